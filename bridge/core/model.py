@@ -1,0 +1,160 @@
+"""The data every other module speaks of: records, links, operations.
+
+A *record* is one object on one side; a *link* pairs a record at the school with its record in the cloud; an *agreement*
+holds the fields on which both were last equal. In *link space* every reference (parent, members) names a link id
+instead of an anchor, so that the two sides can be compared at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Side(StrEnum):
+    """One of the two ends of a link."""
+
+    SCHOOL = "school"
+    CLOUD = "cloud"
+
+    @property
+    def other(self) -> Side:
+        """The opposite end."""
+        return Side.CLOUD if self is Side.SCHOOL else Side.SCHOOL
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """Stands for the bytes of a file: ``algorithm`` and hexadecimal ``value``, ``size`` in bytes."""
+
+    algorithm: str
+    value: str
+    size: int
+
+
+#: What a field may hold. References are anchors in a record as observed, link ids in link space.
+Value = str | int | bool | None | frozenset[str] | Digest
+Fields = Mapping[str, Value]
+#: Elements of set fields, by field name.
+Elements = Mapping[str, frozenset[str]]
+
+
+class Evidence(StrEnum):
+    """Why a record is believed to be gone. Only the first two are positive evidence of a deletion."""
+
+    DELETED = "deleted"  # a tombstone or recycle bin entry was read; it can be restored
+    PURGED = "purged"  # gone for good, said so by the side itself
+    LEFT = "left"  # still exists, but outside the configured scope
+    MISSING = "missing"  # not in a complete listing, and nothing says why
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One object on one side. ``anchor`` is unique on its side whatever the kind, and never changes.
+
+    ``version`` changes whenever any field does; the empty string means that the side has no versions.
+    """
+
+    kind: str
+    anchor: str
+    version: str
+    fields: Fields
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One end of a link as last observed; ``record`` is in link space and None when nothing is there.
+
+    ``anchor`` outlives the record, so that a restore finds it. ``foreign`` counts references per field to objects
+    that are not linked (a guest added by hand): they are never touched.
+    """
+
+    anchor: str | None = None
+    record: Record | None = None
+    gone: Evidence | None = None
+    foreign: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Both ends of one object and what they last agreed on.
+
+    ``agreed`` is None before the first agreement. ``retired_at`` says since when the object is being retired.
+    """
+
+    id: str
+    kind: str
+    school: Endpoint
+    cloud: Endpoint
+    agreed: Fields | None = None
+    retired_at: datetime | None = None
+
+    def end(self, side: Side) -> Endpoint:
+        """The endpoint on ``side``."""
+        return self.school if side is Side.SCHOOL else self.cloud
+
+
+class Action(StrEnum):
+    """What an operation does to one side, or (the last three) to the agreement only."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DISABLE = "disable"
+    DELETE = "delete"  # soft delete: recycle bin, trash, limbo
+    RESTORE = "restore"
+    DETACH = "detach"  # rename the losing version of a conflict and let it become an object of its own
+    AGREE = "agree"
+    RETIRE = "retire"  # start the period after which the next retirement step is due
+    FORGET = "forget"
+
+    @property
+    def writes(self) -> bool:
+        """Whether a side is written at all."""
+        return self not in {Action.AGREE, Action.RETIRE, Action.FORGET}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One step of a plan.
+
+    ``before`` and ``after`` hold the fields that differ, in link space; ``agree`` is what both sides agree on once it
+    is done. ``expected`` is the version read, a precondition of the write. ``requires`` are links that need an
+    endpoint on ``side`` first. ``reason`` names the row or rule that asked for it.
+    """
+
+    link: str
+    kind: str
+    side: Side
+    action: Action
+    anchor: str | None = None
+    before: Fields = field(default_factory=dict)
+    after: Fields = field(default_factory=dict)
+    agree: Fields = field(default_factory=dict)
+    expected: str = ""
+    requires: frozenset[str] = frozenset()
+    reason: str = ""
+    role: str = ""
+    evidence: Evidence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """An operation that is wanted but not allowed now, with the rule that holds it back."""
+
+    operation: Operation
+    rule: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Both sides changed the same field; ``kept`` says which side's value stands."""
+
+    link: str
+    kind: str
+    field: str
+    school: Value
+    cloud: Value
+    kept: Side
