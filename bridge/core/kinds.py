@@ -55,7 +55,8 @@ class Field:
     ``once``: written when the record is created, never compared afterwards. ``flatten``: references to records that
     carry the same field are followed (nested groups). ``assigned_from``: the school field that a unique name in the
     cloud is made of, once, by the naming rule. ``rename``: a change counts as a rename for the guard.
-    ``fold``: compared ignoring case.
+    ``fold``: compared ignoring case. ``shared``: set elements on which the two sides never agreed are left alone
+    (a licence given by hand, a co-owner added in Teams).
     """
 
     name: str
@@ -67,6 +68,7 @@ class Field:
     assigned_from: str | None = None
     rename: bool = False
     fold: bool = False
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ USER = Kind(
         Field("upn_base", where=Where.SCHOOL),
         Field("upn", authority=Authority.CLOUD, where=Where.CLOUD, assigned_from="upn_base", fold=True),
         Field("usage_location"),
-        Field("licenses", Shape.TEXTS),
+        Field("licenses", Shape.TEXTS, shared=True),
     ),
 )
 
@@ -161,7 +163,7 @@ GROUP = Kind(
         Field("unified", Shape.FLAG, once=True),
         Field("nickname_base", where=Where.SCHOOL),
         Field("mail_nickname", authority=Authority.CLOUD, where=Where.CLOUD, assigned_from="nickname_base", fold=True),
-        Field("owners", Shape.REFS),
+        Field("owners", Shape.REFS, shared=True),
         Field("members", Shape.REFS, flatten=True),
     ),
 )

@@ -1,0 +1,139 @@
+"""What a school's stage allows, as a value. The engine receives a policy and never asks which stage it is.
+
+The table of stages is in ``cutover.py``; a school's YAML adds thresholds and periods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from bridge.core.cutover import STAGES, Power, Stage
+from bridge.core.kinds import Authority, Field, Kind
+from bridge.core.model import Side
+
+
+class Tally(StrEnum):
+    """What the guard counts."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DISABLE = "disable"
+    DELETE = "delete"
+    RESTORE = "restore"
+    RENAME = "rename"
+    MEMBER_REMOVAL = "member_removal"
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """Up to ``count`` objects pass whatever the share; beyond that, up to ``percent`` of the population pass.
+
+    None means no limit of that sort: ``Threshold(10, None)`` lets ten pass, ``Threshold(None, None)`` everything.
+    """
+
+    count: int | None = None
+    percent: float | None = None
+
+    def limit(self, population: int) -> int | None:
+        """The largest number that passes for a population, None for any number."""
+        share = None if self.percent is None else int(population * self.percent / 100)
+        known = [bound for bound in (self.count, share) if bound is not None]
+        return max(known) if known else None
+
+
+UNLIMITED = Threshold()
+
+#: Thresholds where the YAML says nothing. Creations and plain updates are bounded too, but widely: they destroy nothing.
+DEFAULT_THRESHOLDS: Mapping[Tally, Threshold] = {
+    Tally.CREATE: UNLIMITED,
+    Tally.UPDATE: UNLIMITED,
+    Tally.RESTORE: Threshold(20, 5),
+    Tally.RENAME: Threshold(20, 10),
+    Tally.DISABLE: Threshold(10, 5),
+    Tally.DELETE: Threshold(10, 5),
+    Tally.MEMBER_REMOVAL: Threshold(150, 10),
+}
+
+#: After the start of a retirement: when each step of ``Kind.retire`` is due.
+DEFAULT_PERIODS: Mapping[str, tuple[timedelta, ...]] = {
+    "user": (timedelta(0), timedelta(days=30)),
+    "group": (timedelta(days=30),),
+    "folder": (timedelta(0),),
+    "file": (timedelta(0),),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything reconcile and guard need to know of a school's will.
+
+    ``writable``: sides that may be written. ``authority``: whose value counts for people's fields in this stage.
+    ``owners``: exceptions by (kind, field), the field ``*`` meaning existence. ``thresholds`` and ``periods`` are
+    looked up by (side, kind, role, tally) and (kind, role), ``*`` standing for any side, kind or role.
+    ``window`` is how far back the guard counts what was done already.
+    """
+
+    stage: Stage
+    writable: frozenset[Side]
+    authority: Authority
+    owners: Mapping[tuple[str, str], Authority] = field(default_factory=dict)
+    thresholds: Mapping[tuple[str, str, str, Tally], Threshold] = field(default_factory=dict)
+    periods: Mapping[tuple[str, str], tuple[timedelta, ...]] = field(default_factory=dict)
+    window: timedelta = timedelta(hours=24)
+
+    def owner(self, kind: Kind, column: Field) -> Authority:
+        """Whose value of a field counts: the YAML's exception, else the kind's, turned round once cut over."""
+        exception = self.owners.get((kind.name, column.name))
+        return exception or self._turned(column.authority)
+
+    def existence(self, kind: Kind) -> Authority:
+        """Which side decides that a record of this kind exists."""
+        return self.owners.get((kind.name, "*")) or self._turned(kind.existence)
+
+    def _turned(self, authority: Authority) -> Authority:
+        return self.authority if authority is Authority.SCHOOL else authority
+
+    def threshold(self, side: Side, kind: str, role: str, tally: Tally) -> Threshold:
+        """The threshold that fits best: the most specific entry wins, then the default."""
+        for key in (
+            (side.value, kind, role, tally),
+            ("*", kind, role, tally),
+            (side.value, kind, "*", tally),
+            ("*", kind, "*", tally),
+            ("*", "*", "*", tally),
+        ):
+            found = self.thresholds.get(key)
+            if found is not None:
+                return found
+        return DEFAULT_THRESHOLDS[tally]
+
+    def period(self, kind: Kind, role: str) -> tuple[timedelta, ...]:
+        """When each step of a retirement is due, counted from its start; as many as ``kind.retire`` has steps."""
+        return self.periods.get((kind.name, role)) or self.periods.get((kind.name, "*")) or DEFAULT_PERIODS[kind.name]
+
+
+def policy_for(
+    stage: Stage,
+    *,
+    owners: Mapping[tuple[str, str], Authority] | None = None,
+    thresholds: Mapping[tuple[str, str, str, Tally], Threshold] | None = None,
+    periods: Mapping[tuple[str, str], tuple[timedelta, ...]] | None = None,
+) -> Policy:
+    """The policy of a school in ``stage`` with what its YAML adds."""
+    row = STAGES[stage]
+    writable = {
+        Power.NOBODY: frozenset[Side](),
+        Power.BOTH: frozenset(Side),
+        Power.CLOUD: frozenset({Side.CLOUD}),
+    }[row.power]
+    return Policy(
+        stage=stage,
+        writable=writable,
+        authority=row.authority,
+        owners=dict(owners or {}),
+        thresholds=dict(thresholds or {}),
+        periods=dict(periods or {}),
+    )
