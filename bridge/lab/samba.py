@@ -1,0 +1,239 @@
+"""A real Samba AD domain controller for tests and the demo, each on its own 127.0.0.x (its LDAP ports are fixed).
+
+1. A cached template (`samba_template`) is copied to a scratch directory.
+2. An address is borrowed, a server certificate for it issued by the template's own authority, smb.conf written.
+3. `samba --model=single` runs under a guardian; ready means: the reading account's LDAPS bind succeeds.
+4. `stop` ends the process tree and removes the directory; `outage` and `restart` keep it.
+
+The double shows what Samba does. It is kinder than Windows: unpaged searches and `member` come whole.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shutil
+import ssl
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Self
+
+import ldap3
+from ldap3.core.exceptions import LDAPException
+
+from bridge.lab.certificates import KeyPair, issue
+from bridge.lab.processes import Address, ProcessTree
+from bridge.lab.samba_conf import BASE, HOST, REALM, configuration
+from bridge.lab.samba_template import (
+    READER,
+    Entry,
+    copy_tree,
+    default_cache,
+    empty_template,
+    run_step,
+    school_template,
+)
+
+_PORTS = (389, 636, 3268, 3269, 135, 88)
+_START_TIMEOUT = 60.0  # seconds; it takes under one, but other tests may be using the machine
+
+
+class DomainController:
+    """One running (or, during an outage, stopped) domain controller with its scratch directory."""
+
+    def __init__(self, directory: Path, address: Address, *, smb: bool = False) -> None:
+        private = json.loads((directory / "secrets.json").read_text())
+        self.directory = directory
+        self.base = BASE
+        self.authority_file = directory / "ca.pem"
+        self.reader_dn = f"CN={READER},CN=Users,{BASE}"
+        self.reader_upn = f"{READER}@{REALM.lower()}"
+        self.reader_password: str = private["reader_password"]
+        self.administrator_upn = f"Administrator@{REALM.lower()}"
+        self.administrator_password: str = private["administrator_password"]
+        self._address = address
+        self._smb = smb
+        self._tree: ProcessTree | None = None
+
+    @classmethod
+    def start(
+        cls,
+        entries: Callable[[], Iterable[Entry]] | None = None,
+        *,
+        key: str = "",
+        cache: Path | None = None,
+        scratch: Path | None = None,
+        recycle_bin: bool = False,
+        smb: bool = False,
+        password: str | None = None,
+    ) -> Self:
+        """A new domain controller, holding `entries()` where given (`key` names them in the cache).
+
+        `scratch`: where its directory is made (default: the system's temporary one). `password`: that of all accounts
+        filled in. Raises Unavailable where Samba cannot be had, RuntimeError with the log when it does not start.
+        """
+        cache = cache or default_cache()
+        if entries is None:
+            template = empty_template(cache, recycle_bin=recycle_bin)
+        else:
+            template = school_template(cache, entries, key=key, recycle_bin=recycle_bin, password=password)
+        return cls._copy_of(template, scratch=scratch, smb=smb)
+
+    @classmethod
+    def _copy_of(cls, template: Path, *, scratch: Path | None, smb: bool, reinvoke: bool = False) -> Self:
+        address = Address.borrow(_PORTS)
+        # Short: the paths of UNIX sockets below it must stay under 108 bytes.
+        directory = Path(tempfile.mkdtemp(prefix="sb-dc-", dir=scratch))
+        try:
+            copy_tree(template, directory)
+            directory.chmod(0o755)
+            server = cls(directory, address, smb=smb)
+            server._configure()
+            if reinvoke:
+                server._reinvoke()
+            server.restart()
+        except BaseException:
+            shutil.rmtree(directory, ignore_errors=True)
+            address.give_back()
+            raise
+        return server
+
+    @property
+    def ip(self) -> str:
+        """The address it listens on (LDAPS: port 636)."""
+        return self._address.ip
+
+    @property
+    def url(self) -> str:
+        """For example ldaps://127.0.0.64."""
+        return f"ldaps://{self.ip}"
+
+    def alive(self) -> bool:
+        """False during an outage, or when the server died."""
+        return self._tree is not None and self._tree.alive()
+
+    def connect(self, user: str | None = None, password: str | None = None) -> ldap3.Connection:
+        """A bound LDAPS connection, certificate verified; as the Administrator unless `user` is given."""
+        tls = ldap3.Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=str(self.authority_file))
+        host = ldap3.Server(self.ip, port=636, use_ssl=True, tls=tls, get_info=ldap3.NONE, connect_timeout=5)
+        user = user or self.administrator_upn
+        return ldap3.Connection(
+            host, user=user, password=password or self.administrator_password, auto_bind=ldap3.AUTO_BIND_NO_TLS,
+            raise_exceptions=True, auto_range=False, return_empty_attributes=False, receive_timeout=60,
+        )  # fmt: skip
+
+    def outage(self) -> None:
+        """Stop the server; `restart` brings it back with the same directory and address."""
+        if self._tree is not None:
+            self._tree.stop(keep=True)
+            self._tree = None
+
+    def restart(self) -> None:
+        """Start the server (again) and wait until it answers."""
+        self.outage()
+        self._tree = ProcessTree.start(
+            [
+                "samba",
+                f"--configfile={self.directory}/smb.conf",
+                "--foreground",
+                "--no-process-group",
+                "--model=single",
+            ],
+            log=self.directory / "samba.log",
+            environment=self._environment(),
+            scratch=self.directory,
+            hold=(self._address.lock,),
+            grace=0.5,
+        )
+        self._wait_until_ready(self._tree)
+
+    def stop(self) -> None:
+        """Stop the server for good and remove its directory."""
+        if self._tree is not None:
+            self._tree.stop()
+            self._tree = None
+        shutil.rmtree(self.directory, ignore_errors=True)
+        self._address.give_back()
+
+    def backup(self, target: Path) -> None:
+        """Copy the directory to `target` (made new), as a backup taken while the server is down for a moment."""
+        self.outage()
+        target.mkdir(mode=0o700, parents=True)
+        copy_tree(self.directory, target)
+        self.restart()
+
+    def restore(self, backup: Path) -> None:
+        """Go back to `backup`: older contents, lower USNs and a new invocationId, as Windows' restore gives.
+
+        A Samba restored by `samba-tool domain backup restore` gets a new DC object too; here only the invocationId of
+        its NTDS Settings changes, which is what a client can see and must react to (MS-ADTS 3.1.1.1.4).
+        """
+        self.outage()
+        shutil.rmtree(self.directory / "private")
+        (self.directory / "private").mkdir(mode=0o700)
+        copy_tree(backup / "private", self.directory / "private")
+        self._reinvoke()
+        self.restart()
+
+    def second(self) -> Self:
+        """A second DC of the same domain: a copy of the files on another address, with an invocationId of its own.
+
+        Nothing replicates between the two: what is written to one afterwards is unknown to the other. Enough to test
+        failover (same objectGUIDs, other invocationId, other USNs), not to test replication. The first is down
+        for a moment.
+        """
+        self.outage()
+        try:
+            return type(self)._copy_of(self.directory, scratch=self.directory.parent, smb=self._smb, reinvoke=True)
+        finally:
+            self.restart()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _reinvoke(self) -> None:
+        run_step("reinvoke", self.directory, {})
+
+    def _environment(self) -> dict[str, str]:
+        if not self._smb:
+            return {}
+        # libwbclient ignores "winbindd socket directory"; only the self-test's variable moves it, with nss_wrapper.
+        for name, line in (("passwd", "root:x:0:0:root:/root:/bin/sh\n"), ("group", "root:x:0:\n")):
+            (self.directory / name).write_text(line)
+        return {
+            "LD_PRELOAD": "libnss_wrapper.so",
+            "NSS_WRAPPER_PASSWD": f"{self.directory}/passwd",
+            "NSS_WRAPPER_GROUP": f"{self.directory}/group",
+            "SELFTEST_WINBINDD_SOCKET_DIR": f"{self.directory}/run/wb",
+        }
+
+    def _wait_until_ready(self, tree: ProcessTree) -> None:
+        deadline = time.monotonic() + _START_TIMEOUT
+        while True:
+            try:
+                self.connect(self.reader_upn, self.reader_password).unbind()
+                return
+            except (LDAPException, OSError) as error:
+                if tree.alive() and time.monotonic() < deadline:
+                    time.sleep(0.03)
+                    continue
+                words = tree.last_words()
+                self.outage()
+                raise RuntimeError(f"Samba on {self.ip} did not become ready ({error}):\n{words}") from error
+
+    def _configure(self) -> None:
+        directory = self.directory
+        for name in ("lock", "cache", "run/ncalrpc", "run/wb", "run/ntp", "log", "tls", "bind-dns", "shares/daten"):
+            (directory / name).mkdir(parents=True, exist_ok=True)
+        (directory / "run/wb").chmod(0o755)
+        names = [f"{HOST}.{REALM.lower()}", "localhost"]
+        authority = KeyPair.read(directory / "ca.pem", directory / "ca.key")
+        now = datetime.datetime.now(datetime.UTC)
+        pair = issue(authority, names=names, addresses=[self.ip], now=now)
+        pair.write(directory / "tls/cert.pem", directory / "tls/key.pem")
+        (directory / "smb.conf").write_text(configuration(directory, ip=self.ip, smb=self._smb))
