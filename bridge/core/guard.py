@@ -134,6 +134,10 @@ class Guard:
 
     def judge(self, operation: Operation) -> Hold | None:
         """None when the operation may be carried out, else why not."""
+        if operation.side not in self.policy.writable and operation.action not in {Action.AGREE, Action.FORGET}:
+            return Hold(
+                operation, "stage", f"{self.school}: stage {self.policy.stage} writes nothing to the {operation.side}"
+            )
         if operation.link in self.released or not tally_of(operation, self.kinds[operation.kind]):
             return None
         removes = operation.action in {Action.DISABLE, Action.DELETE, Action.RETIRE}

@@ -46,7 +46,7 @@ class Threshold:
 
 UNLIMITED = Threshold()
 
-#: Thresholds where the YAML says nothing. Creations and plain updates are bounded too, but widely: they destroy nothing.
+#: Thresholds where the YAML says nothing. Creations and plain updates are unbounded: they destroy nothing.
 DEFAULT_THRESHOLDS: Mapping[Tally, Threshold] = {
     Tally.CREATE: UNLIMITED,
     Tally.UPDATE: UNLIMITED,

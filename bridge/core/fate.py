@@ -1,0 +1,134 @@
+"""The seven rows: does a link live or die, and on which side must something happen.
+
+| agreed | school | cloud | decision |
+|---|---|---|---|
+| – | x | – | enrol: create in the cloud if in scope and allowed, else hold |
+| – | – | x | enrol: create at the school (files; kinds with writeback), else hold |
+| – | x | x | merge: linked for the first time |
+| x | x | x | merge field by field under authority |
+| x | x | – | owner or school changed it: restore; else retire at the school |
+| x | – | x | the mirror of the row above |
+| x | – | – | forget the agreement |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bridge.core.kinds import Authority, Kind, equal
+from bridge.core.merge import compared
+from bridge.core.model import Evidence, Link, Side
+from bridge.core.policy import Policy
+
+
+class Row(StrEnum):
+    """The rows of the table, in its order."""
+
+    ENROL_CLOUD = "enrol in the cloud"
+    ENROL_SCHOOL = "enrol at the school"
+    FIRST_MERGE = "link"
+    MERGE = "merge"
+    CLOUD_GONE = "gone in the cloud"
+    SCHOOL_GONE = "gone at the school"
+    FORGET = "forget"
+
+
+class Verdict(StrEnum):
+    """What follows for the link."""
+
+    LIVE = "live"  # both sides should have it
+    RETIRE = "retire"  # the side that still has it should lose it
+    FORGET = "forget"
+    WAIT = "wait"  # nothing to do now, and nothing to show to a person
+    HOLD = "hold"  # wanted but not allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """The row that applied and what follows; ``rule`` and ``reason`` explain a hold or a wait."""
+
+    row: Row
+    verdict: Verdict
+    rule: str = ""
+    reason: str = ""
+
+
+def row_of(link: Link) -> Row | None:
+    """The row a link is in; None when neither side nor an agreement is left."""
+    return {
+        (False, True, False): Row.ENROL_CLOUD,
+        (False, False, True): Row.ENROL_SCHOOL,
+        (False, True, True): Row.FIRST_MERGE,
+        (True, True, True): Row.MERGE,
+        (True, True, False): Row.CLOUD_GONE,
+        (True, False, True): Row.SCHOOL_GONE,
+        (True, False, False): Row.FORGET,
+    }.get((link.agreed is not None, link.school.record is not None, link.cloud.record is not None))
+
+
+def fate(link: Link, kind: Kind, policy: Policy) -> Fate:
+    """Decide a link by the seven rows."""
+    row = row_of(link)
+    if row is None:
+        return Fate(Row.FORGET, Verdict.FORGET)
+    if row in {Row.FIRST_MERGE, Row.MERGE}:
+        return Fate(row, Verdict.LIVE)
+    if row is Row.ENROL_CLOUD:
+        return _enrol(link, kind, policy, Side.SCHOOL)
+    if row is Row.ENROL_SCHOOL:
+        return _enrol(link, kind, policy, Side.CLOUD)
+    if row is Row.CLOUD_GONE:
+        return _gone(link, kind, policy, Side.CLOUD)
+    if row is Row.SCHOOL_GONE:
+        return _gone(link, kind, policy, Side.SCHOOL)
+    if Evidence.DELETED in (link.school.gone, link.cloud.gone):
+        return Fate(
+            row, Verdict.WAIT, "recycle-bin", "it can still be restored, so the link is kept until it is purged"
+        )
+    return Fate(row, Verdict.FORGET)
+
+
+def _enrol(link: Link, kind: Kind, policy: Policy, source: Side) -> Fate:
+    row = Row.ENROL_CLOUD if source is Side.SCHOOL else Row.ENROL_SCHOOL
+    record = link.end(source).record
+    fields = record.fields if record else {}
+    existence = policy.existence(kind)
+    if existence is not Authority.BOTH and existence.value != source.value:
+        return Fate(row, Verdict.WAIT, "unmatched", f"only the {existence.value} decides which {kind.name}s exist")
+    if source is Side.SCHOOL and kind.consent and fields.get(kind.consent) is False:
+        return Fate(row, Verdict.HOLD, "consent", "no consent, no account: the consent is missing at the school")
+    if kind.switch and fields.get(kind.switch) is False:
+        return Fate(row, Verdict.WAIT, "disabled", f"disabled in the {source.value}: created once it is enabled")
+    return Fate(row, Verdict.LIVE)
+
+
+def _gone(link: Link, kind: Kind, policy: Policy, gone: Side) -> Fate:
+    row = Row.CLOUD_GONE if gone is Side.CLOUD else Row.SCHOOL_GONE
+    evidence = link.end(gone).gone
+    existence = policy.existence(kind)
+    owner = existence.value == gone.other.value
+    if existence is Authority.BOTH:
+        owner = changed_since_agreed(link, kind, gone.other)
+        if evidence is Evidence.LEFT:
+            return Fate(
+                row, Verdict.HOLD, f"left-{gone.value}", f"outside the scope in the {gone.value}: kept as it is"
+            )
+    if not owner:
+        return Fate(row, Verdict.RETIRE, reason=f"{evidence or 'gone'} at the {gone.value}")
+    if evidence in (Evidence.LEFT, Evidence.MISSING):
+        found = "it is outside the scope there" if evidence is Evidence.LEFT else "nothing says that it was deleted"
+        return Fate(row, Verdict.HOLD, f"{evidence.value}-{gone.value}", f"not seen in the {gone.value}; {found}")
+    return Fate(row, Verdict.LIVE, reason=f"{evidence or 'gone'} in the {gone.value}, alive in the {gone.other.value}")
+
+
+def changed_since_agreed(link: Link, kind: Kind, side: Side) -> bool:
+    """Whether the record on ``side`` differs from what was agreed: an edit beats a delete."""
+    record = link.end(side).record
+    if record is None or link.agreed is None:
+        return False
+    agreed = link.agreed
+    return any(
+        column.name in agreed and not equal(column, record.fields.get(column.name), agreed[column.name])
+        for column in compared(kind)
+    )

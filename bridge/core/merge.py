@@ -1,0 +1,131 @@
+"""What a link should look like, field by field, from what both sides have and what they last agreed on.
+
+| owner | school | cloud | agreed | value |
+|---|---|---|---|---|
+| school | s | any | any | s |
+| cloud | any | c | any | c |
+| both | s | c = agreed | c | s |
+| both | s = agreed | c | s | c |
+| both | s | s | any | s |
+| both | s | c | other | conflict: the kind's rule |
+
+Sets that both own merge element by element; in a set that one side owns, ``shared`` columns leave alone what was never
+agreed on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bridge.core.kinds import Authority, Field, Kind, OnConflict, Shape, Where, equal
+from bridge.core.model import Conflict, Fields, Link, Side, Value
+from bridge.core.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The outcome for one link.
+
+    ``wanted`` holds per side what its record should look like (they differ in shared sets only), ``agree`` what is
+    agreed on once both look so. ``keep_both`` names the side whose version of the content has to be kept beside.
+    """
+
+    wanted: Mapping[Side, Fields]
+    agree: Fields
+    conflicts: tuple[Conflict, ...] = ()
+    keep_both: Side | None = None
+
+
+@dataclass(slots=True)
+class _Draft:
+    school: dict[str, Value] = field(default_factory=dict)
+    cloud: dict[str, Value] = field(default_factory=dict)
+    agree: dict[str, Value] = field(default_factory=dict)
+
+
+def compared(kind: Kind) -> tuple[Field, ...]:
+    """The columns that exist on both sides."""
+    return tuple(column for column in kind.fields if column.where is Where.BOTH)
+
+
+def transit_name(link: str) -> str:
+    """The name a record bears for a moment while names are swapped; merge never takes it for a person's change."""
+    return f".schoolbridge-{link}"
+
+
+def merge(link: Link, kind: Kind, policy: Policy) -> Merged:
+    """Merge a link of which both records are there."""
+    if link.school.record is None or link.cloud.record is None:
+        raise ValueError(f"link {link.id} has no two records to merge")
+    school, cloud = (_settled_name(link, kind, end.record.fields) for end in (link.school, link.cloud) if end.record)
+    draft, conflicts, keep = _Draft(), [], None
+    for column in compared(kind):
+        agreed_before = link.agreed is not None and column.name in link.agreed
+        agreed = link.agreed.get(column.name) if link.agreed is not None else None
+        s, c = school.get(column.name), cloud.get(column.name)
+        if column.once:
+            value = s if s not in (None, "") else c
+            _put(draft, column.name, value if s in (None, "") else s, value if c in (None, "") else c, value)
+            continue
+        owner = policy.owner(kind, column)
+        if column.shape in (Shape.REFS, Shape.TEXTS):
+            _merge_set(draft, column, owner, (_set(s), _set(c), _set(agreed)))
+            continue
+        value, clash = _merge_value(column, owner, (s, c, agreed), agreed_before)
+        if clash:
+            conflicts.append(Conflict(link.id, kind.name, column.name, s, c, Side.SCHOOL))
+            if column.name == kind.content and kind.on_conflict is OnConflict.KEEP_BOTH:
+                keep = Side.CLOUD
+        _put(draft, column.name, value, value, value)
+    return Merged({Side.SCHOOL: draft.school, Side.CLOUD: draft.cloud}, draft.agree, tuple(conflicts), keep)
+
+
+def _merge_value(
+    column: Field, owner: Authority, values: tuple[Value, Value, Value], agreed_before: bool
+) -> tuple[Value, bool]:
+    school, cloud, agreed = values
+    if equal(column, school, cloud):
+        return school, False
+    if owner is Authority.SCHOOL:
+        return school, False
+    if owner is Authority.CLOUD:
+        return cloud, False
+    if agreed_before and equal(column, school, agreed):
+        return cloud, False
+    if agreed_before and equal(column, cloud, agreed):
+        return school, False
+    if column.shape is Shape.TIME:
+        # Times follow the content; a difference alone is no conflict. The later one is the later change.
+        return max(school, cloud, key=lambda value: (value is not None, str(value))), False
+    return school, True
+
+
+def _merge_set(
+    draft: _Draft, column: Field, owner: Authority, values: tuple[frozenset[str], frozenset[str], frozenset[str]]
+) -> None:
+    school, cloud, agreed = values
+    if owner is Authority.BOTH:
+        both = (agreed - (agreed - school) - (agreed - cloud)) | (school - agreed) | (cloud - agreed)
+        _put(draft, column.name, both, both, both)
+    elif owner is Authority.SCHOOL:
+        extra = cloud - agreed if column.shared else frozenset()
+        _put(draft, column.name, school, school | extra, school)
+    else:
+        extra = school - agreed if column.shared else frozenset()
+        _put(draft, column.name, cloud | extra, cloud, cloud)
+
+
+def _put(draft: _Draft, name: str, school: Value, cloud: Value, agree: Value) -> None:
+    draft.school[name], draft.cloud[name], draft.agree[name] = school, cloud, agree
+
+
+def _set(value: Value) -> frozenset[str]:
+    return value if isinstance(value, frozenset) else frozenset()
+
+
+def _settled_name(link: Link, kind: Kind, fields: Fields) -> Fields:
+    """A crash between two renames leaves a transit name behind: read it as the agreed name."""
+    if not kind.parent or fields.get(kind.label) != transit_name(link.id) or link.agreed is None:
+        return fields
+    return {**fields, kind.label: link.agreed.get(kind.label)}

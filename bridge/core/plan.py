@@ -1,0 +1,230 @@
+"""The difference between what should be and what is, as ordered operations.
+
+Creations and changes come first, parents before children; then what retires, children before parents. A name that is
+still taken on its side is freed first: by deleting a file that goes anyway, else by a transit name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from bridge.core.kinds import Kind, Where, equal
+from bridge.core.merge import compared, transit_name
+from bridge.core.model import Action, Evidence, Fields, Link, Operation, Side, Value
+from bridge.core.policy import Policy
+from bridge.core.settle import Desired, folded
+
+#: Link id -> whether it has a living endpoint on a side.
+Anchored = Callable[[str, Side], bool]
+
+
+def role_of(link: Link, kind: Kind) -> str:
+    """The role that thresholds and periods go by, from whichever side knows it."""
+    for fields in (link.school.record and link.school.record.fields, link.cloud.record and link.cloud.record.fields):
+        if fields and kind.role and fields.get(kind.role):
+            return str(fields[kind.role])
+    remembered = (link.agreed or {}).get(kind.role or "")
+    return str(remembered or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a retirement asks for now, and when to look again."""
+
+    operations: tuple[Operation, ...]
+    again: datetime | None = None
+
+
+def writes_for(desired: Desired, policy: Policy, anchored: Anchored) -> list[Operation]:
+    """The operations that make both sides of a living link look as wanted; an AGREE when they do already."""
+    link, kind = desired.link, desired.kind
+    operations: list[Operation] = []
+    for side in Side:
+        end = link.end(side)
+        wanted = desired.wanted[side]
+        if end.record is not None:
+            changed = {
+                column.name: wanted.get(column.name)
+                for column in compared(kind)
+                if not equal(column, wanted.get(column.name), end.record.fields.get(column.name))
+            }
+            if changed:
+                before = {name: end.record.fields.get(name) for name in changed}
+                operations.append(_operation(desired, side, Action.UPDATE, before=before, after=changed))
+        else:
+            operations.append(_revive_or_create(desired, side))
+    finished = [_with_requirements(operation, kind, anchored) for operation in operations]
+    if finished:
+        return finished
+    agreed = link.agreed
+    same = agreed is not None and all(
+        equal(column, agreed.get(column.name), desired.agree.get(column.name)) for column in compared(kind)
+    )
+    if same and link.retired_at is None:
+        return []
+    return [_operation(desired, Side.SCHOOL, Action.AGREE)]
+
+
+def _revive_or_create(desired: Desired, side: Side) -> Operation:
+    link, kind = desired.link, desired.kind
+    wanted = {name: value for name, value in desired.wanted[side].items() if value not in (None, "", frozenset())}
+    end = link.end(side)
+    if end.anchor is not None and end.gone is Evidence.DELETED:
+        return _operation(desired, side, Action.RESTORE, after=wanted)
+    source = link.end(side.other).record
+    bases = {
+        column.name: source.fields.get(column.assigned_from) if source else None
+        for column in kind.fields
+        if column.assigned_from and column.where is not Where.SCHOOL and side is Side.CLOUD
+    }
+    # Assigned columns carry their base here; the engine turns it into a name that nobody ever had.
+    return _operation(desired, side, Action.CREATE, after={**wanted, **bases})
+
+
+def _operation(desired: Desired, side: Side, action: Action, *, before: Fields = {}, after: Fields = {}) -> Operation:  # noqa: B006
+    link, kind = desired.link, desired.kind
+    end = link.end(side)
+    role = role_of(link, kind)
+    # The role exists at the school only: it is agreed too, so that it is still known when the school's record is gone.
+    remembered = {kind.role: role} if kind.role else {}
+    return Operation(
+        link=link.id,
+        kind=link.kind,
+        side=side,
+        action=action,
+        anchor=None if action is Action.CREATE else end.anchor,
+        before=before,
+        after=after,
+        agree={**desired.agree, **remembered},
+        expected=end.record.version if end.record else "",
+        reason=desired.reason,
+        role=role,
+    )
+
+
+def references_in(kind: Kind, fields: Fields, before: Fields) -> frozenset[str]:
+    """Links that the written values newly refer to."""
+    found: set[str] = set()
+    for column in kind.references:
+        value = fields.get(column.name)
+        if isinstance(value, frozenset):
+            old = before.get(column.name)
+            found |= value - (old if isinstance(old, frozenset) else frozenset())
+        elif isinstance(value, str) and value:
+            found.add(value)
+    return frozenset(found)
+
+
+def _with_requirements(operation: Operation, kind: Kind, anchored: Anchored) -> Operation:
+    needed = references_in(kind, operation.after, operation.before)
+    missing = frozenset(link for link in needed if not anchored(link, operation.side))
+    return replace(operation, requires=missing)
+
+
+def retirement(link: Link, kind: Kind, policy: Policy, now: datetime, reason: str) -> Step:
+    """The next step of a retirement on the side that is left: turn the switch off, start the period, delete."""
+    side = Side.CLOUD if link.cloud.record is not None else Side.SCHOOL
+    end = link.end(side)
+    record = end.record
+    if record is None:
+        return Step(())
+    role = role_of(link, kind)
+    base = Operation(
+        link=link.id, kind=kind.name, side=side, action=Action.RETIRE, anchor=end.anchor, agree=link.agreed or {},
+        expected=record.version, reason=reason, role=role, evidence=link.end(side.other).gone,
+    )  # fmt: skip
+    since = link.retired_at or now
+    operations: list[Operation] = []
+    again: datetime | None = None
+    for action, period in zip(kind.retire, policy.period(kind, role), strict=True):
+        if now < since + period:
+            again = since + period
+            break
+        if action is Action.DISABLE and kind.switch:
+            if record.fields.get(kind.switch) is not False:
+                change = {"before": {kind.switch: True}, "after": {kind.switch: False}}
+                agree = {**(link.agreed or {}), kind.switch: False}
+                operations.append(replace(base, action=action, agree=agree, **change))  # type: ignore[arg-type]
+            continue
+        return Step((*operations, replace(base, action=action)))
+    if link.retired_at is None:
+        operations.append(base)
+    return Step(tuple(operations), again)
+
+
+def ordered(
+    operations: Sequence[Operation], desired: Mapping[str, Desired], kinds: Mapping[str, Kind]
+) -> list[Operation]:
+    """Order a plan so that it can be carried out from first to last."""
+
+    def depth(operation: Operation) -> int:
+        one, steps = desired.get(operation.link), 0
+        while one is not None and one.kind.parent and steps <= len(desired):
+            parent = one.get(one.kind.parent)
+            one, steps = desired.get(str(parent)) if parent else None, steps + 1
+        return steps
+
+    def removal_depth(operation: Operation) -> int:
+        # What retires is gone from the desired tree: its depth is that of the side that still has it.
+        one, steps = desired.get(operation.link), 0
+        while one is not None and one.kind.parent and steps <= len(desired):
+            record = one.link.end(operation.side).record
+            parent = record.fields.get(one.kind.parent) if record else None
+            one, steps = desired.get(str(parent)) if parent else None, steps + 1
+        return steps
+
+    removals = {Action.DISABLE, Action.DELETE, Action.RETIRE}
+    builds = [operation for operation in operations if operation.action not in removals]
+    ends = [operation for operation in operations if operation.action in removals]
+    order = {action: place for place, action in enumerate((Action.DISABLE, Action.DELETE, Action.RETIRE))}
+    builds.sort(key=lambda one: (kinds[one.kind].parent is not None, depth(one), kinds[one.kind].rank, one.link))
+    ends.sort(key=lambda one: (-removal_depth(one), -kinds[one.kind].rank, one.link, order[one.action]))
+    return _names_freed(builds, ends, desired, kinds)
+
+
+def _names_freed(
+    builds: list[Operation], ends: list[Operation], desired: Mapping[str, Desired], kinds: Mapping[str, Kind]
+) -> list[Operation]:
+    """Insert what frees a name before it is wanted: swaps and replacements of files."""
+    occupied: dict[tuple[Side, Value, str], str] = {}
+    for link, one in desired.items():
+        if one.kind.parent:
+            for side in Side:
+                record = one.link.end(side).record
+                if record is not None:
+                    occupied[(side, record.fields.get(one.kind.parent), folded(record.fields.get(one.kind.label)))] = (
+                        link
+                    )
+    waiting = {(operation.side, operation.link): operation for operation in ends if operation.action is Action.DELETE}
+    moving = {(operation.side, operation.link) for operation in builds if operation.action is Action.UPDATE}
+    result: list[Operation] = []
+    for operation in builds:
+        kind = kinds[operation.kind]
+        if kind.parent and (kind.label in operation.after or kind.parent in operation.after):
+            one = desired[operation.link]
+            place = (operation.side, one.get(kind.parent), folded(one.get(kind.label)))
+            holder = occupied.get(place)
+            if holder is not None and holder != operation.link:
+                freeing = waiting.pop((operation.side, holder), None)
+                if freeing is not None and kinds[freeing.kind].content:
+                    result.append(freeing)
+                elif freeing is not None or (operation.side, holder) in moving:
+                    result.append(_transit(desired[holder], operation.side))
+                    if freeing is not None:
+                        waiting[(operation.side, holder)] = freeing
+            occupied[place] = operation.link
+        moving.discard((operation.side, operation.link))
+        result.append(operation)
+    freed = {(operation.side, operation.link) for operation in result if operation.action is Action.DELETE}
+    return result + [one for one in ends if one.action is not Action.DELETE or (one.side, one.link) not in freed]
+
+
+def _transit(one: Desired, side: Side) -> Operation:
+    record = one.link.end(side).record
+    label = one.kind.label
+    before = {label: record.fields.get(label) if record else None}
+    agree = one.link.agreed or {}
+    step = _operation(one, side, Action.UPDATE, before=before, after={label: transit_name(one.link.id)})
+    return replace(step, agree=agree, reason="frees its name for another")

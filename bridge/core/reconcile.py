@@ -1,0 +1,132 @@
+"""Observed at the school, observed in the cloud, last agreed: from these three a plan, and nothing else.
+
+1. fate    the seven rows decide whether a link lives, retires, waits or is forgotten
+2. merge   a living link gets its wanted fields under authority
+3. settle  the tree as a whole is made sound
+4. plan    the difference to what is there becomes operations
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import PurePosixPath
+
+from bridge.core.fate import Fate, Verdict, fate
+from bridge.core.kinds import Kind
+from bridge.core.merge import compared, merge
+from bridge.core.model import Action, Conflict, Hold, Link, Operation, Side
+from bridge.core.plan import Anchored, ordered, retirement, role_of, writes_for
+from bridge.core.policy import Policy
+from bridge.core.settle import Desired, settle
+
+
+@dataclass(slots=True)
+class Reconciled:
+    """The outcome for a set of links: ``quiet`` need nothing, ``again`` says when to look at one without a change."""
+
+    operations: list[Operation] = field(default_factory=list)
+    holds: list[Hold] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)
+    quiet: list[str] = field(default_factory=list)
+    again: dict[str, datetime] = field(default_factory=dict)
+
+
+def reconcile(
+    links: Iterable[Link],
+    *,
+    kinds: Mapping[str, Kind],
+    policy: Policy,
+    now: datetime,
+    anchored: Anchored,
+    only: frozenset[str] | None = None,
+) -> Reconciled:
+    """Reconcile links; those not in ``only`` are context (the neighbourhood in a tree) and get no operation.
+
+    Context that ``settle`` had to change (a kept folder) gets its operations all the same.
+    """
+    outcome = Reconciled()
+    desired: dict[str, Desired] = {}
+    fates: dict[str, Fate] = {}
+    before_settling: dict[str, Desired] = {}
+    for link in links:
+        kind = kinds[link.kind]
+        decided = fates[link.id] = fate(link, kind, policy)
+        before_settling[link.id] = desired[link.id] = _desired(link, kind, policy, decided)
+    settled = settle(desired)
+    operations: list[Operation] = []
+    for link_id, one in settled.items():
+        unchanged = one is before_settling[link_id]
+        if only is not None and link_id not in only and unchanged:
+            continue
+        operations += _operations(one, fates[link_id], unchanged, policy, now, anchored, outcome)
+    outcome.operations = ordered(operations, settled, kinds)
+    return outcome
+
+
+def _desired(link: Link, kind: Kind, policy: Policy, decided: Fate) -> Desired:
+    if decided.verdict is not Verdict.LIVE:
+        return Desired(link, kind, exists=False, reason=decided.reason)
+    if link.school.record is not None and link.cloud.record is not None:
+        merged = merge(link, kind, policy)
+        return Desired(
+            link, kind, True, merged.wanted, merged.agree, decided.row.value, merged.conflicts, merged.keep_both
+        )
+    record = link.school.record or link.cloud.record
+    values = {column.name: record.fields.get(column.name) if record else None for column in compared(kind)}
+    reason = decided.reason or decided.row.value
+    return Desired(link, kind, True, {Side.SCHOOL: values, Side.CLOUD: values}, values, reason)
+
+
+def _operations(
+    one: Desired, decided: Fate, unchanged: bool, policy: Policy, now: datetime, anchored: Anchored, outcome: Reconciled
+) -> list[Operation]:
+    link, kind = one.link, one.kind
+    outcome.conflicts += one.conflicts
+    if one.exists:
+        operations = [_detach(one, now)] if one.keep_both else writes_for(one, policy, anchored)
+        if not operations:
+            outcome.quiet.append(link.id)
+        return operations
+    if decided.verdict is Verdict.RETIRE:
+        step = retirement(link, kind, policy, now, decided.reason)
+        if step.again is not None:
+            outcome.again[link.id] = step.again
+        elif not step.operations:
+            outcome.quiet.append(link.id)
+        return list(step.operations)
+    role = role_of(link, kind)
+    if decided.verdict is Verdict.FORGET:
+        return [Operation(link.id, kind.name, Side.SCHOOL, Action.FORGET, reason=decided.reason, role=role)]
+    if decided.verdict is Verdict.HOLD:
+        side = Side.CLOUD if link.cloud.record is None else Side.SCHOOL
+        wanted = Operation(link.id, kind.name, side, Action.CREATE, reason=decided.row.value, role=role)
+        outcome.holds.append(Hold(wanted, decided.rule, decided.reason))
+        return []
+    outcome.quiet.append(link.id)
+    return []
+
+
+def _detach(one: Desired, now: datetime) -> Operation:
+    """Both versions are kept: the losing side's record gets a name of its own and becomes an object of its own."""
+    side = one.keep_both or Side.CLOUD
+    end = one.link.end(side)
+    label = one.kind.label
+    name = str(end.record.fields.get(label) if end.record else "")
+    path = PurePosixPath(name)
+    losing = f"{path.stem} (conflict {side.value} {now:%Y-%m-%d %H-%M}){path.suffix}"
+    # After a crash between the renaming and its agreement the name says that it was done already.
+    after = {} if "(conflict " in name else {label: losing}
+    return Operation(
+        link=one.link.id,
+        kind=one.kind.name,
+        side=side,
+        action=Action.DETACH,
+        anchor=end.anchor,
+        before={label: name} if after else {},
+        after=after,
+        agree=one.link.agreed or {},
+        expected=end.record.version if end.record else "",
+        reason="changed on both sides: both are kept",
+    )
