@@ -363,12 +363,24 @@ class Store(Protocol):
         """What was written since then, plus what is held now: the guard's other half of the count."""
         ...
 
+    def released(self) -> frozenset[str]:
+        """Links that a person let through the guard, until they are written."""
+        ...
+
+    def empty(self) -> frozenset[Side]:
+        """Sides that show no living record at all although some were agreed on."""
+        ...
+
     # execute
     def reserve(self, space: str, wanted: Sequence[tuple[str, Sequence[str]]]) -> Mapping[str, str]:
         """Link -> the first of its candidate names that was never given to another link in this space; kept forever.
 
         A link that already holds a name in the space gets the same one again.
         """
+        ...
+
+    def spoil(self, link: str) -> None:
+        """The names reserved for a link turned out to belong to somebody else: block them, so that it gets others."""
         ...
 
     def intend(self, operations: Sequence[Operation], *, cycle: str, now: datetime) -> None:
@@ -385,6 +397,10 @@ class Store(Protocol):
 
     def quiet(self, ids: Iterable[str]) -> None:
         """Nothing to do for these links: untouch them."""
+        ...
+
+    def postpone(self, until: Mapping[str, datetime]) -> None:
+        """Nothing to do for these links before a time: the next step of a retirement."""
         ...
 
 

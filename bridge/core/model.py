@@ -82,6 +82,7 @@ class Link:
     """Both ends of one object and what they last agreed on.
 
     ``agreed`` is None before the first agreement. ``retired_at`` says since when the object is being retired.
+    ``attempts`` counts failed writes in a row.
     """
 
     id: str
@@ -90,6 +91,7 @@ class Link:
     cloud: Endpoint
     agreed: Fields | None = None
     retired_at: datetime | None = None
+    attempts: int = 0
 
     def end(self, side: Side) -> Endpoint:
         """The endpoint on ``side``."""

@@ -145,8 +145,8 @@ def retirement(link: Link, kind: Kind, policy: Policy, now: datetime, reason: st
         if action is Action.DISABLE and kind.switch:
             if record.fields.get(kind.switch) is not False:
                 change = {"before": {kind.switch: True}, "after": {kind.switch: False}}
-                agree = {**(link.agreed or {}), kind.switch: False}
-                operations.append(replace(base, action=action, agree=agree, **change))  # type: ignore[arg-type]
+                base = replace(base, agree={**(link.agreed or {}), kind.switch: False})
+                operations.append(replace(base, action=action, **change))  # type: ignore[arg-type]
             continue
         return Step((*operations, replace(base, action=action)))
     if link.retired_at is None:

@@ -1,0 +1,110 @@
+"""Names in the cloud: which are valid, and the row of candidates for one that is taken.
+
+Pure: who got which name is remembered by ``Store.reserve``, so that numbers never shuffle and a name is never given to
+another person. Rules: userPrincipalName allows ``A-Z a-z 0-9 ' . - _ ! # ^ ~`` and neither begins nor ends with a dot;
+mailNickname is ASCII without ``@ ( ) \\ [ ] " ; : . < > ,`` and space, both at most 64 characters (Graph resource types
+user and group).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count, islice
+
+LONGEST = 64
+
+_LOCAL_PART = re.compile(r"(?!\.)(?!.*\.\.)[A-Za-z0-9'.\-_!#^~]{1,64}(?<!\.)")
+_NICKNAME = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,64}")
+_NOT_LOCAL = re.compile(r"[^A-Za-z0-9'.\-_!#^~]+")
+_NOT_NICKNAME = re.compile(r"[^A-Za-z0-9_-]+")
+
+#: Letters that Unicode does not take apart, and the German umlauts, which become two letters (DIN 5007-2).
+LETTERS: Mapping[str, str] = {
+    "ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d",
+    "þ": "th", "ı": "i", "ħ": "h", "ŋ": "n", "ĸ": "k", "ŧ": "t", "ə": "e", "’": "'", "ʼ": "'", "‘": "'", "´": "'",
+    "–": "-", "—": "-", "‐": "-", "‑": "-",
+}  # fmt: skip
+
+
+def ascii_letters(text: str, *, transliterate: Callable[[str], str] = str) -> str:
+    """``text`` in ASCII: ``Özgür Łukasz Weiß`` becomes ``Oezguer Lukasz Weiss``.
+
+    ``transliterate`` is asked for what is no Latin letter (Cyrillic, Arabic ...); what it leaves is dropped.
+    """
+    return "".join(_ascii_letter(letter, transliterate) for letter in unicodedata.normalize("NFC", text))
+
+
+def _ascii_letter(letter: str, transliterate: Callable[[str], str]) -> str:
+    if letter.isascii():
+        return letter
+    known = LETTERS.get(letter) or LETTERS.get(letter.lower(), "").capitalize()
+    if known:
+        return known
+    parts = unicodedata.normalize("NFKD", letter)
+    base = "".join(LETTERS.get(part, part) for part in parts if not unicodedata.combining(part))
+    if base.isascii():
+        return base
+    return "".join(part for part in transliterate(letter) if part.isascii())
+
+
+def valid_local_part(text: str) -> bool:
+    """Whether ``text`` may stand before the @ of a userPrincipalName."""
+    return _LOCAL_PART.fullmatch(text) is not None
+
+
+def valid_nickname(text: str) -> bool:
+    """Whether ``text`` may be a mailNickname."""
+    return _NICKNAME.fullmatch(text) is not None
+
+
+def local_part(text: str, *, longest: int = LONGEST) -> str:
+    """The valid local part nearest to ``text``, in lower case; empty when nothing of it can be used."""
+    plain = _NOT_LOCAL.sub(".", ascii_letters(text).strip()).casefold()
+    plain = re.sub(r"\.{2,}", ".", re.sub(r"\.*-\.*", "-", plain)).strip(".")
+    return plain[:longest].rstrip(".") if any(map(str.isalnum, plain)) else ""
+
+
+def nickname(text: str, *, longest: int = LONGEST) -> str:
+    """The valid mailNickname nearest to ``text``; empty when nothing of it can be used."""
+    plain = re.sub(r"-{2,}", "-", _NOT_NICKNAME.sub("-", ascii_letters(text).strip())).strip("-")
+    return plain[:longest].rstrip("-") if any(map(str.isalnum, plain)) else ""
+
+
+def fallback(anchor: str, *, prefix: str = "user") -> str:
+    """A name for somebody of whom no letter can be used: made of the anchor, always the same for it."""
+    return f"{prefix}-{hashlib.sha256(anchor.encode()).hexdigest()[:10]}"
+
+
+def numbered(base: str, number: int, *, longest: int = LONGEST) -> str:
+    """``base`` with a number after it, cut so that it fits; the first one bears none."""
+    if number == 1:
+        return base[:longest].rstrip(".-")
+    suffix = str(number)
+    return base[: longest - len(suffix)].rstrip(".-") + suffix
+
+
+def candidates(base: str, *, longest: int = LONGEST, most: int = 10_000) -> Iterator[str]:
+    """``base``, ``base2``, ``base3`` ...: the first one that was never given to anybody else is taken.
+
+    Deterministic, without repetition even where a short limit cuts the base; ends after ``most`` names.
+    """
+    return islice((numbered(base, number, longest=longest) for number in count(1)), most)
+
+
+def user_principal_names(
+    base: str, *, domain: str, anchor: str, longest: int = LONGEST, most: int = 10_000
+) -> Iterator[str]:
+    """The candidates for a person, best first. ``base`` is what the school's expression gave, ``anchor`` the person."""
+    start = local_part(base, longest=longest) or fallback(anchor)
+    return (f"{name}@{domain}" for name in candidates(start, longest=longest, most=most))
+
+
+def mail_nicknames(
+    base: str, *, anchor: str, prefix: str = "", longest: int = LONGEST, most: int = 10_000
+) -> Iterator[str]:
+    """The candidates for a group, best first; ``prefix`` tells the schools of one tenant apart."""
+    start = nickname(prefix + base, longest=longest) if nickname(base) else nickname(prefix) + fallback(anchor, prefix="group")
+    return candidates(start, longest=longest, most=most)

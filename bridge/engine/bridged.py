@@ -1,0 +1,107 @@
+"""A school as the engine sees it, and what a cycle reports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ParamSpec, TypeVar
+
+from bridge.core.kinds import Kind
+from bridge.core.model import Conflict, Hold, Operation, Side
+from bridge.core.policy import Policy
+from bridge.ports import Connector, Store, Trouble
+
+#: (kind, assigned field, base, school record's anchor) -> (name space, candidate names in order)
+Naming = Callable[[str, str, str, str], tuple[str, Sequence[str]]]
+#: (phase, done, total or None)
+Progress = Callable[[str, int, int | None], None]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def silent(phase: str, done: int, total: int | None) -> None:
+    """The progress callback of somebody who doesn't watch."""
+
+
+@dataclass(slots=True)
+class Bridged:
+    """One school with its two connectors, its memory and its policy. ``observed`` False: the stage reads nothing."""
+
+    code: str
+    name: str
+    store: Store
+    connectors: Mapping[Side, Connector]
+    kinds: Mapping[str, Kind]
+    policy: Policy
+    naming: Naming
+    clock: Callable[[], datetime]
+    new_id: Callable[[], str]
+    observed: bool = True
+    progress: Progress = silent
+    identified: set[Side] = field(default_factory=set)
+
+    async def remember(self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call the synchronous store off the event loop, so that other schools go on."""
+        return await asyncio.to_thread(method, *args, **kwargs)
+
+
+@dataclass(slots=True)
+class Report:
+    """What one cycle saw and did; all numbers are objects, not requests. ``noted`` wrote to the state only."""
+
+    cycle: str
+    school: str
+    started: datetime
+    observed: dict[str, int] = field(default_factory=dict)
+    listed: set[str] = field(default_factory=set)
+    planned: Counter[str] = field(default_factory=Counter)
+    executed: Counter[str] = field(default_factory=Counter)
+    noted: Counter[str] = field(default_factory=Counter)
+    held: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    conflicts: list[Conflict] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    operations: list[Operation] = field(default_factory=list)
+    holds: list[Hold] = field(default_factory=list)
+    error: str = ""
+    seconds: float = 0.0
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was written or wanted to be."""
+        return bool(self.executed or self.held or self.failed)
+
+    def counts(self) -> dict[str, Any]:
+        """The report without names, for the cycle's bookkeeping row and the status."""
+        return {
+            "observed": dict(self.observed),
+            "listed": sorted(self.listed),
+            "planned": dict(self.planned),
+            "executed": dict(self.executed),
+            "noted": dict(self.noted),
+            "held": dict(self.held),
+            "failed": dict(self.failed),
+            "conflicts": len(self.conflicts),
+            "warnings": len(self.warnings),
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def held_trouble(hold: Hold, now: datetime) -> Trouble:
+    """How the state remembers a held operation."""
+    operation = hold.operation
+    return Trouble(
+        link=operation.link,
+        kind=operation.kind,
+        side=operation.side,
+        action=operation.action,
+        role=operation.role,
+        rule=hold.rule,
+        message=hold.message,
+        since=now,
+    )

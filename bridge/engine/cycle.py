@@ -1,0 +1,151 @@
+"""The sentence of the design as code: observe, pair, judge, execute.
+
+The plan is counted in full before its first operation is carried out; it is never held in memory as a whole: reconcile
+is pure, so the second pass simply derives it again, batch by batch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterable
+
+from bridge.core.guard import Guard
+from bridge.core.model import Hold, Link, Operation, Side
+from bridge.core.reconcile import Reconciled, reconcile
+from bridge.engine.bridged import Bridged, Report, held_trouble
+from bridge.engine.execute import Anchors, Turn, execute, named
+from bridge.engine.observe import observe
+from bridge.engine.pair import pair
+from bridge.ports import BridgeError
+
+#: Links reconciled at a time.
+BATCH = 500
+
+
+async def cycle(bridged: Bridged, *, sides: Iterable[Side] = tuple(Side), rehearse: bool = False) -> Report:
+    """Run one cycle, reading ``sides``; the report says what was done, ``report.error`` why it ended early.
+
+    Errors of a side end the cycle and are reported, not raised: nothing is concluded from what was not read.
+    With ``rehearse`` nothing is carried out: every operation and hold is kept in the report instead.
+    """
+    report = Report(cycle=bridged.new_id(), school=bridged.code, started=bridged.clock())
+    begun = time.perf_counter()
+    if not bridged.observed:
+        return report
+    try:
+        for side in sides:
+            await observe(bridged, side, report)
+        await pair(bridged, report)
+        guard = await judge(bridged, report)
+        await _carry_out(bridged, guard, report, rehearse=rehearse)
+    except BridgeError as error:
+        report.error = str(error)
+    report.seconds = time.perf_counter() - begun
+    return report
+
+
+async def judge(bridged: Bridged, report: Report) -> Guard:
+    """Count the whole plan of this cycle; the guard that comes back knows what is too much."""
+    store, now = bridged.store, bridged.clock()
+    guard = Guard(
+        school=bridged.code,
+        policy=bridged.policy,
+        kinds=bridged.kinds,
+        population=await bridged.remember(store.population),
+        earlier=await bridged.remember(store.tallies, now - bridged.policy.window),
+        released=await bridged.remember(store.released),
+        empty=await bridged.remember(store.empty),
+    )
+    async for _, reconciled in _batches(bridged):
+        allowed = [one for one in reconciled.operations if _capable(bridged, one) is None]
+        guard.count(allowed)
+        report.planned.update(f"{one.kind}:{one.action}" for one in allowed if one.action.writes)
+    return guard
+
+
+async def _batches(bridged: Bridged) -> AsyncIterator[tuple[list[Link], Reconciled]]:
+    """Derive the plan batch by batch; links of tree kinds come with their neighbourhood."""
+    after: tuple[int, str] | None = None
+    now = bridged.clock()
+    while links := list(await bridged.remember(bridged.store.due, now, after, BATCH)):
+        after = (bridged.kinds[links[-1].kind].rank, links[-1].id)
+        mine = frozenset(link.id for link in links)
+        around = await _neighbourhood(bridged, links)
+        referred = {one for link in links for one in _references(bridged, link)} | {link.id for link in around}
+        anchors = await bridged.remember(bridged.store.anchors, referred)
+
+        def anchored(link: str, side: Side, known: Anchors = anchors) -> bool:
+            return known.get(link, (None, None))[0 if side is Side.SCHOOL else 1] is not None
+
+        reconciled = reconcile(
+            [*links, *around], kinds=bridged.kinds, policy=bridged.policy, now=now, anchored=anchored, only=mine
+        )
+        yield links, reconciled
+
+
+async def _neighbourhood(bridged: Bridged, links: list[Link]) -> list[Link]:
+    known = {link.id for link in links if bridged.kinds[link.kind].parent}
+    around: list[Link] = []
+    fresh = known
+    while fresh:
+        fresh = set(await bridged.remember(bridged.store.kin, fresh)) - known
+        known |= fresh
+        around += await bridged.remember(bridged.store.links, fresh)
+    return around
+
+
+def _references(bridged: Bridged, link: Link) -> set[str]:
+    found: set[str] = set()
+    for end in (link.school, link.cloud):
+        for column in bridged.kinds[link.kind].references:
+            value = end.record.fields.get(column.name) if end.record else None
+            found |= value if isinstance(value, frozenset) else {value} if isinstance(value, str) and value else set()
+    return found
+
+
+def _capable(bridged: Bridged, operation: Operation) -> Hold | None:
+    """A side that can't be written this way (yet) holds the operation."""
+    if not operation.action.writes:
+        return None
+    connector = bridged.connectors[operation.side]
+    if operation.action in connector.capabilities.writes.get(operation.kind, frozenset()):
+        return None
+    text = f"{bridged.code}: the {operation.side} can't {operation.action} {operation.kind} records through this bridge"
+    return Hold(operation, "capability", text)
+
+
+async def _carry_out(bridged: Bridged, guard: Guard, report: Report, *, rehearse: bool) -> None:
+    async for links, reconciled in _batches(bridged):
+        holds = list(reconciled.holds)
+        allowed: list[Operation] = []
+        for operation in reconciled.operations:
+            hold = _capable(bridged, operation) or guard.judge(operation)
+            if hold is None:
+                allowed.append(operation)
+            else:
+                holds.append(hold)
+        held = {hold.operation.link for hold in holds}
+        # A link of which one step is held waits as a whole: its steps belong together.
+        allowed = [operation for operation in allowed if operation.link not in held]
+        report.conflicts += reconciled.conflicts
+        await _hold(bridged, holds, report)
+        if rehearse:
+            report.operations += await named(bridged, allowed)
+            report.holds += holds
+            continue
+        later = {link: when for link, when in reconciled.again.items() if link not in held}
+        turn = Turn(bridged, report, later, {link.id: link.attempts for link in links})
+        await execute(turn, allowed)
+        busy = held | {operation.link for operation in allowed}
+        await bridged.remember(bridged.store.quiet, [one for one in reconciled.quiet if one not in busy])
+        await bridged.remember(bridged.store.postpone, {one: at for one, at in later.items() if one not in busy})
+
+
+async def _hold(bridged: Bridged, holds: list[Hold], report: Report) -> None:
+    if not holds:
+        return
+    now = bridged.clock()
+    await bridged.remember(bridged.store.trouble, [held_trouble(hold, now) for hold in holds])
+    for hold in holds:
+        report.held[f"{hold.operation.kind}:{hold.rule}"] += 1
+    report.messages += sorted({hold.message for hold in holds})

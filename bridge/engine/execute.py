@@ -1,0 +1,264 @@
+"""Carry out what the guard let through, chunk by chunk, and record each new agreement with the version it got.
+
+1. name     a creation gets names that nobody ever had, remembered before anything is sent
+2. resolve  links become the anchors of the side that is written; what has no anchor there yet is left for later
+3. intend   the journal says what is about to be sent
+4. apply    the connector writes; every outcome is recorded as it comes
+
+A crash between any two lines leaves a smaller plan: what was written and not recorded is seen by the next observation,
+and a creation is found again by its anchor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from bridge.core.kinds import Shape
+from bridge.core.model import Action, Elements, Fields, Operation, Side, Value
+from bridge.engine.bridged import Bridged, Report
+from bridge.ports import Done, Failed, Outcome, Trouble, Write, Written
+
+#: Outcomes that are recorded together; a crash repeats at most so many writes, all of which are idempotent.
+COMMIT = 20
+#: The cause of a failure after which the link gets another name.
+NAME_TAKEN = "name_taken"
+_FIRST_RETRY = {True: timedelta(seconds=30), False: timedelta(minutes=5)}
+_LAST_RETRY = {True: timedelta(minutes=15), False: timedelta(hours=24)}
+
+Anchors = Mapping[str, tuple[str | None, str | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What the steps of one execution share. ``again``: when to look at a link next; ``attempts``: failures so far."""
+
+    bridged: Bridged
+    report: Report
+    again: Mapping[str, datetime]
+    attempts: Mapping[str, int]
+
+
+async def execute(turn: Turn, operations: Sequence[Operation]) -> None:
+    """Carry out a plan in its order. Raises Unreachable or Refused after recording what was done until then."""
+    done_so_far = 0
+    for chunk in _chunked(operations, turn.bridged):
+        if chunk[0].action.writes:
+            await _write(turn, chunk)
+        else:
+            await _note(turn, chunk)
+        done_so_far += len(chunk)
+        turn.bridged.progress("execute", done_so_far, len(operations))
+
+
+def _chunked(operations: Sequence[Operation], bridged: Bridged) -> Iterator[list[Operation]]:
+    """Cut a plan where one operation needs an earlier one: same link, or a reference made in the same chunk."""
+    chunk: list[Operation] = []
+    links: set[str] = set()
+    for operation in operations:
+        key = (operation.side, operation.kind, operation.action.writes)
+        first = chunk and (chunk[0].side, chunk[0].kind, chunk[0].action.writes)
+        full = len(chunk) >= bridged.connectors[operation.side].capabilities.chunk
+        if chunk and (key != first or full or operation.link in links or operation.requires & links):
+            yield chunk
+            chunk, links = [], set()
+        chunk.append(operation)
+        links.add(operation.link)
+    if chunk:
+        yield chunk
+
+
+async def _note(turn: Turn, chunk: Sequence[Operation]) -> None:
+    bridged = turn.bridged
+    done = [Done(one, one.agree, again=turn.again.get(one.link)) for one in chunk]
+    await bridged.remember(bridged.store.record, done, cycle=turn.report.cycle, now=bridged.clock())
+    turn.report.noted.update(f"{one.kind}:{one.action}" for one in chunk)
+
+
+async def _write(turn: Turn, chunk: Sequence[Operation]) -> None:
+    bridged, report = turn.bridged, turn.report
+    side = chunk[0].side
+    named = await named(bridged, chunk)
+    anchors = await bridged.remember(bridged.store.anchors, _referred(bridged, named))
+    ready: dict[str, Operation] = {}
+    writes: list[Write] = []
+    for operation in named:
+        resolved = _resolved(bridged, operation, anchors)
+        if resolved is None:
+            report.held[f"{operation.kind}:waits for its parent"] += 1
+            continue
+        ready[operation.link] = resolved
+        writes.append(_as_write(bridged, resolved, anchors))
+    if not writes:
+        return
+    await bridged.remember(bridged.store.intend, list(ready.values()), cycle=report.cycle, now=bridged.clock())
+    waiting: list[Outcome] = []
+    try:
+        async for outcome in bridged.connectors[side].apply(writes):
+            waiting.append(outcome)
+            if len(waiting) >= COMMIT:
+                settled, waiting = waiting, []
+                await _record(turn, ready, settled, anchors)
+    finally:
+        if waiting:
+            await _record(turn, ready, waiting, anchors)
+
+
+async def named(bridged: Bridged, chunk: Sequence[Operation]) -> list[Operation]:
+    """Turn the bases of assigned columns into reserved names."""
+    creations = [one for one in chunk if one.action is Action.CREATE and one.side is Side.CLOUD]
+    if not creations:
+        return list(chunk)
+    kind = bridged.kinds[chunk[0].kind]
+    given: dict[str, dict[str, Value]] = {one.link: {} for one in creations}
+    for column in (column for column in kind.fields if column.assigned_from):
+        spaces: dict[str, list[tuple[str, Sequence[str]]]] = {}
+        for one in creations:
+            base = str(one.after.get(column.name) or "")
+            space, candidates = bridged.naming(
+                kind.name, column.name, base, str(one.after.get(kind.keys[0]) or one.link)
+            )
+            spaces.setdefault(space, []).append((one.link, candidates))
+        for space, wanted in spaces.items():
+            for link, name in (await bridged.remember(bridged.store.reserve, space, wanted)).items():
+                given[link][column.name] = name
+    return [replace(one, after={**one.after, **given.get(one.link, {})}) for one in chunk]
+
+
+def _referred(bridged: Bridged, chunk: Sequence[Operation]) -> set[str]:
+    referred: set[str] = set()
+    for one in chunk:
+        for column in bridged.kinds[one.kind].references:
+            for value in (one.after.get(column.name), one.before.get(column.name)):
+                referred |= value if isinstance(value, frozenset) else {value} if isinstance(value, str) else set()
+    return {link for link in referred if link}
+
+
+def _anchor(anchors: Anchors, link: str, side: Side) -> str | None:
+    school, cloud = anchors.get(link, (None, None))
+    return school if side is Side.SCHOOL else cloud
+
+
+def _resolved(bridged: Bridged, operation: Operation, anchors: Anchors) -> Operation | None:
+    """Leave out references that can't be written yet, from the agreement too; None when its parent is missing."""
+    after, agree = dict(operation.after), dict(operation.agree)
+    for column in bridged.kinds[operation.kind].references:
+        value = after.get(column.name)
+        if column.shape is Shape.REF and isinstance(value, str) and _anchor(anchors, value, operation.side) is None:
+            return None
+        if isinstance(value, frozenset):
+            old = operation.before.get(column.name)
+            kept = old if isinstance(old, frozenset) else frozenset()
+            missing = frozenset(link for link in value - kept if _anchor(anchors, link, operation.side) is None)
+            after[column.name] = value - missing
+            agreed = agree.get(column.name)
+            agree[column.name] = (agreed if isinstance(agreed, frozenset) else frozenset()) - missing
+    return replace(operation, after=after, agree=agree)
+
+
+def _as_write(bridged: Bridged, operation: Operation, anchors: Anchors) -> Write:
+    kind = bridged.kinds[operation.kind]
+    fields: dict[str, Value] = {}
+    added: dict[str, frozenset[str]] = {}
+    removed: dict[str, frozenset[str]] = {}
+    references = {column.name: column for column in kind.references}
+    for name, value in operation.after.items():
+        column = references.get(name)
+        if column is None:
+            fields[name] = value
+        elif column.shape is Shape.REF:
+            fields[name] = _anchor(anchors, str(value), operation.side) if value else None
+        else:
+            old, new = _elements(operation.before, name), _elements(operation.after, name)
+            added[name] = _all(anchors, new - old, operation.side)
+            removed[name] = _all(anchors, old - new, operation.side)
+    key = operation.agree.get(kind.keys[0]) if kind.keys else None
+    return Write(
+        id=operation.link,
+        kind=operation.kind,
+        action=operation.action,
+        anchor=operation.anchor,
+        fields=fields,
+        added={name: anchors_ for name, anchors_ in added.items() if anchors_},
+        removed={name: anchors_ for name, anchors_ in removed.items() if anchors_},
+        expected=operation.expected,
+        key=str(key or ""),
+    )
+
+
+def _elements(fields: Fields, name: str) -> frozenset[str]:
+    value = fields.get(name)
+    return value if isinstance(value, frozenset) else frozenset()
+
+
+def _all(anchors: Anchors, links: frozenset[str], side: Side) -> frozenset[str]:
+    return frozenset(anchor for anchor in (_anchor(anchors, link, side) for link in links) if anchor is not None)
+
+
+async def _record(turn: Turn, ready: Mapping[str, Operation], outcomes: Sequence[Outcome], anchors: Anchors) -> None:
+    bridged, report, now = turn.bridged, turn.report, turn.bridged.clock()
+    done: list[Done] = []
+    troubles: list[Trouble] = []
+    for outcome in outcomes:
+        operation = ready[outcome.id]
+        if isinstance(outcome, Failed):
+            troubles.append(_failed(turn, operation, outcome))
+            report.failed[f"{operation.kind}:{outcome.cause}"] += 1
+            report.messages.append(outcome.message)
+            if outcome.cause == NAME_TAKEN:
+                await bridged.remember(bridged.store.spoil, operation.link)
+            continue
+        settled = _less_refused(operation, outcome, anchors)
+        retry = now + _FIRST_RETRY[False] if outcome.refused else now + _FIRST_RETRY[True] if outcome.unknown else None
+        later = turn.again.get(operation.link) or retry
+        note = "; ".join([*(["adopted"] if outcome.adopted else []), *outcome.refused.values()])
+        done.append(Done(settled, settled.agree, outcome, again=later, note=note))
+        report.executed[f"{operation.kind}:{operation.action}"] += 1
+        report.messages += outcome.refused.values()
+        report.failed.update(f"{operation.kind}:refused:{name}" for name in outcome.refused)
+    await bridged.remember(bridged.store.record, done, cycle=report.cycle, now=now)
+    if troubles:
+        await bridged.remember(bridged.store.trouble, troubles)
+
+
+def _less_refused(operation: Operation, written: Written, anchors: Anchors) -> Operation:
+    """What was really agreed: without what the side refused or did not know."""
+    after, agree = dict(operation.after), dict(operation.agree)
+    for name in written.refused:
+        after.pop(name, None)
+        agree.pop(name, None)
+    back = {_anchor(anchors, link, operation.side): link for link in anchors} if written.unknown else {}
+    for name, unknown in _links(written.unknown, back).items():
+        for fields in (after, agree):
+            value = fields.get(name)
+            if isinstance(value, frozenset):
+                fields[name] = value - unknown
+    return replace(operation, after=after, agree=agree)
+
+
+def _links(elements: Elements, back: Mapping[str | None, str]) -> dict[str, frozenset[str]]:
+    return {name: frozenset(back[one] for one in anchors if one in back) for name, anchors in elements.items()}
+
+
+def _failed(turn: Turn, operation: Operation, failed: Failed) -> Trouble:
+    now = turn.bridged.clock()
+    attempts = turn.attempts.get(operation.link, 0) + 1
+    return Trouble(
+        link=operation.link,
+        kind=operation.kind,
+        side=operation.side,
+        action=operation.action,
+        role=operation.role,
+        rule=f"failed:{failed.cause}",
+        message=failed.message,
+        since=now,
+        attempts=attempts,
+        retry_at=now + backoff(attempts, transient=failed.transient),
+    )
+
+
+def backoff(attempts: int, *, transient: bool) -> timedelta:
+    """How long to wait after so many failed attempts in a row (1 or more)."""
+    doubled: timedelta = _FIRST_RETRY[transient] * (1 << min(attempts - 1, 12))
+    return min(doubled, _LAST_RETRY[transient])

@@ -1,0 +1,108 @@
+"""Correlate what has no other end yet: join it to one, give it a link of its own, or hold it for a person."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from bridge.core.correlate import Found, Match, Verdict, correlate, keys_of
+from bridge.core.model import Action, Side
+from bridge.engine.bridged import Bridged, Report
+from bridge.ports import Candidate, Loose, Pair, Trouble
+
+BATCH = 1000
+
+
+async def pair(bridged: Bridged, report: Report) -> None:
+    """Pair all touched loose records; several passes where one pairing makes room for another (a tree)."""
+    after: str | None = None
+    while batch := await bridged.remember(bridged.store.loose, after, BATCH):
+        after = batch[-1].anchor
+        # One kind and side at a time: both ends of a pair may be in this batch, and each must see the other's link.
+        for side, kind in sorted({(loose.side, loose.kind) for loose in batch}, key=lambda key: (key[1], key[0])):
+            rows = [loose for loose in batch if loose.side is side and loose.kind == kind]
+            await _pair_rows(bridged, side, kind, rows, report)
+
+
+async def _pair_rows(bridged: Bridged, side: Side, kind: str, rows: Sequence[Loose], report: Report) -> None:
+    found: dict[str, Mapping[str, Sequence[Candidate]]] = {}
+    for key in keys_of(bridged.kinds[kind]):
+        wanted = sorted({loose.keys[key] for loose in rows if key in loose.keys})
+        if wanted:
+            found[key] = await bridged.remember(bridged.store.candidates, side.other, kind, key, wanted)
+    pairs: list[Pair] = []
+    troubles: list[Trouble] = []
+    taken: set[str] = set()
+    claims = _claims(rows, bridged, kind)
+    for loose in rows:
+        matches = {
+            key: [candidate for candidate in found.get(key, {}).get(value, ()) if candidate.anchor not in taken]
+            for key, value in loose.keys.items()
+        }
+        judged = correlate(
+            bridged.kinds[kind],
+            {key: [Found(one.anchor, one.paired) for one in several] for key, several in matches.items()},
+        )
+        if judged.match is Match.LINKED and claims[loose.keys[judged.key]] > 1:
+            judged = Verdict(Match.DISPUTED, judged.key, judged.anchors)
+        link = loose.link or bridged.new_id()
+        if judged.match is Match.LINKED:
+            other = next(one for one in matches[judged.key] if one.anchor == judged.anchors[0])
+            taken.add(other.anchor)
+            pairs.append(_joined(loose, other, link))
+            continue
+        if loose.link is None:
+            ends = (loose.anchor, None) if side is Side.SCHOOL else (None, loose.anchor)
+            pairs.append(Pair(link, kind, *ends))
+        if judged.match in {Match.DISPUTED, Match.UNLINKED} and side is Side.SCHOOL:
+            troubles.append(_undecided(bridged, loose, link, judged))
+    await bridged.remember(bridged.store.pair, pairs)
+    if troubles:
+        await bridged.remember(bridged.store.trouble, troubles)
+        for trouble in troubles:
+            report.held[trouble.rule] += 1
+            report.messages.append(trouble.message)
+
+
+def _claims(rows: Sequence[Loose], bridged: Bridged, kind: str) -> Mapping[str, int]:
+    """How many records of one side carry the same strongest key: more than one and nobody gets it."""
+    strongest = keys_of(bridged.kinds[kind])[0]
+    counted: dict[str, int] = defaultdict(int)
+    for loose in rows:
+        if strongest in loose.keys:
+            counted[loose.keys[strongest]] += 1
+    return counted
+
+
+def _joined(loose: Loose, other: Candidate, link: str) -> Pair:
+    """Keep the link of the other end where it has one: its agreement and its history go on."""
+    kept = other.link or link
+    absorbed = link if other.link is not None and loose.link is not None else None
+    ends = (loose.anchor, other.anchor) if loose.side is Side.SCHOOL else (other.anchor, loose.anchor)
+    return Pair(kept, loose.kind, *ends, absorbs=absorbed)
+
+
+def _undecided(bridged: Bridged, loose: Loose, link: str, judged: Verdict) -> Trouble:
+    seen = ", ".join(judged.anchors)
+    if judged.match is Match.DISPUTED:
+        text = (
+            f"{bridged.code}: {loose.kind} {loose.anchor} could be any of the {loose.side.other}'s {seen} (same "
+            f"{judged.key}). Expected exactly one free match. Nothing was linked or created. Correct the "
+            f"{judged.key}, or decide with: schoolbridge link {bridged.code} {link} ANCHOR"
+        )
+    else:
+        text = (
+            f"{bridged.code}: {loose.kind} {loose.anchor} has no partner, but {seen} in the {loose.side.other} has the "
+            f"same {judged.key}. If it is the same: schoolbridge link {bridged.code} {link} ANCHOR; if it is somebody "
+            f"else: schoolbridge release {bridged.code} {link}"
+        )
+    return Trouble(
+        link=link,
+        kind=loose.kind,
+        side=loose.side.other,
+        action=Action.CREATE,
+        role="",
+        rule=f"correlate:{judged.match}",
+        message=text,
+        since=bridged.clock(),
+    )

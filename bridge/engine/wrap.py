@@ -1,0 +1,99 @@
+"""Wrappers of the port: a connector that can't write, one that tries again, one that counts. None knows a vendor."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+
+from bridge.ports import Capabilities, Connector, Failed, Finding, Identity, Outcome, Page, Unreachable, Write
+
+
+class Wrapped:
+    """Passes everything through; the others change one thing each."""
+
+    def __init__(self, inner: Connector) -> None:
+        self._inner = inner
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._inner.capabilities
+
+    async def identify(self) -> Identity:
+        return await self._inner.identify()
+
+    def observe(self, token: str | None) -> AsyncIterator[Page]:
+        return self._inner.observe(token)
+
+    def apply(self, writes: Sequence[Write]) -> AsyncIterator[Outcome]:
+        return self._inner.apply(writes)
+
+    def hints(self) -> AsyncIterator[None]:
+        return self._inner.hints()
+
+    async def check(self) -> Sequence[Finding]:
+        return await self._inner.check()
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+class ReadOnly(Wrapped):
+    """The belt beside the braces of a stage that writes nothing: whatever the engine asks, nothing reaches the side."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(self._inner.capabilities)
+
+    async def apply(self, writes: Sequence[Write]) -> AsyncIterator[Outcome]:
+        for write in writes:
+            yield Failed(write.id, "read_only", "this connector was opened for reading only", transient=True)
+
+
+class Metered(Wrapped):
+    """Counts pages, records and outcomes, for the status and for tests of proportionality."""
+
+    def __init__(self, inner: Connector) -> None:
+        super().__init__(inner)
+        self.counted: Counter[str] = Counter()
+
+    async def observe(self, token: str | None) -> AsyncIterator[Page]:
+        async for page in self._inner.observe(token):
+            self.counted["pages"] += 1
+            self.counted["records"] += len(page.observations) + len(page.removals)
+            yield page
+
+    async def apply(self, writes: Sequence[Write]) -> AsyncIterator[Outcome]:
+        self.counted["writes"] += len(writes)
+        async for outcome in self._inner.apply(writes):
+            self.counted["failed" if isinstance(outcome, Failed) else "written"] += 1
+            yield outcome
+
+
+class Retrying(Wrapped):
+    """Tries to identify a side again for a short while: it may just be starting.
+
+    Reading and writing are not repeated here: a cycle that broke off is repeated as a whole, with what it got kept.
+    """
+
+    def __init__(self, inner: Connector, *, attempts: int = 3) -> None:
+        super().__init__(inner)
+        self._attempts = attempts
+
+    async def identify(self) -> Identity:
+        def pause(state: RetryCallState) -> float:
+            failure = state.outcome.exception() if state.outcome else None
+            asked = failure.retry_after if isinstance(failure, Unreachable) else None
+            return asked if asked is not None else wait_exponential_jitter(initial=0.5, max=5)(state)
+
+        async for attempt in AsyncRetrying(
+            stop=stop_after_attempt(self._attempts),
+            wait=pause,
+            retry=retry_if_exception_type(Unreachable),
+            reraise=True,
+        ):
+            with attempt:
+                return await self._inner.identify()
+        raise AssertionError("unreachable: tenacity re-raises")
