@@ -79,11 +79,11 @@ async def _note(turn: Turn, chunk: Sequence[Operation]) -> None:
 async def _write(turn: Turn, chunk: Sequence[Operation]) -> None:
     bridged, report = turn.bridged, turn.report
     side = chunk[0].side
-    named = await named(bridged, chunk)
-    anchors = await bridged.remember(bridged.store.anchors, _referred(bridged, named))
+    prepared = await named(bridged, chunk)
+    anchors = await bridged.remember(bridged.store.anchors, _referred(bridged, prepared))
     ready: dict[str, Operation] = {}
     writes: list[Write] = []
-    for operation in named:
+    for operation in prepared:
         resolved = _resolved(bridged, operation, anchors)
         if resolved is None:
             report.held[f"{operation.kind}:waits for its parent"] += 1

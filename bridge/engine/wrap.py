@@ -1,14 +1,15 @@
-"""Wrappers of the port: a connector that can't write, one that tries again, one that counts. None knows a vendor."""
+"""Wrappers of the port: a connector that can't write, one that counts. Neither knows a vendor.
+
+There is no wrapper that retries: a connector repeats single requests by its vendor's rules, the daemon repeats a cycle
+that broke off; a third layer between them would only multiply both.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
-
-from bridge.ports import Capabilities, Connector, Failed, Finding, Identity, Outcome, Page, Unreachable, Write
+from bridge.ports import Capabilities, Connector, Failed, Finding, Identity, Outcome, Page, Write
 
 
 class Wrapped:
@@ -43,10 +44,6 @@ class Wrapped:
 class ReadOnly(Wrapped):
     """The belt beside the braces of a stage that writes nothing: whatever the engine asks, nothing reaches the side."""
 
-    @property
-    def capabilities(self) -> Capabilities:
-        return replace(self._inner.capabilities)
-
     async def apply(self, writes: Sequence[Write]) -> AsyncIterator[Outcome]:
         for write in writes:
             yield Failed(write.id, "read_only", "this connector was opened for reading only", transient=True)
@@ -70,30 +67,3 @@ class Metered(Wrapped):
         async for outcome in self._inner.apply(writes):
             self.counted["failed" if isinstance(outcome, Failed) else "written"] += 1
             yield outcome
-
-
-class Retrying(Wrapped):
-    """Tries to identify a side again for a short while: it may just be starting.
-
-    Reading and writing are not repeated here: a cycle that broke off is repeated as a whole, with what it got kept.
-    """
-
-    def __init__(self, inner: Connector, *, attempts: int = 3) -> None:
-        super().__init__(inner)
-        self._attempts = attempts
-
-    async def identify(self) -> Identity:
-        def pause(state: RetryCallState) -> float:
-            failure = state.outcome.exception() if state.outcome else None
-            asked = failure.retry_after if isinstance(failure, Unreachable) else None
-            return asked if asked is not None else wait_exponential_jitter(initial=0.5, max=5)(state)
-
-        async for attempt in AsyncRetrying(
-            stop=stop_after_attempt(self._attempts),
-            wait=pause,
-            retry=retry_if_exception_type(Unreachable),
-            reraise=True,
-        ):
-            with attempt:
-                return await self._inner.identify()
-        raise AssertionError("unreachable: tenacity re-raises")
