@@ -7,11 +7,13 @@ its own on addresses of its own; the templates they are copied from are built on
 from __future__ import annotations
 
 import contextlib
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from bridge.lab.postgres import PostgresServer
 from bridge.lab.processes import Unavailable
 from bridge.lab.school_server import SchoolServer
 from bridge.lab.seed import School, draw_school
@@ -51,3 +53,22 @@ def _or_skip(start: Callable[[], SchoolServer]) -> SchoolServer:
         return start()
     except Unavailable as reason:
         pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for the session."""
+    try:
+        server = PostgresServer.start()
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: PostgresServer) -> Iterator[str]:
+    """The SQLAlchemy URL of an empty database of the test's own."""
+    name = f"test_{uuid.uuid4().hex}"
+    yield postgresql_server.create_database(name)
+    postgresql_server.drop_database(name)

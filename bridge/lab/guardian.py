@@ -1,9 +1,9 @@
 """Keeps one server's process tree, and ends all of it when the process that wanted the server is gone.
 
-Run as a file (`python -I -S guardian.py GRACE SCRATCH COMMAND...`), standard library only, so that it starts in
+Run as a file (`python -I -S guardian.py SIGNAL GRACE SCRATCH COMMAND...`), standard library only, so that it starts in
 about 20 ms. Standard input is the life line: it is a pipe whose other end only the starting process holds. It closes
-when that process ends, even by SIGKILL, and then every descendant is killed and SCRATCH ("" for none) removed.
-A byte written to it before (`KEEP`) means: stop, but leave the directory, the server will be started again.
+when that process ends, even by SIGKILL, and then every descendant is killed and SCRATCH ("" for none) removed. A byte
+written to it before (`KEEP`) means: stop, but leave the directory, the server will be started again.
 
 Descendants that start sessions of their own (smbd, winbindd) are found all the same, because a child subreaper
 (prctl(2), PR_SET_CHILD_SUBREAPER) inherits every orphan below it.
@@ -73,11 +73,11 @@ def _reap(main: int, code: int | None) -> int | None:
     return code
 
 
-def _end_all(main: int, code: int | None, grace: float) -> int | None:
-    """SIGTERM to the main process, `grace` seconds, then SIGKILL until no descendant is left."""
+def _end_all(main: int, code: int | None, *, ending: int, grace: float) -> int | None:
+    """The signal `ending` to the main process, `grace` seconds, then SIGKILL until no descendant is left."""
     if code is None:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(main, signal.SIGTERM)
+            os.kill(main, ending)
     deadline = time.monotonic() + grace
     while (code := _reap(main, code)) is None and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -90,7 +90,7 @@ def _end_all(main: int, code: int | None, grace: float) -> int | None:
     return code
 
 
-def guard(command: list[str], *, grace: float, scratch: str) -> int:
+def guard(command: list[str], *, ending: int, grace: float, scratch: str) -> int:
     """Run `command` until it ends or the life line does; the exit code that `command` had."""
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -117,11 +117,11 @@ def guard(command: list[str], *, grace: float, scratch: str) -> int:
             os.read(wake_read, 4096)
         code = _reap(main, code)
     crashed = wanted
-    code = _end_all(main, code, grace)
+    code = _end_all(main, code, ending=ending, grace=grace)
     if scratch and not keep and not crashed:
         shutil.rmtree(scratch, ignore_errors=True)
     return code if code is not None and code >= 0 else 1
 
 
 if __name__ == "__main__":
-    sys.exit(guard(sys.argv[3:], grace=float(sys.argv[1]), scratch=sys.argv[2]))
+    sys.exit(guard(sys.argv[4:], ending=int(sys.argv[1]), grace=float(sys.argv[2]), scratch=sys.argv[3]))

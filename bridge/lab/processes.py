@@ -9,6 +9,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -41,14 +42,15 @@ class ProcessTree:
         environment: Mapping[str, str] | None = None,
         scratch: Path | None = None,
         hold: Sequence[int] = (),
+        ending: signal.Signals = signal.SIGTERM,
         grace: float = 2.0,
     ) -> ProcessTree:
         """Start `command`, output appended to `log`; `environment` is added to this process's own.
 
         `scratch` is removed when the tree ends, unless `stop(keep=True)`. File descriptors in `hold` (locks) stay open
-        until the whole tree is gone. `grace`: seconds between SIGTERM and SIGKILL.
+        until the whole tree is gone. `ending` asks the server to end; `grace` seconds later comes SIGKILL.
         """
-        arguments = [sys.executable, "-I", "-S", guardian.__file__, str(grace), str(scratch or "")]
+        arguments = [sys.executable, "-I", "-S", guardian.__file__, str(int(ending)), str(grace), str(scratch or "")]
         with log.open("ab") as output:
             process = subprocess.Popen(
                 [*arguments, *map(str, command)],

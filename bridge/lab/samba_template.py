@@ -7,6 +7,7 @@ its final name and renamed into place: two runs at once build it once, and a bui
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import functools
 import hashlib
@@ -15,6 +16,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -29,6 +31,7 @@ Entry = Mapping[str, str | list[str]]
 
 _PYTHON = "/usr/bin/python3"  # python3-samba exists for Debian's own Python only
 _FILL = Path(__file__).with_name("samba_fill.py")
+_UNUSED_AFTER = 3 * 86400.0  # seconds
 _SEED = ("seed.py", "names.py", "entries.py")
 _MADE_BY = ("samba_fill.py", "samba_template.py", "samba_conf.py", "certificates.py", *_SEED)
 
@@ -126,17 +129,34 @@ def _cached(cache: Path, name: str, *, key: str, build: Callable[[Path], None]) 
         digest.update(Path(__file__).with_name(script).read_bytes())
     cache.mkdir(parents=True, exist_ok=True)
     ready = cache / f"{name}-{digest.hexdigest()[:16]}"
-    if ready.is_dir():
+    if _in_use(ready):
         return ready
     with locked(cache / f"{ready.name}.lock"):
-        if ready.is_dir():
+        if _in_use(ready):
             return ready
+        _forget_unused(cache, name)
         building = cache / f"{ready.name}.building"
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir(mode=0o700)
         build(building)
         building.rename(ready)
     return ready
+
+
+def _in_use(ready: Path) -> bool:
+    try:
+        os.utime(ready)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _forget_unused(cache: Path, name: str) -> None:
+    """Remove templates that nobody asked for in three days: each change of a script leaves one behind."""
+    for old in cache.glob(f"{name}-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - old.stat().st_mtime > _UNUSED_AFTER:
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
 
 
 def _password() -> str:
