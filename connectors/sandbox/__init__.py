@@ -1,0 +1,29 @@
+"""A Graph-compatible cloud for demo, tests and rehearsal: the counterparty of ``connectors.graph``, sharing no code with it.
+
+    async with Sandbox(applications=[Application("app-id", secrets=("s",))], tls=True) as sandbox:
+        sandbox.base_url, sandbox.ca_file, sandbox.token()
+
+or ``python -m connectors.sandbox``. See :class:`Sandbox` for what can be set, :mod:`connectors.sandbox.faults` for what can
+be broken on demand, :mod:`connectors.sandbox.admin` for the routes that do both over HTTP.
+"""
+
+from connectors.sandbox.clock import MovableClock
+from connectors.sandbox.faults import Fault
+from connectors.sandbox.server import DOMAINS, TENANT_ID, Sandbox
+from connectors.sandbox.service import Application, Knobs
+from connectors.sandbox.tls import Authority, KeyPair, application_certificate
+from connectors.sandbox.wire import Reply
+
+__all__ = [
+    "DOMAINS",
+    "TENANT_ID",
+    "Application",
+    "Authority",
+    "Fault",
+    "KeyPair",
+    "Knobs",
+    "MovableClock",
+    "Reply",
+    "Sandbox",
+    "application_certificate",
+]

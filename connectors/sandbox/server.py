@@ -1,0 +1,172 @@
+"""The sandbox as a running server: in a test's event loop, in the lab, or in a process of its own."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import ssl
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from aiohttp import web
+
+from connectors.sandbox import admin
+from connectors.sandbox.app import Door, router
+from connectors.sandbox.budgets import Budgets
+from connectors.sandbox.clock import MovableClock
+from connectors.sandbox.faults import Faults
+from connectors.sandbox.service import Application, Knobs, Service
+from connectors.sandbox.store import Store
+from connectors.sandbox.tenant import Tenant
+from connectors.sandbox.tls import Authority, server_context
+from connectors.sandbox.tokens import access_token
+
+TENANT_ID = "6f2c8a52-9a0e-4c9c-8f43-0d7c1f3b5a10"
+DOMAINS = ("schule.example", "schule.onmicrosoft.example")
+
+
+class Sandbox:
+    """A Graph-compatible cloud on a loopback socket; use it as an async context manager.
+
+    Args:
+        tenant_id: GUID of the tenant.
+        name: its display name.
+        domains: its verified domains, the default one first.
+        applications: who may ask for tokens.
+        host: address to listen on.
+        port: port to listen on, 0 for any free one.
+        tls: serve https with a certificate of an own authority (``ca_file``), or with an own ``ssl.SSLContext``.
+        state: SQLite file that keeps the tenant over restarts; None keeps it in memory.
+        clock: seconds since the epoch; by default one that ``clock.advance`` moves.
+        seed: makes ids, batch order and fault probabilities repeatable.
+        budgets: enforce the real throttling budgets.
+        budget_scale: how much faster than real the budgets' clock runs.
+        visibility_delay: seconds until readers see a new object.
+        delta_delay: seconds until a change shows in delta.
+        admin_key: key of the ``/_sandbox/`` routes, random by default.
+        knobs: page sizes and switches.
+    """
+
+    def __init__(
+        self,
+        *,
+        tenant_id: str = TENANT_ID,
+        name: str = "Sandbox",
+        domains: Iterable[str] = DOMAINS,
+        applications: Iterable[Application] = (),
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: bool | ssl.SSLContext = False,
+        state: Path | None = None,
+        clock: Callable[[], float] | None = None,
+        seed: int | None = None,
+        budgets: bool = False,
+        budget_scale: float = 1.0,
+        visibility_delay: float = 0.0,
+        delta_delay: float = 0.0,
+        admin_key: str = "",
+        knobs: Knobs | None = None,
+    ) -> None:
+        self.clock = clock or MovableClock()
+        rng = random.SystemRandom() if seed is None else random.Random(seed)  # noqa: S311 - repeatable ids for tests
+        tenant = Tenant(
+            id=tenant_id, name=name, domains=[domain.lower() for domain in domains], clock=self.clock, rng=rng,
+            visibility_delay=visibility_delay, delta_delay=delta_delay,
+        )  # fmt: skip
+        self.admin_key = admin_key or secrets.token_urlsafe(24)
+        self.service = Service(
+            tenant=tenant,
+            router=router(),
+            applications={app.client_id.lower(): app for app in applications},
+            faults=Faults(),
+            budgets=Budgets(enabled=budgets, scale=budget_scale),
+            knobs=knobs or Knobs(),
+        )
+        self.service.faults.reseed(seed or 0)
+        self.store = Store(state, tenant) if state else None
+        self.ca_file: Path | None = None
+        self._host, self._port, self._tls = host, port, tls
+        self._runner: web.ServerRunner | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self.base_url = ""
+
+    # -- life
+
+    async def start(self) -> Sandbox:
+        """Listen; afterwards ``base_url`` (and with TLS ``ca_file``) are set."""
+        context = self._tls if isinstance(self._tls, ssl.SSLContext) else self._own_context() if self._tls else None
+        door = Door(self.service, self.admin_key, self.store.commit if self.store else self.service.tenant.forget)
+        self._runner = web.ServerRunner(web.Server(door, access_log=None))
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port, ssl_context=context, shutdown_timeout=1)
+        await site.start()
+        port = self._runner.addresses[0][1]
+        host = "127.0.0.1" if self._host in ("0.0.0.0", "::") else self._host  # noqa: S104 - compared, not bound
+        self.base_url = f"{'https' if context else 'http'}://{host}:{port}"
+        return self
+
+    async def stop(self) -> None:
+        """Stop listening and close the state file."""
+        if self._runner:
+            await self._runner.cleanup()
+        if self.store:
+            self.store.close()
+        if self._folder:
+            self._folder.cleanup()
+
+    async def __aenter__(self) -> Sandbox:
+        return await self.start()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def _own_context(self) -> ssl.SSLContext:
+        self._folder = tempfile.TemporaryDirectory(prefix="sandbox-tls-")
+        folder, authority = Path(self._folder.name), Authority()
+        self.ca_file = folder / "ca.pem"
+        self.ca_file.write_text(authority.certificate)
+        return server_context(*authority.server().write(folder, "server"))
+
+    # -- what tests and the lab ask of it
+
+    @property
+    def graph_url(self) -> str:
+        """Base URL of Graph: ``.../v1.0``."""
+        return f"{self.base_url}/v1.0"
+
+    @property
+    def tenant(self) -> Tenant:
+        """The tenant's state, for read-back in tests."""
+        return self.service.tenant
+
+    @property
+    def faults(self) -> Faults:
+        """The fault rules; ``sandbox.faults.add("throttle", path="/users", count=2, retry_after=1)``."""
+        return self.service.faults
+
+    def register(self, app: Application) -> Application:
+        """Register an application."""
+        self.service.applications[app.client_id.lower()] = app
+        return app
+
+    def token(self, app: Application | None = None, life: int = 3599) -> str:
+        """A bearer token without the token endpoint, for the given or the first application."""
+        return access_token(self.service, app or next(iter(self.service.applications.values())), life)
+
+    def counters(self) -> dict[str, Any]:
+        """What was asked and answered since the last reset."""
+        return admin.counters(self.service, {})
+
+    def dump(self) -> dict[str, Any]:
+        """The whole tenant for read-back."""
+        return admin.dump(self.service)
+
+    def load(self, seeds: dict[str, Any]) -> None:
+        """Fill the tenant past Graph's rules, as ``POST /_sandbox/load``."""
+        admin.load(self.service, seeds)
+        (self.store.commit if self.store else self.tenant.forget)()
