@@ -104,21 +104,20 @@ def _operation(desired: Desired, side: Side, action: Action, *, before: Fields =
     )
 
 
-def references_in(kind: Kind, fields: Fields, before: Fields) -> frozenset[str]:
-    """Links that the written values newly refer to."""
+def references_of(kind: Kind, fields: Fields) -> frozenset[str]:
+    """All links that a record's fields refer to."""
     found: set[str] = set()
     for column in kind.references:
         value = fields.get(column.name)
         if isinstance(value, frozenset):
-            old = before.get(column.name)
-            found |= value - (old if isinstance(old, frozenset) else frozenset())
+            found |= value
         elif isinstance(value, str) and value:
             found.add(value)
     return frozenset(found)
 
 
 def _with_requirements(operation: Operation, kind: Kind, anchored: Anchored) -> Operation:
-    needed = references_in(kind, operation.after, operation.before)
+    needed = references_of(kind, operation.after) - references_of(kind, operation.before)
     missing = frozenset(link for link in needed if not anchored(link, operation.side))
     return replace(operation, requires=missing)
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterable
 
 from bridge.core.guard import Guard
 from bridge.core.model import Hold, Link, Operation, Side
+from bridge.core.plan import references_of
 from bridge.core.reconcile import Reconciled, reconcile
 from bridge.engine.bridged import Bridged, Report, held_trouble
 from bridge.engine.execute import Anchors, Turn, execute, named
@@ -94,13 +95,10 @@ async def _neighbourhood(bridged: Bridged, links: list[Link]) -> list[Link]:
     return around
 
 
-def _references(bridged: Bridged, link: Link) -> set[str]:
-    found: set[str] = set()
-    for end in (link.school, link.cloud):
-        for column in bridged.kinds[link.kind].references:
-            value = end.record.fields.get(column.name) if end.record else None
-            found |= value if isinstance(value, frozenset) else {value} if isinstance(value, str) and value else set()
-    return found
+def _references(bridged: Bridged, link: Link) -> frozenset[str]:
+    kind = bridged.kinds[link.kind]
+    ends = [end.record.fields for end in (link.school, link.cloud) if end.record]
+    return frozenset[str]().union(*(references_of(kind, fields) for fields in ends))
 
 
 def _capable(bridged: Bridged, operation: Operation) -> Hold | None:

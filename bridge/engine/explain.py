@@ -1,13 +1,14 @@
-"""Why a link is as it is: where it was found, how it was correlated, and what becomes of every field. Writes nothing."""
+"""Why a link is as it is: where it was found, how it was correlated, what becomes of every field. Writes nothing."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from bridge.core.fate import Fate, fate
-from bridge.core.kinds import Authority, Kind, Shape, Where, equal
+from bridge.core.kinds import Authority, Kind, Where, equal
 from bridge.core.merge import merge
-from bridge.core.model import Fields, Hold, Link, Operation, Side, Value
+from bridge.core.model import Hold, Link, Operation, Side, Value
+from bridge.core.plan import references_of
 from bridge.core.reconcile import reconcile
 from bridge.engine.bridged import Bridged
 
@@ -43,7 +44,8 @@ async def explain(bridged: Bridged, link_id: str) -> Story:
         raise KeyError(link_id)
     link = found[0]
     kind = bridged.kinds[link.kind]
-    referred = {one for end in (link.school, link.cloud) for one in _references(kind, end.record)}
+    ends = [end.record.fields for end in (link.school, link.cloud) if end.record]
+    referred = frozenset[str]().union(*(references_of(kind, fields) for fields in ends))
     anchors = await bridged.remember(bridged.store.anchors, referred)
     reconciled = reconcile(
         found,
@@ -63,15 +65,6 @@ async def explain(bridged: Bridged, link_id: str) -> Story:
     )
 
 
-def _references(kind: Kind, record: object) -> set[str]:
-    fields: Fields = getattr(record, "fields", {})
-    found: set[str] = set()
-    for column in kind.references:
-        value = fields.get(column.name)
-        found |= value if isinstance(value, frozenset) else {value} if isinstance(value, str) and value else set()
-    return found
-
-
 def _fields(bridged: Bridged, link: Link, kind: Kind) -> list[FieldStory]:
     school = link.school.record.fields if link.school.record else {}
     cloud = link.cloud.record.fields if link.cloud.record else {}
@@ -89,8 +82,10 @@ def _fields(bridged: Bridged, link: Link, kind: Kind) -> list[FieldStory]:
             outcome = "written at creation, not compared"
         elif merged is None:
             outcome = "one side only"
-        elif equal(column, s, c) or (column.shape in (Shape.REFS, Shape.TEXTS) and merged.wanted[Side.CLOUD] == c):
-            outcome = "equal"
+        elif all(
+            equal(column, merged.wanted[side].get(column.name), value) for side, value in zip(Side, (s, c), strict=True)
+        ):
+            outcome = "as wanted"
         else:
             clash = any(conflict.field == column.name for conflict in merged.conflicts)
             target = Side.SCHOOL if owner is Authority.CLOUD else Side.CLOUD
