@@ -1,0 +1,130 @@
+"""The reference connector: the port over a ``MemorySide``, as a real side would answer it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from bridge.core.model import Action
+from bridge.ports import (
+    Capabilities,
+    Context,
+    Failed,
+    Finding,
+    Identity,
+    Outcome,
+    Page,
+    TokenLost,
+    Unreachable,
+    Write,
+)
+from connectors.memory.faults import Faults
+from connectors.memory.observing import delta, listing, position
+from connectors.memory.options import Options
+from connectors.memory.persistence import Shelf
+from connectors.memory.side import MemorySide
+from connectors.memory.writing import carry_out
+
+_WRITES = frozenset(action for action in Action if action.writes)
+#: How often the file is looked at, in seconds.
+_POLL = 0.5
+
+
+class MemoryConnector:
+    """One side in memory, or in a JSON file that other processes change too.
+
+    ``side`` is the side's own life, ``faults`` what goes wrong with it; both are for tests, lab and docs.
+    """
+
+    def __init__(self, options: Options, context: Context, *, side: MemorySide | None = None) -> None:
+        self.options = options
+        self.context = context
+        self.faults = Faults()
+        self.side = side or MemorySide(name=options.name, recycle_bin=options.recycle_bin)
+        self._woken = asyncio.Event()
+        self.side.changed = self._woken.set
+        self._shelf = Shelf(options.path, self.side) if options.path else None
+        if self._shelf:
+            self._shelf.refresh()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        kinds = frozenset(self.options.kinds)
+        writes = frozenset[Action]() if self.options.read_only else _WRITES
+        return Capabilities(kinds, dict.fromkeys(kinds, writes), chunk=self.options.chunk, hints=True)
+
+    async def identify(self) -> Identity:
+        await self._reach()
+        return Identity(self.options.identity or self.options.name, f"{self.options.name}, held in memory")
+
+    async def observe(self, token: str | None) -> AsyncIterator[Page]:
+        await self._reach()
+        if token is not None:
+            if self.faults.strikes("lost_token"):
+                raise TokenLost(f"{self.options.name}: the token {token} is not known any more; list everything again")
+            position(self.side, token)
+        pages = listing(self.side, self.options, self.faults)
+        if token is not None:
+            pages = delta(self.side, token, self.options, self.faults)
+        async for page in pages:
+            if self._breaks("cut_pages"):
+                raise Unreachable(f"{self.options.name}: the stream of pages broke off")
+            yield page
+
+    async def apply(self, writes: Sequence[Write]) -> AsyncIterator[Outcome]:
+        await self._reach()
+        for write in writes:
+            if self._breaks("cut_writes"):
+                raise Unreachable(f"{self.options.name}: the line broke while writing")
+            if write.action not in self.capabilities.writes.get(write.kind, frozenset()):
+                yield Failed(write.id, "invalid", f"{self.options.name} can't {write.action} a {write.kind}")
+                continue
+            with self._changing() as side:
+                outcome = carry_out(side, write, self.faults)
+            if self.faults.strikes("lost_responses"):
+                raise Unreachable(f"{self.options.name}: no answer came to a write")
+            yield outcome
+            await asyncio.sleep(0)
+
+    async def hints(self) -> AsyncIterator[None]:
+        while True:
+            if self._shelf:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), _POLL)
+                self._shelf.refresh()
+            else:
+                await self._woken.wait()
+            if self._woken.is_set():
+                self._woken.clear()
+                yield None
+
+    async def check(self) -> Sequence[Finding]:
+        there = sum(1 for _ in self.side.records())
+        return [Finding(self.options.name, True, f"{there} objects in memory")]
+
+    async def close(self) -> None:
+        """Nothing to give back."""
+
+    async def _reach(self) -> None:
+        if self.faults.slow:
+            await self.context.sleep(self.faults.slow)
+        if self.faults.strikes("unreachable"):
+            raise Unreachable(f"{self.options.name} does not answer")
+        if self._shelf:
+            self._shelf.refresh()
+
+    def _breaks(self, counter: str) -> bool:
+        remaining: int | None = getattr(self.faults, counter)
+        if remaining is None:
+            return False
+        setattr(self.faults, counter, remaining - 1 if remaining else None)
+        return remaining == 0
+
+    @contextmanager
+    def _changing(self) -> Iterator[MemorySide]:
+        if self._shelf is None:
+            yield self.side
+            return
+        with self._shelf.changing() as side:
+            yield side
