@@ -11,10 +11,13 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count, islice
+from typing import overload
 
 LONGEST = 64
+#: More people of the same name than this are a fault of the school's expression.
+MOST = 10_000
 
 _LOCAL_PART = re.compile(r"(?!\.)(?!.*\.\.)[A-Za-z0-9'.\-_!#^~]{1,64}(?<!\.)")
 _NICKNAME = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,64}")
@@ -86,25 +89,59 @@ def numbered(base: str, number: int, *, longest: int = LONGEST) -> str:
     return base[: longest - len(suffix)].rstrip(".-") + suffix
 
 
-def candidates(base: str, *, longest: int = LONGEST, most: int = 10_000) -> Iterator[str]:
+class Candidates(Sequence[str]):
     """``base``, ``base2``, ``base3`` ...: the first one that was never given to anybody else is taken.
 
-    Deterministic, without repetition even where a short limit cuts the base; ends after ``most`` names.
+    Deterministic, without repetition even where a short limit cuts the base. Names are made when they are asked for:
+    nearly always the first one is free.
     """
-    return islice((numbered(base, number, longest=longest) for number in count(1)), most)
+
+    __slots__ = ("_known", "_most", "_names")
+
+    def __init__(self, base: str, *, domain: str = "", longest: int = LONGEST, most: int = MOST) -> None:
+        end = f"@{domain}" if domain else ""
+        self._names = _unrepeated(numbered(base, number, longest=longest) + end for number in count(1))
+        self._known: list[str] = []
+        self._most = most
+
+    def __len__(self) -> int:
+        return self._most
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(self._most))]
+        place = index + self._most if index < 0 else index
+        if not 0 <= place < self._most:
+            raise IndexError(index)
+        self._known.extend(islice(self._names, max(0, place + 1 - len(self._known))))
+        return self._known[place]
+
+
+def _unrepeated(names: Iterable[str]) -> Iterator[str]:
+    seen: set[str] = set()
+    for name in names:
+        if name not in seen:
+            seen.add(name)
+            yield name
 
 
 def user_principal_names(
-    base: str, *, domain: str, anchor: str, longest: int = LONGEST, most: int = 10_000
-) -> Iterator[str]:
+    base: str, *, domain: str, anchor: str, longest: int = LONGEST, most: int = MOST
+) -> Sequence[str]:
     """The candidates for a person, best first. ``base`` is what the school's expression gave, ``anchor`` the person."""
     start = local_part(base, longest=longest) or fallback(anchor)
-    return (f"{name}@{domain}" for name in candidates(start, longest=longest, most=most))
+    return Candidates(start, domain=domain, longest=longest, most=most)
 
 
 def mail_nicknames(
-    base: str, *, anchor: str, prefix: str = "", longest: int = LONGEST, most: int = 10_000
-) -> Iterator[str]:
+    base: str, *, anchor: str, prefix: str = "", longest: int = LONGEST, most: int = MOST
+) -> Sequence[str]:
     """The candidates for a group, best first; ``prefix`` tells the schools of one tenant apart."""
-    start = nickname(prefix + base, longest=longest) if nickname(base) else nickname(prefix) + fallback(anchor, prefix="group")
-    return candidates(start, longest=longest, most=most)
+    start = nickname(prefix + (base if nickname(base) else fallback(anchor, prefix="group")), longest=longest)
+    return Candidates(start, longest=longest, most=most)

@@ -1,0 +1,198 @@
+"""What holds for a school in the end: its own file over ``bridge.yaml``'s defaults over the built-in ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import time, timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from bridge.core.cutover import Stage
+from bridge.core.kinds import KINDS, Authority, Field, Kind, Shape
+from bridge.core.model import Side
+from bridge.core.policy import DEFAULT_PERIODS, Policy, Tally, Threshold, policy_for
+from bridge.settings import models
+from bridge.settings.secrets import masked
+from bridge.settings.words import in_words
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Timetable:
+    """When a school's sides are asked; all of them are spread by up to ``jitter``."""
+
+    school_poll: timedelta = timedelta(minutes=1)
+    cloud_poll: timedelta = timedelta(minutes=5)
+    full_compare: time = time(2, 30)
+    jitter: timedelta = timedelta(minutes=10)
+
+    def poll(self, side: Side) -> timedelta:
+        """How often ``side`` is asked."""
+        return self.school_poll if side is Side.SCHOOL else self.cloud_poll
+
+
+@dataclass(frozen=True, slots=True)
+class SideSettings:
+    """One side of a school: the connector's name and its options, validated by the connector's own model."""
+
+    connector: str
+    options: BaseModel
+
+
+@dataclass(frozen=True, slots=True)
+class School:
+    """One school as configured. ``periods`` and ``thresholds`` are in the form that the policy wants."""
+
+    file: Path
+    code: str
+    name: str
+    initial_stage: Stage
+    language: models.Language
+    sides: Mapping[Side, SideSettings]
+    attributes: Mapping[str, Mapping[str, models.Attribute]]
+    owners: Mapping[tuple[str, str], Authority]
+    naming: models.Naming
+    timetable: Timetable
+    window: timedelta
+    thresholds: Mapping[tuple[str, str, str, Tally], Threshold]
+    periods: Mapping[tuple[str, str], tuple[timedelta, ...]]
+
+    def kinds(self) -> Mapping[str, Kind]:
+        """The kind table with the columns that the allow-list adds."""
+        return {
+            name: kind.with_fields(
+                *(
+                    Field(field, Shape(one.shape), Authority(one.authority))
+                    for field, one in self.attributes.get(name, {}).items()
+                )
+            )
+            for name, kind in KINDS.items()
+        }
+
+    def policy(self, stage: Stage) -> Policy:
+        """What ``stage`` allows with this school's thresholds, periods and exceptions."""
+        policy = policy_for(stage, owners=self.owners, thresholds=self.thresholds, periods=self.periods)
+        return replace(policy, window=self.window)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole configuration, checked. ``file`` is ``bridge.yaml``; the directories are absolute."""
+
+    file: Path
+    bridge: models.BridgeFile
+    schools: tuple[School, ...]
+
+    @property
+    def runtime(self) -> Path:
+        """Directory of locks and of the status file."""
+        return (self.file.parent / self.bridge.runtime).absolute()
+
+    @property
+    def state_url(self) -> str:
+        """URL of the state database; a relative SQLite path is taken from the directory of ``bridge.yaml``."""
+        url = self.bridge.state.url
+        scheme, _, path = url.partition(":///")
+        if not scheme.startswith("sqlite") or not path or path.startswith(("/", ":memory:")):
+            return url
+        return f"{scheme}:///{(self.file.parent / path).absolute()}"
+
+    def school(self, code: str) -> School | None:
+        """The school of this code."""
+        return next((school for school in self.schools if school.code == code), None)
+
+
+def school(
+    file: Path, said: models.SchoolFile, bridge: models.BridgeFile, sides: Mapping[Side, SideSettings]
+) -> School:
+    """Put a school together from its file and the defaults."""
+    defaults = bridge.defaults
+    return School(
+        file=file,
+        code=said.school,
+        name=said.name,
+        initial_stage=Stage(said.initial_stage),
+        language=said.language or bridge.language,
+        sides=sides,
+        attributes={kind: said.attributes_of(kind) for kind in KINDS},
+        owners={(kind, name): Authority(one) for kind, names in said.authority.items() for name, one in names.items()},
+        naming=said.naming,
+        timetable=Timetable(**{**_said(defaults.schedule), **_said(said.schedule)}),
+        window=said.guard.window or defaults.guard.window or _DAY,
+        thresholds={**_thresholds(defaults.guard), **_thresholds(said.guard)},
+        periods=_periods({**_said(defaults.leavers), **_said(said.leavers)}),
+    )
+
+
+def _said(block: BaseModel) -> dict[str, Any]:
+    return {name: getattr(block, name) for name in type(block).model_fields if getattr(block, name) is not None}
+
+
+def _thresholds(guard: models.Guard) -> dict[tuple[str, str, str, Tally], Threshold]:
+    return {(one.side, one.kind, one.role, one.tally): Threshold(one.count, one.percent) for one in guard.thresholds}
+
+
+def _periods(leavers: Mapping[str, timedelta]) -> dict[tuple[str, str], tuple[timedelta, ...]]:
+    """Every step but the last is taken at once; the last (soft delete) when the period is over."""
+    sixty = timedelta(days=60)
+    people = {
+        "pupil": leavers.get("pupil", DEFAULT_PERIODS["user"][-1]),
+        "teacher": leavers.get("teacher", sixty),
+        "staff": leavers.get("staff", sixty),
+        "*": leavers.get("others", DEFAULT_PERIODS["user"][-1]),
+    }
+    periods = {("user", role): (*DEFAULT_PERIODS["user"][:-1], last) for role, last in people.items()}
+    return {**periods, ("group", "*"): (leavers.get("group", DEFAULT_PERIODS["group"][-1]),)}
+
+
+def shown(settings: Settings) -> dict[str, Any]:
+    """The effective configuration as a plain tree, secrets masked: what ``check --json`` prints."""
+    bridge = settings.bridge.model_dump(mode="json", exclude={"defaults"})
+    bridge["state"]["url"] = settings.state_url
+    return {"bridge": masked(bridge), "schools": [_shown_school(one) for one in settings.schools]}
+
+
+def _shown_school(one: School) -> dict[str, Any]:
+    tree: dict[str, Any] = {
+        "file": str(one.file),
+        "school": one.code,
+        "name": one.name,
+        "initial_stage": one.initial_stage.value,
+        "language": one.language,
+    }
+    for side, settings in one.sides.items():
+        options = settings.options.model_dump(mode="json", by_alias=True)
+        tree[f"{side.value}_side"] = {"connector": settings.connector, **options}
+    tree["attributes"] = {
+        kind: {name: attribute.model_dump(mode="json", by_alias=True) for name, attribute in named.items()}
+        for kind, named in one.attributes.items()
+        if named
+    }
+    tree["authority"] = {f"{kind}.{name}": owner.value for (kind, name), owner in one.owners.items()}
+    tree["naming"] = one.naming.model_dump(mode="json")
+    tree["guard"] = {
+        "window": in_words(one.window),
+        "thresholds": [
+            {"side": key[0], "kind": key[1], "role": key[2], "tally": key[3].value, "limit": _limit(threshold)}
+            for key, threshold in one.thresholds.items()
+        ],
+    }
+    tree["leavers"] = {f"{kind}.{role}": in_words(steps[-1]) for (kind, role), steps in one.periods.items()}
+    times = one.timetable
+    tree["schedule"] = {
+        "school_poll": in_words(times.school_poll),
+        "cloud_poll": in_words(times.cloud_poll),
+        "full_compare": f"{times.full_compare:%H:%M}",
+        "jitter": in_words(times.jitter),
+    }
+    return dict(masked(tree))
+
+
+def _limit(threshold: Threshold) -> dict[str, float | None] | str:
+    if threshold.count is None and threshold.percent is None:
+        return "unlimited"
+    return {"count": threshold.count, "percent": threshold.percent}

@@ -1,0 +1,109 @@
+"""Loads ``bridge.yaml`` and every school's file, and reports all problems of all files at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import BaseModel
+
+from bridge.core.model import Side
+from bridge.ports import ConfigurationError
+from bridge.settings import models
+from bridge.settings.effective import School, Settings, SideSettings, school
+from bridge.settings.render import guess, validate
+from bridge.settings.source import Problem, Source, read, shown
+
+
+class SettingsError(ConfigurationError):
+    """The configuration has problems; ``str`` gives one line each."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: Sequence[Problem] = sorted(set(problems))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class Catalog(Protocol):
+    """Where the connectors' option models come from (``bridge.daemon.catalog``)."""
+
+    def names(self) -> Sequence[str]:
+        """Names of the connectors that are installed."""
+        ...
+
+    def options(self, name: str) -> type[BaseModel]:
+        """The model of a connector's options; KeyError when there is none, ConfigurationError when it can't load."""
+        ...
+
+
+def load(path: Path, catalog: Catalog) -> Settings:
+    """Read and check everything; raises SettingsError with all problems, sorted by place."""
+    top = read(path)
+    sources = [top]
+    bridge = validate(models.BridgeFile, top, top.tree) if top.readable else None
+    directory = bridge.schools if isinstance(bridge, models.BridgeFile) else top.tree.get("schools", "schools")
+    files = _school_files(path, directory, top) if top.readable and isinstance(directory, str) else []
+    read_schools: list[tuple[Path, Source, models.SchoolFile | None, dict[Side, SideSettings]]] = []
+    for file in files:
+        source = read(file)
+        sources.append(source)
+        said = validate(models.SchoolFile, source, source.tree) if source.readable else None
+        sides = _sides(source, catalog) if source.readable else {}
+        read_schools.append((file, source, said if isinstance(said, models.SchoolFile) else None, sides))
+    _unique([(source, said) for _, source, said, _ in read_schools if said is not None])
+    problems = [problem for source in sources for problem in source.problems]
+    if problems or not isinstance(bridge, models.BridgeFile):
+        raise SettingsError(problems)
+    schools: list[School] = [school(file, said, bridge, sides) for file, _, said, sides in read_schools if said]
+    return Settings(file=path.absolute(), bridge=bridge, schools=tuple(sorted(schools, key=lambda one: one.code)))
+
+
+def _school_files(path: Path, directory: str, top: Source) -> list[Path]:
+    folder = path.parent / directory
+    try:
+        found = sorted(file for file in folder.iterdir() if not file.name.startswith("."))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        top.add(("schools",), f"the directory {folder} can't be read ({reason})", "create it, with one file a school")
+        return []
+    for file in found:
+        if file.suffix == ".yml":
+            top.add(("schools",), f"{file.name} would be passed over", f"rename it to {file.stem}.yaml")
+    files = [file for file in found if file.suffix == ".yaml"]
+    if not files:
+        top.add(("schools",), f"no school's file (*.yaml) is in {folder}", "write one for each school")
+    return files
+
+
+def _sides(source: Source, catalog: Catalog) -> dict[Side, SideSettings]:
+    """Validate each side's options with the model of its connector, positions kept."""
+    sides = {}
+    for side in Side:
+        key = f"{side.value}_side"
+        tree = source.tree.get(key)
+        name = tree.get("connector") if isinstance(tree, dict) else None
+        if not isinstance(tree, dict) or not isinstance(name, str) or not name:
+            continue  # said already
+        way = (key, "connector")
+        try:
+            model = catalog.options(name)
+        except KeyError:
+            source.add(way, f'no connector is called "{shown(name)}"', guess(name, catalog.names()))
+            continue
+        except ConfigurationError as error:
+            source.add(way, str(error), "install what it needs, or use another connector")
+            continue
+        options = validate(model, source, {k: v for k, v in tree.items() if k != "connector"}, under=(key,))
+        if options is not None:
+            sides[side] = SideSettings(name, options)
+    return sides
+
+
+def _unique(schools: Sequence[tuple[Source, models.SchoolFile]]) -> None:
+    """Two files for one school would mirror it twice."""
+    first: dict[str, Source] = {}
+    for source, said in schools:
+        known = first.setdefault(said.school.casefold(), source)
+        if known is not source:
+            wrong = f'the school "{said.school}" is in {known.file} already'
+            source.add(("school",), wrong, "give every school a code of its own")

@@ -1,0 +1,238 @@
+"""What may stand in ``bridge.yaml`` and in a school's file: the configuration reference is drawn from here.
+
+Every ``description`` is the text of the reference and of the editor's tooltip. Error texts of validators are
+``what is wrong|what would be right``, with a ``!`` in front where the value must not be repeated.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from bridge.core.kinds import KINDS
+from bridge.core.policy import Tally
+from bridge.settings.secrets import REFERENCE
+from bridge.settings.words import Duration, Pause, SecretReference, TimeOfDay, TimeZone, matching
+
+Language = Literal["de", "en"]
+KindName = Literal["user", "group", "folder", "file"]
+Owner = Literal["school", "cloud", "both"]
+#: Kinds whose columns a school may add to.
+PeopleKind = Literal["user", "group"]
+RoleName = Annotated[str, *matching(r"\*|[a-z][a-z0-9_-]{0,31}", "no role", 'write one like "pupil", or "*" for all')]
+AttributeName = Annotated[
+    str,
+    *matching(r"[A-Za-z][A-Za-z0-9_]{0,63}", "no attribute of the cloud", "write its name there, like `department`"),
+]
+DomainName = Annotated[
+    str,
+    *matching(
+        r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]",
+        "not a domain in lower case",
+        'write the verified domain: "school.example"',
+    ),
+]
+Prefix = Annotated[
+    str, *matching(r"[A-Za-z0-9_-]{0,24}", "not a prefix of names", "write up to 24 letters, digits, - and _")
+]
+SchoolCode = Annotated[
+    str,
+    *matching(
+        r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}",
+        "not a school code",
+        'write 1 to 32 letters and digits (also . _ -) in quotes: "0123"',
+    ),
+]
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors; values are not bent into shape."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, str_strip_whitespace=False)
+
+
+def _state_url(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    if scheme.partition("+")[0] not in {"sqlite", "postgresql"} or not rest:
+        raise ValueError("!not the URL of a state database|write sqlite:///PATH or postgresql://USER@HOST/NAME")
+    if ":" in rest.rpartition("@")[0] or "password=" in rest.casefold():
+        raise ValueError("!a password stands in the URL|leave it out and set state.password to a reference")
+    return url
+
+
+class State(Strict):
+    """Where the bridge remembers what it saw and agreed."""
+
+    url: Annotated[str, AfterValidator(_state_url)] = Field(
+        default="sqlite:////var/lib/schoolbridge/state.db",
+        description="`sqlite:///PATH` (relative to this file) or `postgresql://USER@HOST/NAME`, without a password.",
+    )
+    password: SecretReference | None = Field(default=None, description="The password of the PostgreSQL role.")
+
+
+class Logging(Strict):
+    """What is logged to standard error (the journal)."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Names of people appear at `debug` only."
+    )
+    format: Literal["auto", "json", "text"] = Field(
+        default="auto", description="`auto`: text in a terminal, JSON otherwise."
+    )
+
+
+class Threshold(Strict):
+    """One limit of the guard: more than this within the window is held until a person releases it."""
+
+    tally: Tally = Field(strict=False, description="What is counted.")
+    side: Literal["school", "cloud", "*"] = Field(default="*", description="The side that would be written.")
+    kind: Literal["user", "group", "folder", "file", "*"] = Field(default="*", description="Kind of object.")
+    role: RoleName = Field(default="*", description="Role of the people (`pupil`) or groups (`class`), `*` for all.")
+    count: int | None = Field(default=None, ge=0, description="So many objects pass whatever the share.")
+    percent: float | None = Field(
+        default=None, ge=0, le=100, strict=False, description="Beyond the count, so much of the population passes."
+    )
+    unlimited: bool = Field(default=False, description="Nothing is held. Instead of count and percent.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Threshold:
+        limited = self.count is not None or self.percent is not None
+        if limited == self.unlimited:
+            raise ValueError("no limit, or two opposite ones|write `count`, `percent` or both, or `unlimited: true`")
+        if self.kind == "*" and (self.side != "*" or self.role != "*"):
+            raise ValueError("side or role without a kind|say which kind it is for")
+        return self
+
+
+class Guard(Strict):
+    """What is too much. Where nothing is said the defaults of the documentation hold."""
+
+    window: Duration | None = Field(default=None, description="How far back is counted; by default 24 hours.")
+    thresholds: list[Threshold] = Field(default_factory=list, description="The most specific one counts.")
+
+
+class Leavers(Strict):
+    """How long a disabled account, or a group without its school group, waits before it is soft-deleted."""
+
+    pupil: Duration | None = Field(default=None, description="Pupils; by default 30 days.")
+    teacher: Duration | None = Field(default=None, description="Teachers; by default 60 days.")
+    staff: Duration | None = Field(default=None, description="Staff; by default 60 days.")
+    others: Duration | None = Field(default=None, description="People of any other role; by default 30 days.")
+    group: Duration | None = Field(default=None, description="Groups; by default 30 days.")
+
+
+class Schedule(Strict):
+    """When the sides are asked, beside the hints they give by themselves."""
+
+    school_poll: Pause | None = Field(default=None, description="How often the school is asked; default 1 minute.")
+    cloud_poll: Pause | None = Field(default=None, description="How often the cloud is asked; default 5 minutes.")
+    full_compare: TimeOfDay | None = Field(
+        default=None, description='Time of day of the nightly full compare, local time; default "02:30".'
+    )
+    jitter: Duration | None = Field(
+        default=None, description="Spread of all the times, so that not all schools ask at once; default 10 minutes."
+    )
+
+
+class Defaults(Strict):
+    """What holds for every school whose file does not say otherwise."""
+
+    guard: Guard = Field(default_factory=Guard)
+    leavers: Leavers = Field(default_factory=Leavers)
+    schedule: Schedule = Field(default_factory=Schedule)
+
+
+class BridgeFile(Strict):
+    """`bridge.yaml`: what concerns the bridge as a whole."""
+
+    version: Literal[1] = Field(description="Version of the format.")
+    state: State = Field(default_factory=State)
+    schools: str = Field(default="schools", min_length=1, description="Directory of the schools' files.")
+    runtime: str = Field(
+        default="/run/schoolbridge", min_length=1, description="Directory of locks and of the status file."
+    )
+    logging: Logging = Field(default_factory=Logging)
+    language: Language = Field(default="en", description="Language of printed letters.")
+    time_zone: TimeZone = Field(default="Europe/Berlin", description="Time zone of the schedule.")
+    defaults: Defaults = Field(default_factory=Defaults)
+
+
+class Attribute(Strict):
+    """One attribute that may leave the school."""
+
+    source: str = Field(alias="from", min_length=1, max_length=1000, description="Expression over the AD attributes.")
+    purpose: str = Field(
+        min_length=3, max_length=500, description="Why it has to leave the school; shown in the record of processing."
+    )
+    authority: Owner = Field(default="school", description="Whose value counts.")
+    shape: Literal["text", "flag", "number", "time", "texts"] = Field(
+        default="text", description="What its value looks like."
+    )
+
+
+class Naming(Strict):
+    """How names in the cloud are made. A name is given once and never to somebody else."""
+
+    domain: DomainName = Field(description="Verified domain of the accounts, lower case.")
+    longest: int = Field(default=64, ge=8, le=64, description="Longest part before the @ and longest mail nickname.")
+    group_prefix: Prefix = Field(
+        default="", description="Put before the mail nickname of groups, to tell schools of one tenant apart."
+    )
+
+
+class SideFile(BaseModel):
+    """One side of a school: the connector's name; all other keys are the connector's own options."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    connector: str = Field(min_length=1, description="Name of the connector.")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys beside ``connector``, as they stand in the file."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class SchoolFile(Strict):
+    """`schools/*.yaml`: one school."""
+
+    version: Literal[1] = Field(description="Version of the format.")
+    school: SchoolCode = Field(description='Code of the school, in quotes: "0123".')
+    name: str = Field(min_length=1, max_length=200, description="Name of the school, for people.")
+    initial_stage: Literal["classic", "observing", "rehearsing", "hybrid"] = Field(
+        default="observing", description="Stage when the bridge first meets the school; ignored ever after."
+    )
+    language: Language | None = Field(default=None, description="Language of printed letters.")
+    school_side: SideFile = Field(description="The directory of the school.")
+    cloud_side: SideFile = Field(description="The cloud.")
+    attributes: dict[PeopleKind, dict[AttributeName, Attribute]] = Field(
+        default_factory=dict, description="Allow-list of what leaves the school beside the basic fields."
+    )
+    authority: dict[KindName, dict[str, Owner]] = Field(
+        default_factory=dict, description="Exceptions: whose value of a field counts; `*`: existence."
+    )
+    naming: Naming
+    guard: Guard = Field(default_factory=Guard)
+    leavers: Leavers = Field(default_factory=Leavers)
+    schedule: Schedule = Field(default_factory=Schedule)
+
+    @model_validator(mode="after")
+    def _known_fields(self) -> SchoolFile:
+        for kind, fields in self.authority.items():
+            known = {"*", *(column.name for column in KINDS[kind].fields), *self.attributes_of(kind)}
+            for name in fields:
+                if name not in known:
+                    raise ValueError(
+                        f"authority.{kind} names no field of the kind: {name}|use a field that is mirrored"
+                    )
+        return self
+
+    def attributes_of(self, kind: str) -> dict[str, Attribute]:
+        """The attributes added to ``kind``."""
+        return {str(name): one for key, named in self.attributes.items() if key == kind for name, one in named.items()}
+
+
+def is_reference(value: object) -> bool:
+    """Whether a value refers to a secret."""
+    return isinstance(value, str) and REFERENCE.fullmatch(value) is not None
