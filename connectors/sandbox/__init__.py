@@ -1,10 +1,10 @@
-"""A Graph-compatible cloud for demo, tests and rehearsal: the counterparty of ``connectors.graph``, sharing no code with it.
+"""A Graph-compatible cloud for demo, tests and rehearsal: the counterparty, sharing no code with connectors.graph.
 
     async with Sandbox(applications=[Application("app-id", secrets=("s",))], tls=True) as sandbox:
         sandbox.base_url, sandbox.ca_file, sandbox.token()
 
-or ``python -m connectors.sandbox``. See :class:`Sandbox` for what can be set, :mod:`connectors.sandbox.faults` for what can
-be broken on demand, :mod:`connectors.sandbox.admin` for the routes that do both over HTTP.
+or ``python -m connectors.sandbox``. See :class:`Sandbox` for what can be set, :mod:`connectors.sandbox.faults` for what
+can be broken on demand, :mod:`connectors.sandbox.admin` for the routes that do both over HTTP.
 """
 
 from connectors.sandbox.clock import MovableClock

@@ -1,9 +1,9 @@
 """``python -m connectors.sandbox``: the cloud as a process of its own.
 
-Prints one JSON line when it listens: ``{"base_url", "graph_url", "tenant_id", "domains", "ca_file"}``. Stops on SIGTERM and
-SIGINT. Secrets never stand in the arguments: the admin key comes in ``SANDBOX_ADMIN_KEY``, applications in the file of
-``--applications`` or in ``SANDBOX_APPLICATIONS``, as a JSON list of ``{"client_id", "secrets", "certificates",
-"permissions", "roles"}``.
+Prints one JSON line when it listens: ``{"base_url", "graph_url", "tenant_id", "domains", "ca_file"}``. Stops on
+SIGTERM and SIGINT. Secrets never stand in the arguments: the admin key comes in ``SANDBOX_ADMIN_KEY``, applications
+in the file of ``--applications`` or in ``SANDBOX_APPLICATIONS``, as a JSON list of ``{"client_id", "secrets",
+"certificates", "permissions", "roles"}``.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from connectors.sandbox import admin, batch, delta, directory, groups, tokens, users
+from connectors.sandbox import admin, batch, delta, directory, education, elsewhere, groups, members, tokens, users
 from connectors.sandbox.errors import GraphError
 from connectors.sandbox.service import Service
 from connectors.sandbox.wire import Reply, Router, Routes
@@ -19,8 +19,11 @@ from connectors.sandbox.wire import Reply, Router, Routes
 TABLES: tuple[Routes, ...] = (
     users.ROUTES,
     groups.ROUTES,
+    members.ROUTES,
     directory.ROUTES,
     delta.ROUTES,
+    education.ROUTES,
+    elsewhere.ROUTES,
     batch.ROUTES,
 )
 _JSON = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"

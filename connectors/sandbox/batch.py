@@ -1,4 +1,4 @@
-"""``POST /$batch``: up to 20 requests, each throttled and refused on its own (learn.microsoft.com/graph/json-batching)."""
+"""``POST /$batch``: up to 20 requests, each throttled and refused on its own (Graph: json-batching)."""
 
 from __future__ import annotations
 

@@ -12,24 +12,24 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from connectors.sandbox.entries import DELETED, LIVE, PURGED, Change, Entry
+from connectors.sandbox.entries import DELETED, LIVE, PURGED, Entry
 from connectors.sandbox.errors import bad_request, resync_required, unsupported_query
 from connectors.sandbox.odata import check_names
 from connectors.sandbox.properties import default_properties
-from connectors.sandbox.wire import Call, Reply
+from connectors.sandbox.wire import Call, Handler, Reply
 
 TOKEN_LIFE = 7 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a token carries. ``first``: still in the first round, ``at`` counts entries; else ``at`` is a change number.
+    """What a token carries. ``first``: still in the first round, ``at`` counts entries; else it is a change number.
 
-    ``slice`` is the number up to which the links of the entry at this place have been shown; ``start`` is where the next
-    round begins; ``since`` is where this one did.
+    ``slice`` is the number up to which the links of the entry at this place have been shown; ``start`` is where the
+    next round begins; ``since`` is where this one did.
     """
 
     view: str
@@ -48,12 +48,13 @@ class Place:
 class View:
     """One delta collection: of which kind, over which links, how an entry is shown and which belong."""
 
+    name: str
     kind: str
     links: tuple[str, ...]
-    render: Callable[[Entry, tuple[str, ...]], dict[str, Any]]
-    belongs: Callable[[Entry], bool]
     default: tuple[str, ...]
-    check: Callable[[tuple[str, ...]], tuple[str, ...]]
+    check: Callable[[tuple[str, ...]], object]
+    render: Callable[[Entry, tuple[str, ...]], dict[str, Any]]
+    belongs: Callable[[Entry], bool] = lambda entry: True
 
 
 def _render(entry: Entry, names: tuple[str, ...]) -> dict[str, Any]:
@@ -61,12 +62,22 @@ def _render(entry: Entry, names: tuple[str, ...]) -> dict[str, Any]:
     return {"id": entry.id} | {name: entry.properties[name] for name in names if name in entry.properties}
 
 
-VIEWS: dict[str, View] = {
-    "users": View("user", ("manager",), _render, lambda entry: True, default_properties("user"),
-                  lambda names: check_names(names, "user")),
-    "groups": View("group", ("members", "owners"), _render, lambda entry: True, (*default_properties("group"), "members"),
-                   lambda names: check_names(names, "group")),
-}  # fmt: skip
+USERS = View(
+    name="users",
+    kind="user",
+    links=("manager",),
+    default=default_properties("user"),
+    check=lambda names: check_names(names, "user"),
+    render=_render,
+)
+GROUPS = View(
+    name="groups",
+    kind="group",
+    links=("members", "owners"),
+    default=(*default_properties("group"), "members"),
+    check=lambda names: check_names(names, "group"),
+    render=_render,
+)
 
 
 def sign(secret: str, place: Place) -> str:
@@ -91,34 +102,65 @@ def unpack(secret: str, token: str) -> Place:
     return Place(**{**held, "ids": tuple(held["ids"])})
 
 
-def delta(call: Call, name: str) -> Reply:
-    """Answer ``GET /{name}/delta`` in any of its rounds."""
-    view, tenant = VIEWS[name], call.tenant
+@dataclass(slots=True)
+class _Round:
+    """One page in the making: what is tracked, and how many entries and links it may still take."""
+
+    call: Call
+    view: View
+    place: Place
+    names: tuple[str, ...]
+    links: tuple[str, ...]
+    size: int
+    room: int
+    values: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def full(self) -> bool:
+        """Whether the page takes no more."""
+        return len(self.values) >= self.size or self.room <= 0
+
+
+def delta(call: Call, view: View) -> Reply:
+    """Answer a delta request of a view in any of its rounds."""
+    tenant, faults = call.tenant, call.service.faults
     for option in ("top", "expand", "orderby", "search", "count"):
         if option in call.query:
             raise unsupported_query(f"'${option}' is not supported by delta queries on this resource.")
     token = call.query.get("deltatoken") or call.query.get("skiptoken") or call.query.get("token")
-    if token and token != "latest":  # noqa: S105 - a documented value, not a secret
+    if not token or token == "latest":  # noqa: S105 - a documented value, not a secret
+        place = _first_place(call, view)
+        if token:
+            return _answer(call, [], place, done=True)
+    else:
         place = unpack(tenant.secret, token)
-        if place.view != name:
+        if place.view != view.name:
             raise bad_request("Badly formed token.")
-        if tenant.clock() - place.made > TOKEN_LIFE or call.service.faults.expires(call):
+        if tenant.clock() - place.made > TOKEN_LIFE or faults.expires(call):
             raise resync_required(f"{call.base_url}/v1.0{call.path}?$deltatoken=")
         if "skiptoken" not in call.query:
-            place = replace(place, at=call.service.faults.replayed(call, place.since), start=tenant.log.sequence)
-    else:
-        place = _first_place(call, view, name)
-        if token:
-            return _answer(call, [], replace(place, since=tenant.log.sequence), done=True)
-    size = call.service.knobs.delta_page
-    values, following = (_first_page if place.first else _changes_page)(call, view, place, size)
-    return _answer(call, values, following or place, done=following is None)
+            since = faults.replayed(call, place.since)
+            minimal = "return=minimal" in call.headers.get("prefer", "")
+            place = replace(place, at=since, since=since, start=tenant.log.sequence, minimal=minimal)
+    tracked = view.default if place.names is None else place.names
+    page = _Round(
+        call=call,
+        view=view,
+        place=place,
+        names=tuple(name for name in tracked if name not in view.links),
+        links=tuple(name for name in view.links if name in tracked),
+        size=call.service.knobs.delta_page,
+        room=call.service.knobs.delta_links,
+    )
+    following = _first_page(page) if place.first else _changes_page(page)
+    return _answer(call, page.values, following or place, done=following is None)
 
 
-def _first_place(call: Call, view: View, name: str) -> Place:
+def _first_place(call: Call, view: View) -> Place:
     names: tuple[str, ...] | None = None
     if text := call.query.get("select", "").strip():
-        names = view.check(tuple(part.strip() for part in text.split(",") if part.strip()))
+        names = tuple(part.strip() for part in text.split(",") if part.strip())
+        view.check(names)
     ids: tuple[str, ...] = ()
     if condition := call.query.get("filter"):
         parts = [part.strip() for part in condition.split(" or ")]
@@ -126,14 +168,13 @@ def _first_place(call: Call, view: View, name: str) -> Place:
             raise unsupported_query("Delta queries filter by id only, by at most 50 of them.")
         ids = tuple(part[len("id eq '") : -1] for part in parts)
     now, sequence = call.tenant.clock(), call.tenant.log.sequence
-    return Place(view=name, names=names, made=now, first=True, since=sequence, start=sequence, ids=ids)
+    return Place(view=view.name, names=names, made=now, first=True, since=sequence, start=sequence, ids=ids)
 
 
 def _answer(call: Call, values: list[dict[str, Any]], place: Place, *, done: bool) -> Reply:
     values, held_back = call.service.faults.disturb_delta(call, values)
     place = replace(place, made=call.tenant.clock())
-    context = "users" if place.view == "users" else place.view
-    body: dict[str, Any] = {"@odata.context": call.context(f"{context}/$delta")}
+    body: dict[str, Any] = {"@odata.context": call.context(f"{place.view}/$delta")}
     base = f"{call.base_url}/v1.0{call.path}"
     if held_back:
         # The same place again: an empty page carried nothing, so nothing is lost.
@@ -147,11 +188,6 @@ def _answer(call: Call, values: list[dict[str, Any]], place: Place, *, done: boo
     return Reply(200, body)
 
 
-def _tracked(view: View, place: Place) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    names = view.default if place.names is None else place.names
-    return tuple(name for name in names if name not in view.links), tuple(name for name in view.links if name in names)
-
-
 def _reference(call: Call, other_id: str, *, removed: bool) -> dict[str, Any]:
     other = call.tenant.entries[other_id]
     shown: dict[str, Any] = {"@odata.type": f"#microsoft.graph.{other.kind}", "id": other_id}
@@ -160,98 +196,92 @@ def _reference(call: Call, other_id: str, *, removed: bool) -> dict[str, Any]:
     return shown
 
 
-def _first_page(call: Call, view: View, place: Place, size: int) -> tuple[list[dict[str, Any]], Place | None]:
-    tenant, room, now = call.tenant, call.service.knobs.delta_links, call.tenant.clock()
-    names, links = _tracked(view, place)
-    order = tenant.ordered.get(view.kind, [])
-    values: list[dict[str, Any]] = []
+def _shown(page: _Round, entry: Entry) -> bool:
+    if page.place.ids and entry.id not in page.place.ids:
+        return False
+    return entry.state == PURGED or page.view.belongs(entry)
+
+
+def _first_page(page: _Round) -> Place | None:
+    """Fill a page of the first round; gives the place of the next page, None at the end."""
+    tenant, place, now = page.call.tenant, page.place, page.call.tenant.clock()
+    order = tenant.ordered.get(page.view.kind, [])
     position, after = place.at, place.slice
     while position < len(order):
-        if len(values) >= size or room <= 0:
-            return values, replace(place, at=position, slice=after)
+        if page.full:
+            return replace(place, at=position, slice=after)
         entry = tenant.entries[order[position]]
-        if not _shown(view, place, entry) or entry.state == PURGED or (entry.visible_at > now):
-            position += 1
-            continue
-        if entry.state == DELETED:
-            values.append({"id": entry.id, "@removed": {"reason": "changed"}})
-            position += 1
-            continue
-        value = view.render(entry, names)
-        held = sorted(
-            (number, relation, other)
-            for relation in links for other, number in entry.linked(relation).items() if number > after
-        )  # fmt: skip
-        for _, relation, other in held[:room]:
-            value.setdefault(f"{relation}@delta", []).append(_reference(call, other, removed=False))
-        values.append(value)
-        if len(held) > room:
-            return values, replace(place, at=position, slice=held[room - 1][0])
-        room -= len(held)
+        if not _shown(page, entry) or entry.state == PURGED or entry.visible_at > now:
+            pass
+        elif entry.state == DELETED:
+            page.values.append({"id": entry.id, "@removed": {"reason": "changed"}})
+        elif left_at := _add_whole(page, entry, after):
+            return replace(place, at=position, slice=left_at)
         position, after = position + 1, 0
-    return values, None
+    return None
 
 
-def _shown(view: View, place: Place, entry: Entry) -> bool:
-    return (not place.ids or entry.id in place.ids) and (entry.state == PURGED or view.belongs(entry))
+def _add_whole(page: _Round, entry: Entry, after: int) -> int:
+    """Add one entry of the first round; not 0: only its links up to this number found room."""
+    value = page.view.render(entry, page.names)
+    held = sorted(
+        (number, relation, other)
+        for relation in page.links
+        for other, number in entry.linked(relation).items()
+        if number > after
+    )
+    for _, relation, other in held[: page.room]:
+        value.setdefault(f"{relation}@delta", []).append(_reference(page.call, other, removed=False))
+    page.values.append(value)
+    left_at = held[page.room - 1][0] if len(held) > page.room else 0
+    page.room -= len(held)
+    return left_at
 
 
-def _changes_page(call: Call, view: View, place: Place, size: int) -> tuple[list[dict[str, Any]], Place | None]:
-    tenant, room = call.tenant, call.service.knobs.delta_links
-    tracked = _tracked(view, place)
-    minimal = "return=minimal" in call.headers.get("prefer", "") or place.minimal
-    values: list[dict[str, Any]] = []
-    at = place.at
-    for number, entry_id in tenant.log.after(view.kind, place.at):
-        if len(values) >= size or room <= 0:
-            return values, replace(place, at=at, minimal=minimal)
+def _changes_page(page: _Round) -> Place | None:
+    """Fill a page of a later round; gives the place of the next page, None at the end."""
+    tenant, place = page.call.tenant, page.place
+    at, after = place.at, place.slice
+    for number, entry_id in tenant.log.after(page.view.kind, place.at):
+        if page.full:
+            return replace(place, at=at, slice=0)
         entry = tenant.entries[entry_id]
         # Shown once, at its last change: an entry that changes again meanwhile comes later in the walk.
-        if entry.last_sequence == number and _shown(view, place, entry):
-            changes = entry.changes_after(place.since)
-            value, used, left_at = _changed(call, view, entry, changes, tracked, minimal, room, place.slice)
-            if value is not None:
-                values.append(value)
-            if left_at:
-                return values, replace(place, at=at, slice=left_at, minimal=minimal)
-            room -= used
-            place = replace(place, slice=0)
-        at = number
-    return values, None
+        if entry.last_sequence == number and _shown(page, entry) and (left_at := _add_changed(page, entry, after)):
+            return replace(place, at=at, slice=left_at)
+        at, after = number, 0
+    return None
 
 
-def _changed(
-    call: Call,
-    view: View,
-    entry: Entry,
-    changes: list[Change],
-    tracked: tuple[tuple[str, ...], tuple[str, ...]],
-    minimal: bool,
-    room: int,
-    after: int,
-) -> tuple[dict[str, Any] | None, int, int]:
-    """One entry of a later round: its JSON (None: nothing tracked changed), links shown, and where to go on (0: done)."""
+def _add_changed(page: _Round, entry: Entry, after: int) -> int:
+    """Add one entry of a later round if anything tracked changed; not 0: only links up to this number found room."""
     if entry.state != LIVE:
-        return {"id": entry.id, "@removed": {"reason": "changed" if entry.state == DELETED else "deleted"}}, 0, 0
-    names, links = tracked
+        reason = "changed" if entry.state == DELETED else "deleted"
+        page.values.append({"id": entry.id, "@removed": {"reason": reason}})
+        return 0
+    changes = entry.changes_after(page.place.since)
     whole = any(change.what in ("create", "state") for change in changes)
     altered = {name for change in changes if change.what == "properties" for name in change.detail}
     moved = {
-        change.detail: change.sequence for change in changes
-        if change.what in ("link", "unlink") and change.detail[0] in links
-    }  # fmt: skip
-    if not whole and not moved and not altered & set(names):
-        return None, 0, 0
-    shown = names if whole or not minimal else tuple(name for name in names if name in altered)
-    value = view.render(entry, shown)
+        change.detail: change.sequence
+        for change in changes
+        if change.what in ("link", "unlink") and change.detail[0] in page.links
+    }
+    if not whole and not moved and not altered & set(page.names):
+        return 0
+    minimal = page.place.minimal and not whole
+    value = page.view.render(entry, tuple(name for name in page.names if name in altered) if minimal else page.names)
     pending = sorted((number, detail) for detail, number in moved.items() if number > after)
-    for _, (relation, other) in pending[:room]:
+    for _, (relation, other) in pending[: page.room]:
         present = other in entry.linked(relation)
-        value.setdefault(f"{relation}@delta", []).append(_reference(call, other, removed=not present))
-    return value, len(pending), pending[room - 1][0] if len(pending) > room else 0
+        value.setdefault(f"{relation}@delta", []).append(_reference(page.call, other, removed=not present))
+    page.values.append(value)
+    left_at = pending[page.room - 1][0] if len(pending) > page.room else 0
+    page.room -= len(pending)
+    return left_at
 
 
-ROUTES = {
-    ("GET", "/users/delta"): lambda call: delta(call, "users"),
-    ("GET", "/groups/delta"): lambda call: delta(call, "groups"),
+ROUTES: dict[tuple[str, str], Handler] = {
+    ("GET", "/users/delta"): lambda call: delta(call, USERS),
+    ("GET", "/groups/delta"): lambda call: delta(call, GROUPS),
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 from connectors.sandbox.entries import DELETED, Entry
 from connectors.sandbox.errors import bad_request, conflict, denied, mastered_on_premises, not_found
-from connectors.sandbox.groups import find_group, is_unified
+from connectors.sandbox.members import find_group, is_unified
 from connectors.sandbox.odata import objects, render, selected, typed
 from connectors.sandbox.tenant import Sku
 from connectors.sandbox.users import check_principal_name, find_user, is_synced

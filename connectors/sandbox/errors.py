@@ -1,7 +1,7 @@
 """Error answers as Microsoft Graph words them.
 
-Codes and messages are those seen in the field; clients branch on the code, and on the message only where the code is too
-coarse (400 ``Request_BadRequest`` covers most of the directory).
+Codes and messages are those seen in the field; clients branch on the code, and on the message only where the code is
+too coarse (400 ``Request_BadRequest`` covers most of the directory).
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ def already_referenced(relation: str) -> GraphError:
 def mastered_on_premises() -> GraphError:
     """400 of a write to an object whose source of authority is Active Directory."""
     return bad_request(
-        "Unable to update the specified properties for on-premises mastered Directory Sync objects or objects currently "
-        "undergoing migration."
+        "Unable to update the specified properties for on-premises mastered Directory Sync objects or objects "
+        "currently undergoing migration."
     )
 
 

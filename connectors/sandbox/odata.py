@@ -1,8 +1,8 @@
 """Query options of collections: $select, $top, $filter, $count, $orderby, $search, $expand, and pages with tokens.
 
 Pages of a scan continue at a position in the order of creation, pages of a filtered or sorted result at an offset. The
-rules for advanced queries follow learn.microsoft.com/graph/aad-advanced-queries: ``ConsistencyLevel: eventual`` together
-with ``$count=true``, else 400.
+rules for advanced queries follow learn.microsoft.com/graph/aad-advanced-queries: ``ConsistencyLevel: eventual``
+together with ``$count=true``, else 400.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ def page_size(call: Call, default: int = PAGE) -> int:
     return int(text)
 
 
-def _offset(call: Call) -> int:
+def skipped(call: Call) -> int:
+    """The number in $skiptoken, 0 on the first page; raises 400 for a foreign one."""
     token = call.query.get("skiptoken")
     if not token:
         return 0
@@ -100,7 +101,8 @@ def _offset(call: Call) -> int:
         raise bad_request("Skip token is null or not valid.") from None
 
 
-def _token(offset: int) -> str:
+def page_token(offset: int) -> str:
+    """A $skiptoken that continues at a number."""
     return base64.urlsafe_b64encode(f"sandbox:{offset:012d}".encode()).decode()
 
 
@@ -125,7 +127,7 @@ def listing(call: Call, kind: str, name: str, *, within: Callable[[Entry], bool]
     text = call.query.get("filter")
     found = parse_filter(text, properties(kind), INDEXED) if text else None
     _check_options(call, found)
-    select, size, offset = selected(call, kind), page_size(call), _offset(call)
+    select, size, offset = selected(call, kind), page_size(call), skipped(call)
     entries = _candidates(call, kind, found, 0)
     if within is None and (found is None or found.keys is None) and not {"search", "orderby"} & call.query.keys():
         # A plain scan continues by position, so that no page walks what earlier pages have shown.
@@ -145,7 +147,7 @@ def listing(call: Call, kind: str, name: str, *, within: Callable[[Entry], bool]
         )
         body["@odata.count"] = len(counted)
     if more is not None:
-        body["@odata.nextLink"] = call.link(skiptoken=_token(more))
+        body["@odata.nextLink"] = call.link(skiptoken=page_token(more))
     body["value"] = [expanded(call, entry, render(entry, select)) for entry in chosen]
     return Reply(200, body)
 
@@ -197,7 +199,7 @@ def _sorted(call: Call, kind: str, entries: list[Entry]) -> list[Entry]:
 def objects(call: Call, entries: Iterable[Entry], name: str, *, kind: str | None = None) -> Reply:
     """Answer a collection of related objects (members, owners, memberOf): mixed types, paged by offset."""
     _check_options(call, None)
-    size, offset = page_size(call), _offset(call)
+    size, offset = page_size(call), skipped(call)
     names = None
     if text := call.query.get("select", "").strip():
         names = tuple(part.strip() for part in text.split(","))
@@ -210,7 +212,7 @@ def objects(call: Call, entries: Iterable[Entry], name: str, *, kind: str | None
     if call.query.get("count", "").lower() == "true" and not call.query.get("skiptoken"):
         body["@odata.count"] = len(visible)
     if len(visible) > offset + size:
-        body["@odata.nextLink"] = call.link(skiptoken=_token(offset + size))
+        body["@odata.nextLink"] = call.link(skiptoken=page_token(offset + size))
     body["value"] = [typed(entry, names) for entry in chosen]
     return Reply(200, body)
 

@@ -13,7 +13,7 @@ _ROUNDS = 500
 
 
 def check_password(password: object, policies: str = "") -> None:
-    """Raise 400 unless 8 to 256 characters of three of four classes (strong passwords may be switched off by policy)."""
+    """Raise 400 unless 8 to 256 characters of three of four classes (a policy may switch classes off)."""
     strong = "DisableStrongPassword" not in policies
     classes = 4
     if isinstance(password, str):

@@ -141,11 +141,29 @@ welcomeMessageEnabled flag select write - -
 
 #: Never writable by an application (Graph: user update, "app-only"), so that a mapping to them fails here too.
 DELEGATED_ONLY = frozenset(
-    ["aboutMe", "birthday", "employeeHireDate", "interests", "mySite", "pastProjects", "responsibilities", "schools", "skills"]
+    [
+        "aboutMe",
+        "birthday",
+        "employeeHireDate",
+        "interests",
+        "mySite",
+        "pastProjects",
+        "responsibilities",
+        "schools",
+        "skills",
+    ]
 )
 #: Only administrators with a higher role may touch these on an administrator (Graph: "sensitive actions").
 SENSITIVE = frozenset(
-    ["accountEnabled", "businessPhones", "mobilePhone", "otherMails", "userPrincipalName", "passwordProfile", "onPremisesImmutableId"]
+    [
+        "accountEnabled",
+        "businessPhones",
+        "mobilePhone",
+        "otherMails",
+        "userPrincipalName",
+        "passwordProfile",
+        "onPremisesImmutableId",
+    ]
 )
 
 

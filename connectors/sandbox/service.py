@@ -25,7 +25,7 @@ Observer = Callable[[str, str, Reply], None]
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """A registered application. ``permissions`` may be ``{"*"}``; ``certificates`` are PEM texts; secrets are as given."""
+    """A registered application. ``permissions`` may be ``{"*"}``; ``certificates`` are PEM texts."""
 
     client_id: str
     secrets: tuple[str, ...] = ()

@@ -60,7 +60,7 @@ class Tenant:
     live: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.secret = self.secret or "%064x" % self.rng.getrandbits(256)
+        self.secret = self.secret or f"{self.rng.getrandbits(256):064x}"
 
     # -- reading
 
@@ -121,6 +121,11 @@ class Tenant:
         entry.properties.update(changed)
         if entry.state == LIVE:
             self._reindex(entry, before, changed)
+        self._record(entry, "properties", tuple(changed))
+
+    def update_facet(self, entry: Entry, changed: dict[str, Any]) -> None:
+        """Set education properties (None clears)."""
+        entry.education = {**(entry.education or {}), **changed}
         self._record(entry, "properties", tuple(changed))
 
     def touch(self, entry: Entry) -> None:

@@ -1,8 +1,8 @@
 """The identity side: OpenID configuration and the token endpoint for client credentials.
 
 Secrets are compared in constant time, client assertions verified against the registered certificate (PS256 with
-``x5t#S256`` as msal sends for a certificate, RS256 with ``x5t`` as its older form). Error texts carry the AADSTS numbers
-that clients and people look for (learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow).
+``x5t#S256`` as msal sends for a certificate, RS256 with ``x5t`` as its older form). Error texts carry the AADSTS
+numbers that clients and people look for (Entra: v2-oauth2-client-creds-grant-flow).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 import jwt
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
 from connectors.sandbox.errors import unauthenticated
@@ -39,29 +40,35 @@ class TokenError(Exception):
 def openid_configuration(service: Service, base_url: str, tenant: str) -> Reply:
     """``GET /{tenant}/v2.0/.well-known/openid-configuration``: all endpoints on our host."""
     base = f"{base_url}/{tenant}"
-    return Reply(200, {
-        "issuer": f"{base_url}/{service.tenant.id}/v2.0",
-        "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
-        "token_endpoint": f"{base}/oauth2/v2.0/token",
-        "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
-        "jwks_uri": f"{base}/discovery/v2.0/keys",
-        "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"],
-        "response_types_supported": ["code", "id_token"],
-        "subject_types_supported": ["pairwise"],
-        "id_token_signing_alg_values_supported": ["RS256"],
-        "tenant_region_scope": "EU",
-        "cloud_instance_name": "microsoftonline.com",
-        "msgraph_host": "graph.microsoft.com",
-    })  # fmt: skip
+    return Reply(
+        200,
+        {
+            "issuer": f"{base_url}/{service.tenant.id}/v2.0",
+            "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
+            "token_endpoint": f"{base}/oauth2/v2.0/token",
+            "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
+            "jwks_uri": f"{base}/discovery/v2.0/keys",
+            "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"],
+            "response_types_supported": ["code", "id_token"],
+            "subject_types_supported": ["pairwise"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+            "tenant_region_scope": "EU",
+            "cloud_instance_name": "microsoftonline.com",
+            "msgraph_host": "graph.microsoft.com",
+        },
+    )
 
 
 def instance_discovery(base_url: str, tenant: str) -> Reply:
     """``GET /common/discovery/instance``: what clients ask that validate the authority."""
-    return Reply(200, {
-        "tenant_discovery_endpoint": f"{base_url}/{tenant}/v2.0/.well-known/openid-configuration",
-        "api-version": "1.1",
-        "metadata": [],
-    })  # fmt: skip
+    return Reply(
+        200,
+        {
+            "tenant_discovery_endpoint": f"{base_url}/{tenant}/v2.0/.well-known/openid-configuration",
+            "api-version": "1.1",
+            "metadata": [],
+        },
+    )
 
 
 def issue(service: Service, base_url: str, tenant: str, form: Mapping[str, str]) -> Reply:
@@ -72,42 +79,68 @@ def issue(service: Service, base_url: str, tenant: str, form: Mapping[str, str])
         moment = datetime.fromtimestamp(service.tenant.clock(), UTC)
         trace = str(uuid.UUID(int=service.rng.getrandbits(128), version=4))
         stamp = moment.strftime("%Y-%m-%d %H:%M:%SZ")
-        return Reply(error.status, {
-            "error": error.error,
-            "error_description": f"AADSTS{error.number}: {error.text} Trace ID: {trace} Timestamp: {stamp}",
-            "error_codes": [error.number],
-            "timestamp": stamp,
-            "trace_id": trace,
-            "correlation_id": form.get("client-request-id", trace),
-        })  # fmt: skip
+        return Reply(
+            error.status,
+            {
+                "error": error.error,
+                "error_description": f"AADSTS{error.number}: {error.text} Trace ID: {trace} Timestamp: {stamp}",
+                "error_codes": [error.number],
+                "timestamp": stamp,
+                "trace_id": trace,
+                "correlation_id": form.get("client-request-id", trace),
+            },
+        )
 
 
 def _issue(service: Service, base_url: str, tenant: str, form: Mapping[str, str]) -> dict[str, Any]:
     known = {service.tenant.id.lower(), *service.tenant.domains}
     if tenant.lower() not in known:
-        raise TokenError(400, "invalid_request", 90002, f"Tenant '{tenant}' not found. Check to make sure you have the "
-                         "correct tenant ID and are signing into the correct cloud.")  # fmt: skip
+        raise TokenError(
+            400,
+            "invalid_request",
+            90002,
+            f"Tenant '{tenant}' not found. Check to make sure you have the "
+            "correct tenant ID and are signing into the correct cloud.",
+        )
     if form.get("grant_type") != "client_credentials":
         raise TokenError(400, "unsupported_grant_type", 70003, "The app requested an unsupported grant type.")
     client_id = form.get("client_id") or _assertion_subject(form)
     app = service.applications.get(client_id.lower())
     if app is None:
-        raise TokenError(400, "unauthorized_client", 700016, f"Application with identifier '{client_id}' was not found in "
-                         f"the directory '{service.tenant.name}'.")  # fmt: skip
+        raise TokenError(
+            400,
+            "unauthorized_client",
+            700016,
+            f"Application with identifier '{client_id}' was not found in the directory '{service.tenant.name}'.",
+        )
     scope = form.get("scope", "")
     if not scope.endswith("/.default") or " " in scope:
-        raise TokenError(400, "invalid_scope", 1002012, f"The provided value for scope {scope} is not valid. Client "
-                         "credential flows must have a scope value with /.default suffixed to the resource identifier.")  # fmt: skip
+        raise TokenError(
+            400,
+            "invalid_scope",
+            1002012,
+            f"The provided value for scope {scope} is not valid. Client "
+            "credential flows must have a scope value with /.default suffixed to the resource identifier.",
+        )
     if "client_assertion" in form:
         _check_assertion(service, app, base_url, tenant, form)
     elif "client_secret" in form:
         given = form["client_secret"].encode()
         if not any(hmac.compare_digest(given, secret.encode()) for secret in app.secrets):
-            raise TokenError(401, "invalid_client", 7000215, "Invalid client secret provided. Ensure the secret being sent "
-                             "in the request is the client secret value, not the client secret ID.")  # fmt: skip
+            raise TokenError(
+                401,
+                "invalid_client",
+                7000215,
+                "Invalid client secret provided. Ensure the secret being sent "
+                "in the request is the client secret value, not the client secret ID.",
+            )
     else:
-        raise TokenError(401, "invalid_client", 7000216, "'client_assertion', 'client_secret' or 'request' is required for "
-                         "the 'client_credentials' grant type.")  # fmt: skip
+        raise TokenError(
+            401,
+            "invalid_client",
+            7000216,
+            "'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type.",
+        )
     life = service.knobs.token_life
     return {
         "token_type": "Bearer",
@@ -146,8 +179,13 @@ def authenticate(service: Service, authorization: str) -> Application:
         raise unauthenticated()
     try:
         # Expiry is judged by the sandbox's clock, which tests move, not by PyJWT's.
-        claims = jwt.decode(token.strip(), service.tenant.secret, algorithms=["HS256"], audience=_AUDIENCES,
-                            options={"verify_exp": False, "verify_nbf": False, "verify_iat": False})  # fmt: skip
+        claims = jwt.decode(
+            token.strip(),
+            service.tenant.secret,
+            algorithms=["HS256"],
+            audience=_AUDIENCES,
+            options={"verify_exp": False, "verify_nbf": False, "verify_iat": False},
+        )
     except jwt.PyJWTError:
         raise unauthenticated("IDX14100: JWT is not well formed or its signature is not valid.") from None
     app = service.applications.get(str(claims.get("appid", "")).lower())
@@ -162,8 +200,9 @@ def _assertion_subject(form: Mapping[str, str]) -> str:
     try:
         return str(jwt.decode(form["client_assertion"], options={"verify_signature": False}).get("sub", ""))
     except (KeyError, jwt.PyJWTError):
-        raise TokenError(400, "invalid_request", 900144, "The request body must contain the following parameter: "
-                         "'client_id'.") from None  # fmt: skip
+        raise TokenError(
+            400, "invalid_request", 900144, "The request body must contain the following parameter: 'client_id'."
+        ) from None
 
 
 def _check_assertion(service: Service, app: Application, base_url: str, tenant: str, form: Mapping[str, str]) -> None:
@@ -177,13 +216,25 @@ def _check_assertion(service: Service, app: Application, base_url: str, tenant: 
         raise TokenError(401, "invalid_client", 50027, "JWT token is invalid or malformed.") from None
     certificate = _named_certificate(app, header)
     if certificate is None:
-        raise TokenError(401, "invalid_client", 700027, "The certificate with identifier used to sign the client assertion "
-                         "is not registered on application.")  # fmt: skip
+        raise TokenError(
+            401,
+            "invalid_client",
+            700027,
+            "The certificate with identifier used to sign the client assertion is not registered on application.",
+        )
+    key = certificate.public_key()
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise refused
     audiences = [f"{base_url}/{tenant}/oauth2/v2.0/token", f"{base_url}/{tenant}/v2.0"]
     try:
-        claims = jwt.decode(assertion, certificate.public_key(), algorithms=["PS256", "RS256"], audience=audiences,
-                            issuer=app.client_id, options={"verify_exp": False, "verify_nbf": False,
-                                                           "verify_iat": False, "require": ["exp", "sub", "jti"]})  # fmt: skip
+        claims = jwt.decode(
+            assertion,
+            key,
+            algorithms=["PS256", "RS256"],
+            audience=audiences,
+            issuer=app.client_id,
+            options={"verify_exp": False, "verify_nbf": False, "verify_iat": False, "require": ["exp", "sub", "jti"]},
+        )
     except jwt.PyJWTError:
         raise refused from None
     if claims["sub"] != app.client_id:

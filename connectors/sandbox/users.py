@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from connectors.sandbox.entries import Entry
-from connectors.sandbox.errors import GraphError, bad_request, conflict, denied, mastered_on_premises, not_found
+from connectors.sandbox.errors import bad_request, conflict, denied, mastered_on_premises, not_found
 from connectors.sandbox.odata import expanded, listing, objects, render, selected, typed
 from connectors.sandbox.passwords import check_password, hash_password
 from connectors.sandbox.properties import DELEGATED_ONLY, SENSITIVE, properties, type_matches
@@ -256,17 +256,9 @@ def revoke_sessions(call: Call) -> Reply:
     return Reply(200, {"@odata.context": call.context("Edm.Boolean"), "value": True})
 
 
-def count_users(call: Call) -> Reply:
-    """``GET /users/$count``: only with ConsistencyLevel: eventual."""
-    if not call.eventual:
-        raise GraphError(400, "Request_BadRequest", "$count is not currently supported.")
-    return Reply(200, sum(1 for _ in call.tenant.scan("user")))
-
-
 ROUTES: dict[tuple[str, str], Handler] = {
     ("GET", "/users"): lambda call: listing(call, "user", "users"),
     ("POST", "/users"): create_user,
-    ("GET", "/users/$count"): count_users,
     ("GET", "/users/{id}"): read_user,
     ("PATCH", "/users/{id}"): update_user,
     ("DELETE", "/users/{id}"): delete_user,

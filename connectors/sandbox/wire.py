@@ -1,7 +1,7 @@
 """Requests and answers inside the sandbox, and the table of routes.
 
-Routes are matched on the raw path, so that encoded slashes and colons stay inside their segment; each segment is decoded
-afterwards. ``/users/delta``, ``/users/delta()`` and ``/users/microsoft.graph.delta()`` are one route, as are
+Routes are matched on the raw path, so that encoded slashes and colons stay inside their segment; each segment is
+decoded afterwards. ``/users/delta``, ``/users/delta()`` and ``/users/microsoft.graph.delta()`` are one route, as are
 ``/users('id')`` and ``/users/id``; double slashes are collapsed (real clients send them).
 """
 
@@ -56,8 +56,12 @@ class Call:
             GraphError: 400 when there is none.
         """
         if not isinstance(self.body, dict):
-            raise GraphError(400, "BadRequest", "Unable to read JSON request payload. Please ensure Content-Type header "
-                             "is set and payload is of valid JSON format.")  # fmt: skip
+            raise GraphError(
+                400,
+                "BadRequest",
+                "Unable to read JSON request payload. Please ensure Content-Type header "
+                "is set and payload is of valid JSON format.",
+            )
         return self.body
 
     def context(self, name: str) -> str:
