@@ -1,0 +1,245 @@
+"""The demo: a seeded school on a real domain controller, a cloud, the production daemon, and proof of each step.
+
+At every step something is done to the school, then the cloud is read with a client of its own until it shows what was
+expected or the time is up. The daemon is the production daemon; only its configuration differs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bridge.lab.cloud_reader import CloudReader
+from bridge.lab.directories import Directory
+from bridge.lab.seed import Person
+from bridge.lab.stage import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the report."""
+
+    name: str
+    ok: bool
+    expected: str
+    found: str
+    seconds: float
+
+
+class Demo:
+    """Runs the steps in order; a step that fails doesn't keep the next ones from being tried."""
+
+    def __init__(self, stage: Stage, console: Console) -> None:
+        self.stage = stage
+        self.console = console
+        self.steps: list[Step] = []
+        self.cloud: CloudReader = stage.cloud
+        self.directory: Directory = stage.directory
+        self.people = [person for person in stage.school.people if person.standing == "present"]
+
+    def step(self, name: str, expected: Any, probe: Callable[[], Any], *, timeout: float = 20.0) -> None:
+        """Wait until ``probe()`` gives ``expected``; an error of the probe is what was found."""
+        self.console.print(f"[bold]{name}[/bold]")
+        begun = time.monotonic()
+        found: Any = None
+        while True:
+            try:
+                found = probe()
+            except (OSError, LookupError) as error:
+                found = f"{type(error).__name__}: {error}"
+            if found == expected or time.monotonic() - begun > timeout:
+                break
+            time.sleep(0.2)
+        done = Step(name, found == expected, _text(expected), _text(found), round(time.monotonic() - begun, 2))
+        self.steps.append(done)
+        mark = "[green]✓[/green]" if done.ok else "[red]✗[/red]"
+        self.console.print(f"  {mark} expected {done.expected}")
+        self.console.print(f"    found    {done.found}  [dim]({done.seconds} s)[/dim]")
+
+    # -- the story
+
+    def run(self) -> bool:
+        """All steps; whether everything was found true."""
+        wanted = [person for person in self.people if person.consent]
+        self._before(wanted)
+        self._first_mirror(wanted)
+        self._rename(wanted)
+        self._promote(wanted)
+        self._teacher()
+        self._leaver(wanted)
+        self._storm(wanted)
+        self._mass_deletion(wanted)
+        self._rest()
+        return all(step.ok for step in self.steps)
+
+    def _before(self, wanted: list[Person]) -> None:
+        self.step("check: configuration, servers, rights", 0, lambda: self.stage.bridge("check", "--online").code)
+        groups = sum(1 for group in self.stage.school.groups() if group.kind != "everyone" or group.members)
+
+        def planned() -> Any:
+            answer = self.stage.bridge("plan", "--json")
+            counts = json.loads(answer.output)["planned"] if answer.code == 2 else {}
+            return {"exit code": answer.code, "users": counts.get("user:create"), "accounts made": len(self._mine())}
+
+        self.step("plan: what would happen", {"exit code": 2, "users": len(wanted), "accounts made": 0}, planned)
+        self.console.print(f"  [dim]{groups} groups are planned as well[/dim]")
+
+    def _mine(self) -> dict[str, Any]:
+        return {account.reference: account for account in self.cloud.accounts() if account.reference}
+
+    def _first_mirror(self, wanted: list[Person]) -> None:
+        self.stage.start_daemon()
+        expected = {"accounts": len(wanted), "made twice": 0, "never to be mirrored": 0}
+        never = {"R0000001"} | {person.reference for person in self.people if not person.consent}
+
+        def mirrored() -> Any:
+            accounts = [account for account in self.cloud.accounts() if account.reference]
+            references = {account.reference for account in accounts}
+            return {
+                "accounts": len(references),
+                "made twice": len(accounts) - len(references),
+                "never to be mirrored": len(references & never),
+            }
+
+        self.step("first mirror: people", expected, mirrored, timeout=90)
+        by_reference = {person.reference for person in wanted}
+        classes = {
+            group.description: len(set(group.members) & by_reference)
+            for group in self.stage.school.groups()
+            if group.kind == "class"
+        }
+
+        def memberships() -> Any:
+            groups, accounts = self.cloud.groups(), {one.id for one in self._mine().values()}
+            found = {name: len(self.cloud.members(groups[name]) & accounts) for name in classes if name in groups}
+            wrong = {name: found.get(name) for name in classes if found.get(name) != classes[name]}
+            return wrong or "all classes with all their pupils"
+
+        self.step("first mirror: classes", "all classes with all their pupils", memberships, timeout=60)
+
+    def _rename(self, wanted: list[Person]) -> None:
+        pupil = next(person for person in wanted if person.role == "pupil")
+        before = self.cloud.account(pupil.reference)
+        renamed = replace(pupil, surname="Özdemir-Weiß")
+        self.directory.rename(pupil, renamed)
+
+        def shown() -> Any:
+            after = self.cloud.account(pupil.reference)
+            return after and before and [after.display_name, after.id == before.id, after.upn == before.upn]
+
+        self.step("a pupil is renamed: same account, same login", [renamed.display, True, True], shown)
+
+    def _promote(self, wanted: list[Person]) -> None:
+        group = next(one for one in self.stage.school.groups() if one.name == "klasse-5a")
+        pupils = [person for person in wanted if person.reference in group.members]
+        known = self.cloud.groups().get(group.description)
+        self.directory.promote("5a", "6x", [person for person in self.people if person.reference in group.members])
+
+        def promoted() -> Any:
+            groups = self.cloud.groups()
+            accounts = self._mine()
+            return {
+                "same group": groups.get("Klasse 6x") == known,
+                "pupils in 6x": sum(accounts[one.reference].department == "6x" for one in pupils),
+                "members": len(self.cloud.members(known or "")),
+            }
+
+        expected = {"same group": True, "pupils in 6x": len(pupils), "members": len(pupils)}
+        self.step("a class is promoted: 5a becomes 6x, same group", expected, promoted)
+
+    def _teacher(self) -> None:
+        teacher = Person("R9999001", "teacher", "Łucja", "Nguyễn-Groß", "lucja.nguyen", "")
+        self.directory.enrol(teacher, ["alle-lehrer"])
+
+        def added() -> Any:
+            account = self.cloud.account(teacher.reference)
+            group = self.cloud.groups().get("Alle Lehrkräfte", "")
+            return account and [account.display_name, account.enabled, account.id in self.cloud.members(group)]
+
+        self.step("a teacher is added, and is in the teachers' group", [teacher.display, True, True], added)
+
+    def _leaver(self, wanted: list[Person]) -> None:
+        leaver = [person for person in wanted if person.role == "pupil"][-1]
+        self.directory.disable(leaver)
+
+        def disabled() -> Any:
+            account = self.cloud.account(leaver.reference)
+            return account and {"enabled": account.enabled}
+
+        self.step("a leaver is disabled, not deleted", {"enabled": False}, disabled)
+
+    def _storm(self, wanted: list[Person]) -> None:
+        pupils = [person for person in wanted if person.role == "pupil"][40:60]
+        with self._faults():
+            for number, pupil in enumerate(pupils):
+                self.directory.rename(pupil, replace(pupil, given=f"{pupil.given} Sturm{number}"))
+
+            def survived() -> Any:
+                accounts = [account for account in self.cloud.accounts() if account.reference]
+                names = {account.reference: account.display_name for account in accounts}
+                right = sum("Sturm" in names.get(pupil.reference, "") for pupil in pupils)
+                return {"changes arrived": right, "made twice": len(accounts) - len(names)}
+
+            expected = {"changes arrived": len(pupils), "made twice": 0}
+            self.step("a storm of faults (429, 503, broken connections) is survived", expected, survived, timeout=60)
+
+    @contextlib.contextmanager
+    def _faults(self) -> Iterator[None]:
+        for fault in self.stage.storm():
+            self.cloud.admin("POST", "faults", fault)
+        try:
+            yield
+        finally:
+            self.cloud.admin("DELETE", "faults")
+
+    def _mass_deletion(self, wanted: list[Person]) -> None:
+        victims = [person for person in wanted if person.unit in {"7a", "7b", "7c"}]
+        enabled = sum(account.enabled for account in self._mine().values())
+        self.directory.delete(victims)
+
+        def held() -> Any:
+            status = json.loads(self.stage.bridge("status", "--json").output)
+            count = sum(school.get("held", 0) for school in status["schools"])
+            still = sum(account.enabled for account in self._mine().values())
+            return {"held": "yes" if count >= len(victims) else f"{count}", "accounts lost": enabled - still}
+
+        expected = {"held": "yes", "accounts lost": 0}
+        self.step(
+            f"{len(victims)} accounts vanish from the school: refused, nothing is lost", expected, held, timeout=30
+        )
+
+    def _rest(self) -> None:
+        self.step("the journal is whole", 0, lambda: self.stage.bridge("journal", "verify").code)
+        time.sleep(2)
+        self.cloud.admin("POST", "reset", {"what": ["counters"]})
+        time.sleep(5)
+        self.step("at rest nothing is written", 0, lambda: self.cloud.counters().get("writes", 0), timeout=0)
+
+    # -- the end
+
+    def summary(self, directory: str) -> dict[str, Any]:
+        """Print the table and give the report."""
+        table = Table(title=f"schoolbridge demo · {directory}")
+        for heading in ("step", "found true", "seconds"):
+            table.add_column(heading)
+        for step in self.steps:
+            table.add_row(step.name, "[green]yes[/green]" if step.ok else "[red]NO[/red]", f"{step.seconds:.2f}")
+        self.console.print(table)
+        return {"directory": directory, "steps": [asdict(step) for step in self.steps]}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def write_report(path: Path, report: dict[str, Any]) -> None:
+    """Write the JSON report that ``--report`` asks for."""
+    path.write_text(json.dumps(report, ensure_ascii=False, indent=2) + "\n")

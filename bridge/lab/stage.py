@@ -1,0 +1,213 @@
+"""Sets the demo's stage: a school server, a cloud, configuration files as an admin would write them, and the daemon."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from bridge.lab.cloud_reader import CloudReader
+from bridge.lab.directories import Directory, EmbeddedDirectory, SambaDirectory
+from bridge.lab.processes import ProcessTree, Unavailable
+from bridge.lab.school_server import SchoolServer
+from bridge.lab.seed import School, draw_school
+
+_TENANT = "6f2c8a52-9a0e-4c9c-8f43-0d7c1f3b5a10"
+_BRIDGE_APP, _READER_APP = "8c1f3f2e-0b7d-4f0e-9a53-2d6a7f1e0001", "8c1f3f2e-0b7d-4f0e-9a53-2d6a7f1e0002"
+_DOMAIN = "schule.example"
+_READY_SECONDS = 20.0
+_SKUS = {
+    "M365EDU_A3_STUDENT": "7cfd9a2b-e110-4c39-bf20-c6a3f36a3121",
+    "M365EDU_A3_FACULTY": "4b590615-0888-425a-a965-b3bf7789848d",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command of the bridge printed to standard output, and its exit code."""
+
+    code: int
+    output: str
+    errors: str
+
+
+class Stage:
+    """Everything that runs during the demo, below one directory; ``stop`` ends and removes all of it."""
+
+    def __init__(self, *, directory: str = "auto", seed: int = 1) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix="schoolbridge-demo-"))
+        self.school: School = draw_school(seed)
+        self.why_embedded = ""
+        self.daemon: ProcessTree | None = None
+        self.sandbox: ProcessTree | None = None
+        self.directory: Directory = self._start_directory(directory)
+        try:
+            self.cloud = self._start_sandbox()
+            self.config = self._configure()
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def directory_name(self) -> str:
+        """``samba`` or ``embedded``."""
+        return "samba" if isinstance(self.directory, SambaDirectory) else "embedded"
+
+    def _start_directory(self, wanted: str) -> Directory:
+        if wanted in {"auto", "samba"}:
+            try:
+                return SambaDirectory(SchoolServer.of(self.school), self.root / "reader.password")
+            except Unavailable as error:
+                if wanted == "samba":
+                    raise
+                self.why_embedded = str(error)
+        return EmbeddedDirectory(self.school, self.root / "school.json")
+
+    # -- the cloud
+
+    def _start_sandbox(self) -> CloudReader:
+        admin_key, bridge_secret, reader_secret = (secrets.token_urlsafe(24) for _ in range(3))
+        applications = self.root / "applications.json"
+        known = ((_BRIDGE_APP, bridge_secret), (_READER_APP, reader_secret))
+        _private(applications, json.dumps([{"client_id": client, "secrets": [secret]} for client, secret in known]))
+        _private(self.root / "client.secret", bridge_secret)
+        seed = self.root / "tenant.json"
+        seed.write_text(json.dumps(_tenant()))
+        log = self.root / "sandbox.log"
+        command = [
+            sys.executable, "-m", "connectors.sandbox", "--tls", "--tenant", _TENANT, "--domain", _DOMAIN, "--budgets",
+            "--budget-scale", "20", "--applications", applications, "--seed", seed, "--random-seed", "1",
+        ]  # fmt: skip
+        self.sandbox = ProcessTree.start(list(map(str, command)), log=log, environment={"SANDBOX_ADMIN_KEY": admin_key})
+        ready = _first_line(log, self.sandbox, "the sandbox")
+        self.endpoint, self.ca_file = ready["base_url"], ready["ca_file"]
+        return CloudReader(
+            self.endpoint,
+            tenant=_TENANT,
+            client_id=_READER_APP,
+            secret=reader_secret,
+            admin_key=admin_key,
+            ca_file=self.ca_file,
+        )
+
+    def storm(self) -> list[dict[str, Any]]:
+        """The faults of the storm, aimed at what the bridge does (not at the demo's own look)."""
+        return [
+            {"kind": "throttle", "path": ".*batch.*", "count": 3, "retry_after": 1, "where": "request"},
+            {"kind": "unavailable", "path": ".*batch.*", "count": 3, "where": "request"},
+            {"kind": "drop-after", "path": ".*batch.*", "count": 2, "where": "request"},
+            {"kind": "drop-before", "path": ".*batch.*", "count": 2, "where": "request"},
+            {"kind": "throttle", "path": ".*/users/.*", "count": 10, "retry_after": 1, "where": "part"},
+            {"kind": "replay-delta", "path": ".*users/delta.*", "count": 2},
+        ]
+
+    # -- the bridge
+
+    def _configure(self) -> Path:
+        yaml = YAML()
+        config = self.root / "bridge.yaml"
+        (self.root / "schools").mkdir()
+        (self.root / "run").mkdir()
+        with config.open("w") as file:
+            yaml.dump(
+                {
+                    "version": 1,
+                    "state": {"url": f"sqlite:///{self.root / 'state.db'}"},
+                    "schools": "schools",
+                    "runtime": str(self.root / "run"),
+                    "language": "de",
+                },
+                file,
+            )
+        school = {
+            "version": 1,
+            "school": "demo",
+            "name": self.school.name,
+            "initial_stage": "hybrid",
+            "school_side": self.directory.options(self.school),
+            "cloud_side": {
+                "connector": "graph",
+                "tenant_id": _TENANT,
+                "client_id": _BRIDGE_APP,
+                "client_secret": f"file:{self.root / 'client.secret'}",
+                "endpoint": self.endpoint,
+                "authority": self.endpoint,
+                "ca_file": self.ca_file,
+                "domains": [_DOMAIN],
+                "licenses": list(_SKUS),
+                "fallback_owner": f"it@{_DOMAIN}",
+                "budgets": {"clock_scale": 20},
+                "poll_seconds": 5,
+            },
+            "attributes": {"user": {"department": {"from": "attr.department", "purpose": "class lists in Teams"}}},
+            "naming": {"domain": _DOMAIN, "group_prefix": "demo-"},
+        }
+        with (self.root / "schools" / "demo.yaml").open("w") as file:
+            yaml.dump(school, file)
+        return config
+
+    def bridge(self, *arguments: str) -> Answer:
+        """Run a command of the bridge as an admin would."""
+        done = subprocess.run(
+            [sys.executable, "-m", "bridge", "--config", str(self.config), *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=180,
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    def start_daemon(self) -> None:
+        """Start the production daemon."""
+        command = [sys.executable, "-m", "bridge", "--config", str(self.config), "run"]
+        self.daemon = ProcessTree.start(command, log=self.root / "daemon.log", grace=15)
+
+    def stop(self, *, keep: bool = False) -> None:
+        """End all servers and remove everything; with ``keep`` only what was never started is missing."""
+        if keep:
+            return
+        for tree in (self.daemon, self.sandbox):
+            if tree is not None:
+                tree.stop()
+        self.directory.stop()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+def _tenant() -> dict[str, Any]:
+    return {
+        "users": [
+            {
+                "userPrincipalName": f"it@{_DOMAIN}",
+                "displayName": "IT der Stadt",
+                "mailNickname": "it",
+                "accountEnabled": True,
+                "usageLocation": "DE",
+            }
+        ],
+        "skus": [{"skuId": sku, "skuPartNumber": name, "enabled": 5000} for name, sku in _SKUS.items()],
+    }
+
+
+def _private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text)
+
+
+def _first_line(log: Path, tree: ProcessTree, what: str) -> dict[str, Any]:
+    until = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < until and tree.alive():
+        for line in log.read_text().splitlines() if log.exists() else []:
+            if line.startswith("{"):
+                ready: dict[str, Any] = json.loads(line)
+                return ready
+        time.sleep(0.05)
+    raise Unavailable(f"{what} did not start within {_READY_SECONDS:.0f} s:\n{tree.last_words()}")
