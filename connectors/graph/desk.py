@@ -1,0 +1,128 @@
+"""What the readers and writers of one connector share, and what a write has come to so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bridge.core.model import Action
+from bridge.ports import Context, Failed, Outcome, Write, Written
+from connectors.graph.answers import Answer
+from connectors.graph.batch import Batches
+from connectors.graph.client import Client
+from connectors.graph.licences import Licences
+from connectors.graph.mapping import Names
+from connectors.graph.options import Options
+
+RECENT = 900.0  # seconds during which an object of ours may still be invisible somewhere
+
+BARS = {
+    "synced": "it is mastered by another synchronisation (onPremisesSyncEnabled); end that first",
+    "guest": "it is a guest of the tenant, not a member",
+    "foreign": "it carries no mark of this school",
+    "dynamic": "its members follow a rule of the tenant",
+}
+
+
+class Recent:
+    """Objects that we created or restored a short while ago."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._now = monotonic
+        self._when: dict[str, float] = {}
+
+    def add(self, anchor: str) -> None:
+        """Remember it."""
+        self._when[anchor] = self._now()
+
+    def __contains__(self, anchor: object) -> bool:
+        when = self._when.get(anchor) if isinstance(anchor, str) else None
+        return when is not None and self._now() - when < RECENT
+
+    def prune(self) -> None:
+        """Forget the old ones; cheap, as they were added in order."""
+        now = self._now()
+        old = [anchor for anchor, when in self._when.items() if now - when >= RECENT]
+        for anchor in old:
+            del self._when[anchor]
+
+
+@dataclass(slots=True)
+class Desk:
+    """Everything of one connector that reads and writes. ``barred``: anchor -> why it is never written."""
+
+    options: Options
+    context: Context
+    client: Client
+    batches: Batches
+    names: Names
+    licences: Licences
+    recent: Recent
+    barred: dict[str, str] = field(default_factory=dict)
+
+    def bar(self, anchor: str, cause: str | None) -> None:
+        """Remember, or take back, that an object may not be written."""
+        if cause is None:
+            self.barred.pop(anchor, None)
+        else:
+            self.barred[anchor] = cause
+
+
+@dataclass(slots=True)
+class Job:
+    """A write on its way. ``open``: the service is too busy or unreachable to say what became of it."""
+
+    write: Write
+    anchor: str = ""
+    refused: dict[str, str] = field(default_factory=dict)
+    unknown: dict[str, set[str]] = field(default_factory=dict)
+    failed: Failed | None = None
+    adopted: bool = False
+    open: Answer | None = None
+    held: frozenset[str] | None = None
+    """SKU ids that the user holds, where that was read."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is more to do."""
+        return self.failed is None and self.open is None
+
+    def fail(self, cause: str, message: str, *, transient: bool = False) -> None:
+        """This write, and only this, did not happen."""
+        self.failed = Failed(self.write.id, cause, message, transient)
+
+    def judge(self, answer: Answer) -> bool:
+        """Whether the answer is a yes; else remember what it is instead."""
+        if answer.ok:
+            return True
+        if answer.throttled or answer.in_doubt:
+            self.open = answer
+            return False
+        what = f"{self.write.kind} {self.anchor or self.write.key}"
+        if answer.status == 403:
+            self.fail(
+                "privileged",
+                f"The tenant lets nobody like us {self.write.action.value} {what}: a privileged account, or a missing "
+                f"permission (`check --online` tells). Graph says: {answer.message}",
+            )
+        elif answer.synced:
+            self.fail("synced", f"{what} can't be written: {BARS['synced']}.")
+        elif answer.taken:
+            self.fail("name_taken", f"{what}: another object has a name that must be unique. {answer.message}")
+        elif answer.status == 404:
+            fresh = self.write.action is Action.CREATE
+            self.fail("gone", f"{what} is not there. Graph says: {answer.message}", transient=fresh)
+        elif answer.status in (409, 412, 423):
+            self.fail("stale", f"{what} is being changed by somebody else: {answer.message}", transient=True)
+        else:
+            self.fail("invalid", f"Graph does not take {what}: {answer.code}: {answer.message}")
+        return False
+
+    def outcome(self) -> Outcome | None:
+        """What to tell the engine; None when nobody knows."""
+        if self.failed is not None:
+            return self.failed
+        if self.open is not None:
+            return None
+        unknown = {name: frozenset(found) for name, found in self.unknown.items() if found}
+        return Written(self.write.id, self.anchor, "", self.refused, unknown, self.adopted)
