@@ -49,9 +49,7 @@ def _spawn(command: list[str], prctl: ctypes._NamedFuncPointer) -> int:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != guardian:
             os._exit(1)
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # which Python ignores
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
         os.execvp(command[0], command)  # noqa: S606 - no shell is wanted
@@ -94,6 +92,8 @@ def guard(command: list[str], *, ending: int, grace: float, scratch: str) -> int
     """Run `command` until it ends or the life line does; the exit code that `command` had."""
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    # Before any signal is handled here: a child between fork and exec would run the handler and forget the signal.
+    main = _spawn(command, prctl)
     wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
     wanted = True
@@ -105,17 +105,14 @@ def guard(command: list[str], *, ending: int, grace: float, scratch: str) -> int
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-    main = _spawn(command, prctl)
-    code: int | None = None
     keep = False
-    while wanted and code is None:
+    while (code := _reap(main, None)) is None and wanted:
         ready, _, _ = select.select([0, wake_read], [], [])
         if 0 in ready:
             keep = os.read(0, 1) == KEEP
             wanted = False
         with contextlib.suppress(BlockingIOError):
             os.read(wake_read, 4096)
-        code = _reap(main, code)
     crashed = wanted
     code = _end_all(main, code, ending=ending, grace=grace)
     if scratch and not keep and not crashed:

@@ -19,7 +19,6 @@ from urllib.parse import quote_plus
 
 from bridge.lab.processes import ProcessTree, Unavailable
 
-PACKAGES = ("postgresql",)
 _START_TIMEOUT = 30.0  # seconds
 _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=on", "shared_buffers=32MB",
          "max_connections=50", "listen_addresses=")  # fmt: skip

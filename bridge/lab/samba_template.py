@@ -25,8 +25,6 @@ from bridge.lab.processes import Unavailable, locked
 from bridge.lab.samba_conf import DOMAIN, HOST, REALM, offline_configuration
 
 READER = "svc-schoolbridge"
-PACKAGES = ("samba", "samba-ad-dc", "samba-ad-provision", "samba-dsdb-modules", "python3-samba", "libnss-wrapper",
-            "libuid-wrapper", "winbind")  # fmt: skip
 Entry = Mapping[str, str | list[str]]
 
 _PYTHON = "/usr/bin/python3"  # python3-samba exists for Debian's own Python only
