@@ -1,0 +1,112 @@
+"""A change of one observed record, and how changes are written: the difference only, many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import and_, bindparam, delete
+
+from bridge.core.model import Side
+from bridge.state.canonical import to_hex
+from bridge.state.tables import key, observation, reference
+from bridge.state.transaction import Transaction
+
+#: (field, target anchor)
+Element = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a record is now, and what of it differs from what was stored.
+
+    ``real`` is False when only bookkeeping changes (version, doubt). ``presence``: it came, went or came back.
+    ``flattened``: a set that others see through it changed.
+    """
+
+    anchor: str
+    kind: str
+    version: str
+    fields: str
+    refs: int
+    role: str
+    gone: str | None
+    written_until: datetime | None = None
+    doubt_until: datetime | None = None
+    added: frozenset[Element] = frozenset()
+    removed: frozenset[Element] = frozenset()
+    keys: Mapping[str, str] = field(default_factory=dict)
+    old_keys: Mapping[str, str] = field(default_factory=dict)
+    real: bool = True
+    presence: bool = False
+    flattened: bool = False
+    ours: bool = False
+    """We wrote it: added references are protected from a lagging replica until ``written_until``."""
+
+
+def write(tx: Transaction, side: Side, changes: Sequence[Change]) -> None:
+    """Write changes of distinct records: one row each, and one for each reference and key that differs."""
+    tx.put(observation, (_row(side, change) for change in changes))
+    _write_references(tx, side, changes)
+    _write_keys(tx, side, changes)
+
+
+def _row(side: Side, change: Change) -> dict[str, object]:
+    return {
+        "side": side,
+        "anchor": change.anchor,
+        "kind": change.kind,
+        "version": change.version,
+        "fields": change.fields,
+        "refs": to_hex(change.refs),
+        "role": change.role,
+        "gone": change.gone,
+        "written_until": change.written_until,
+        "doubt_until": change.doubt_until,
+    }
+
+
+def _write_references(tx: Transaction, side: Side, changes: Sequence[Change]) -> None:
+    mine = and_(
+        reference.c.school == tx.school,
+        reference.c.side == side,
+        reference.c.anchor == bindparam("of"),
+        reference.c.field == bindparam("in_field"),
+        reference.c.target == bindparam("to"),
+    )
+    tx.run(
+        delete(reference).where(mine),
+        ({"of": c.anchor, "in_field": name, "to": target} for c in changes for name, target in sorted(c.removed)),
+    )
+    tx.add(
+        reference,
+        (
+            {
+                "side": side,
+                "anchor": change.anchor,
+                "field": name,
+                "target": target,
+                "written_until": change.written_until if change.ours else None,
+            }
+            for change in changes
+            for name, target in sorted(change.added)
+        ),
+    )
+
+
+def _write_keys(tx: Transaction, side: Side, changes: Sequence[Change]) -> None:
+    mine = and_(key.c.school == tx.school, key.c.side == side)
+    tx.run(
+        delete(key).where(mine, key.c.anchor == bindparam("of"), key.c.name == bindparam("called")),
+        ({"of": c.anchor, "called": name} for c in changes for name in c.old_keys if name not in c.keys),
+    )
+    tx.put(
+        key,
+        (
+            {"side": side, "anchor": change.anchor, "name": name, "kind": change.kind, "value": value}
+            for change in changes
+            for name, value in change.keys.items()
+            if change.old_keys.get(name) != value
+        ),
+    )

@@ -1,0 +1,164 @@
+"""The database behind the stores: opened, checked, brought up to date, locked.
+
+SQLite by default: WAL, every commit on the disk (synchronous=FULL), the file readable by its owner only. PostgreSQL by
+URL. The schema is that of the migrations shipped with this package; a database newer than them is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import StaticPool
+
+from bridge.core.kinds import Kind
+from bridge.ports import ConfigurationError
+from bridge.state.lock import advisory_lock, file_lock
+from bridge.state.store import SchoolStore
+from bridge.state.tables import journal, metadata, school
+from bridge.state.transaction import BATCH
+
+Clock = Callable[[], datetime]
+
+
+def _utc() -> datetime:
+    return datetime.now(UTC)
+
+
+class Database:
+    """An open database, its schema up to date. ``path`` is None unless it is a SQLite file."""
+
+    def __init__(self, engine: Engine, *, path: Path | None, clock: Clock) -> None:
+        self.engine, self.path, self.clock = engine, path, clock
+
+    def school(self, code: str, kinds: Mapping[str, Kind]) -> SchoolStore:
+        """The store of one school, created where it is new."""
+        return SchoolStore(self, code, kinds)
+
+    def schools(self) -> list[str]:
+        """The codes of all schools that are known."""
+        with self.read() as connection:
+            return [row.code for row in connection.execute(select(school.c.code).order_by(school.c.code))]
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the database and writes nothing."""
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction: all of it or nothing. SQLite takes its write lock at once, so that it never fails midway."""
+        with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+            yield connection
+
+    def lock(self, code: str) -> AbstractContextManager[None]:
+        """Hold the lock of a school; raises ``Busy``. A database in memory needs none."""
+        if self.engine.dialect.name == "postgresql":
+            return advisory_lock(self.engine, code)
+        return nullcontext() if self.path is None else file_lock(self.path, code)
+
+    def copy_school(self, code: str, other: Database) -> None:
+        """Copy every row of a school but the journal's; the other database knows nothing of it yet."""
+        with self.read() as source, other.write() as target:
+            for table in metadata.sorted_tables:
+                if table is journal:
+                    continue
+                mine = table.c.code if table is school else table.c.school
+                rows = source.execution_options(stream_results=True).execute(select(table).where(mine == code))
+                for part in rows.mappings().partitions(BATCH * 4):
+                    target.execute(table.insert(), [dict(row) for row in part])
+            target.execute(school.update().where(school.c.code == code).values(journal_seq=0, journal_hash=""))
+
+    def close(self) -> None:
+        """Give back all connections."""
+        self.engine.dispose()
+
+
+def open_database(url: str, *, clock: Clock = _utc) -> Database:
+    """Open ``sqlite:///PATH``, ``sqlite://`` (in memory) or ``postgresql+psycopg://...``, and migrate it.
+
+    Raises ConfigurationError when it can't be reached, is newer than this program, or lies where others could read it.
+    """
+    parsed = make_url(url)
+    if parsed.drivername in {"postgresql", "postgres"}:
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    path: Path | None = None
+    options: dict[str, Any] = {}
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database in (None, "", ":memory:"):
+            options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
+        else:
+            path = Path(str(parsed.database))
+            _prepare_file(path)
+    engine = create_engine(parsed, **options)
+    if path is not None or parsed.get_backend_name() == "sqlite":
+        _speak_sqlite(engine)
+    database = Database(engine, path=path, clock=clock)
+    try:
+        _migrate(database)
+    except OperationalError as error:
+        engine.dispose()
+        shown = parsed.render_as_string(hide_password=True)
+        raise ConfigurationError(f"the state database {shown} can't be opened: {error.orig}") from None
+    except ConfigurationError:
+        engine.dispose()
+        raise
+    return database
+
+
+def _prepare_file(path: Path) -> None:
+    """Names of children lie in this file: nobody but its owner may read it or put another in its place."""
+    folder = path.parent
+    if not folder.is_dir():
+        raise ConfigurationError(f"{folder} is no directory. Create it, owned by the bridge's user, mode 0700.")
+    mode = folder.stat().st_mode
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise ConfigurationError(f"anybody may write in {folder}: the state is not safe there. chmod o-w {folder}")
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    elif path.stat().st_mode & 0o077:
+        raise ConfigurationError(f"others may read {path}, which holds names of people. chmod 600 {path}")
+
+
+def _speak_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _: object) -> None:
+        connection.isolation_level = None  # the driver's own idea of when to BEGIN is not ours
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _migrate(database: Database) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    scripts = ScriptDirectory.from_config(config)
+    with database.write() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7305127)")
+        found = MigrationContext.configure(connection).get_current_revision()
+        known = {script.revision for script in scripts.walk_revisions()}
+        if found is not None and found not in known:
+            raise ConfigurationError(
+                f"the state database has schema {found}, this program knows up to {scripts.get_current_head()}: it was "
+                f"written by a newer schoolbridge. Install that version again, or restore the backup made before it."
+            )
+        if found != scripts.get_current_head():
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")

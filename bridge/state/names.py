@@ -1,0 +1,52 @@
+"""Names are given once and for ever: no login of a person who left is ever given to another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import and_, select, update
+
+from bridge.ports import chunks
+from bridge.state.canonical import folded
+from bridge.state.tables import name
+from bridge.state.transaction import BATCH, Transaction
+
+
+def reserve(tx: Transaction, space: str, wanted: Sequence[tuple[str, Sequence[str]]]) -> dict[str, str]:
+    """Link -> its name in the space; a link all of whose candidates are taken is left out."""
+    held = _held_by(tx, space, [link for link, _ in wanted])
+    candidates = {folded(one) for link, names in wanted if link not in held for one in names}
+    taken = _taken(tx, space, candidates)
+    fresh: list[dict[str, object]] = []
+    for link, names in wanted:
+        if link in held:
+            continue
+        free = next((one for one in names if one and folded(one) not in taken), None)
+        if free is not None:
+            taken.add(folded(free))
+            held[link] = free
+            fresh.append({"space": space, "folded": folded(free), "name": free, "link": link, "at": tx.now})
+    tx.add(name, fresh)
+    return held
+
+
+def _held_by(tx: Transaction, space: str, links: Sequence[str]) -> dict[str, str]:
+    held: dict[str, str] = {}
+    for batch in chunks(links, BATCH):
+        mine = and_(name.c.school == tx.school, name.c.space == space, name.c.link.in_(batch))
+        for row in tx.rows(select(name.c.link, name.c.name).where(mine).order_by(name.c.at, name.c.folded)):
+            held.setdefault(row.link, row.name)
+    return held
+
+
+def _taken(tx: Transaction, space: str, candidates: set[str]) -> set[str]:
+    taken: set[str] = set()
+    for batch in chunks(sorted(candidates), BATCH):
+        mine = and_(name.c.school == tx.school, name.c.space == space, name.c.folded.in_(batch))
+        taken.update(row.folded for row in tx.rows(select(name.c.folded).where(mine)))
+    return taken
+
+
+def spoil(tx: Transaction, link: str) -> None:
+    """Block the names of a link for everybody: they belong to somebody outside, the link gets others."""
+    tx.run(update(name).where(name.c.school == tx.school, name.c.link == link).values(link=""))

@@ -1,0 +1,204 @@
+"""Correlate's side of the store: what is not paired, who carries the same key, and the pairs that were decided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import String, and_, cast, delete, null, or_, select, union_all, update
+
+from bridge.core.model import Evidence, Side
+from bridge.ports import Candidate, Loose, Pair, chunks
+from bridge.state import journal, touch
+from bridge.state.canonical import folded
+from bridge.state.tables import (
+    agreed_reference,
+    agreement,
+    key,
+    link,
+    name,
+    observation,
+    release,
+    touched,
+    touched_loose,
+    trouble,
+)
+from bridge.state.touch import ANCHOR
+from bridge.state.transaction import BATCH, Transaction
+
+_GONE_FOR_SURE = (Evidence.DELETED, Evidence.PURGED)
+
+
+def loose(tx: Transaction, *, after: str | None, limit: int) -> list[Loose]:
+    """Touched records without another end, by anchor; ``after`` is the last anchor of the call before.
+
+    One record more than ``limit`` may come, so that two sides that use the same anchor are not torn apart.
+    """
+    parts = [_unlinked(tx), *(_one_ended(tx, side) for side in Side)]
+    every = union_all(*parts).subquery()
+    query = select(every).order_by(every.c.anchor, every.c.side).limit(limit + 1)
+    if after is not None:
+        query = query.where(every.c.anchor > after)
+    rows = list(tx.rows(query))
+    if len(rows) > limit and rows[limit].anchor != rows[limit - 1].anchor:
+        rows = rows[:limit]
+    keys = _keys(tx, rows)
+    return [Loose(Side(row.side), row.kind, row.anchor, row.link, keys.get((row.side, row.anchor), {})) for row in rows]
+
+
+def _unlinked(tx: Transaction) -> Any:
+    there = and_(
+        observation.c.school == touched_loose.c.school,
+        observation.c.side == touched_loose.c.side,
+        observation.c.anchor == touched_loose.c.anchor,
+    )
+    columns = (observation.c.side, observation.c.kind, observation.c.anchor, cast(null(), String).label("link"))
+    source = touched_loose.join(observation, there)
+    mine = and_(touched_loose.c.school == tx.school, observation.c.gone.is_(None))
+    return select(*columns).select_from(source).where(mine)
+
+
+def _one_ended(tx: Transaction, side: Side) -> Any:
+    here = and_(observation.c.school == tx.school, observation.c.side == side, observation.c.anchor == ANCHOR[side])
+    source = (
+        touched.join(link, and_(link.c.school == tx.school, link.c.id == touched.c.link))
+        .join(observation, here)
+        .outerjoin(trouble, and_(trouble.c.school == tx.school, trouble.c.link == link.c.id))
+    )
+    time_has_come = or_(touched.c.changed.is_(True), touched.c.again <= tx.now)
+    free = or_(trouble.c.link.is_(None), trouble.c.retry_at <= tx.now)
+    alone = and_(touched.c.school == tx.school, ANCHOR[side.other].is_(None), observation.c.gone.is_(None))
+    columns = (observation.c.side, observation.c.kind, observation.c.anchor, link.c.id.label("link"))
+    return select(*columns).select_from(source).where(alone, time_has_come, free)
+
+
+def _keys(tx: Transaction, rows: Sequence[Any]) -> dict[tuple[str, str], dict[str, str]]:
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    trees = {kind.name for kind in tx.kinds.values() if kind.parent is not None}
+    for side in Side:
+        for batch in chunks([row.anchor for row in rows if row.side == side], BATCH):
+            mine = and_(key.c.school == tx.school, key.c.side == side, key.c.anchor.in_(batch))
+            for row in tx.rows(select(key.c.anchor, key.c.name, key.c.value).where(mine)):
+                found.setdefault((side, row.anchor), {})[row.name] = row.value
+        places = [found[side, row.anchor] for row in rows if row.side == side and row.kind in trees]
+        parents = {keys["place"].split("\0")[0] for keys in places} - {""}
+        linked = _links_of(tx, side, parents)
+        for keys in places:
+            parent, _, called = keys.pop("place").partition("\0")
+            if not parent or parent in linked:
+                keys["place"] = f"{linked[parent] if parent else ''}\0{called}"
+    return found
+
+
+def _links_of(tx: Transaction, side: Side, anchors: set[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for batch in chunks(sorted(anchors), BATCH):
+        query = select(ANCHOR[side], link.c.id).where(link.c.school == tx.school, ANCHOR[side].in_(batch))
+        found.update({row[0]: row[1] for row in tx.rows(query)})
+    return found
+
+
+def candidates(
+    tx: Transaction, side: Side, *, kind: str, name: str, values: Sequence[str]
+) -> dict[str, list[Candidate]]:
+    """Value -> the records of ``side`` that carry it. ``paired``: with a record that isn't surely gone.
+
+    A link whose other end was deleted for good is free: the person came back under another anchor.
+    """
+    wanted = _wanted(tx, side, name, values)
+    other = observation.alias("other")
+    found: dict[str, list[Candidate]] = {value: [] for value in values}
+    for batch in chunks(sorted(wanted), BATCH):
+        here = and_(observation.c.school == tx.school, observation.c.side == side, observation.c.anchor == key.c.anchor)
+        there = and_(other.c.school == tx.school, other.c.side == side.other, other.c.anchor == ANCHOR[side.other])
+        source = (
+            key.join(observation, here)
+            .outerjoin(link, and_(link.c.school == tx.school, ANCHOR[side] == key.c.anchor))
+            .outerjoin(other, there)
+        )
+        mine = and_(key.c.school == tx.school, key.c.side == side, key.c.kind == kind, key.c.name == name)
+        columns = (key.c.value, key.c.anchor, link.c.id, ANCHOR[side.other].label("far"), other.c.gone)
+        query = select(*columns).select_from(source).where(mine, key.c.value.in_(batch), observation.c.gone.is_(None))
+        for row in tx.rows(query.order_by(key.c.anchor)):
+            paired = row.far is not None and row.gone not in _GONE_FOR_SURE
+            found[wanted[row.value]].append(Candidate(row.anchor, row.id, paired))
+    return found
+
+
+def _wanted(tx: Transaction, side: Side, name: str, values: Sequence[str]) -> dict[str, str]:
+    """Stored value -> asked value: a place is asked for by its parent's link and stored by its parent's anchor."""
+    if name != "place":
+        return {value.casefold(): value for value in values}
+    parents = {value: value.split("\0")[0] for value in values}
+    anchors: dict[str, str | None] = {"": ""}
+    for batch in chunks(sorted(set(parents.values()) - {""}), BATCH):
+        query = select(link.c.id, ANCHOR[side]).where(link.c.school == tx.school, link.c.id.in_(batch))
+        anchors.update({row[0]: row[1] for row in tx.rows(query)})
+    wanted: dict[str, str] = {}
+    for value, parent in parents.items():
+        anchor = anchors.get(parent)
+        if anchor is not None:
+            wanted[f"{anchor}\0{folded(value.split(chr(0), 1)[1])}"] = value
+    return wanted
+
+
+def pair(tx: Transaction, pairs: Sequence[Pair]) -> None:
+    """Create or complete links and mark them, and what refers to them, as touched; two ends are journaled."""
+    for one in pairs:
+        if one.absorbs is not None and one.absorbs != one.link:
+            drop(tx, one.absorbs, heir=one.link)
+    known: set[str] = set()
+    for batch in chunks([one.link for one in pairs], BATCH):
+        query = select(link.c.id).where(link.c.school == tx.school, link.c.id.in_(batch))
+        known.update(row.id for row in tx.rows(query))
+    tx.add(
+        link,
+        (
+            {
+                "id": one.link,
+                "kind": one.kind,
+                "rank": tx.kinds[one.kind].rank,
+                "school_anchor": one.school,
+                "cloud_anchor": one.cloud,
+            }
+            for one in pairs
+            if one.link not in known
+        ),
+    )
+    for one in pairs:
+        if one.link in known:
+            ends = {"school_anchor": one.school, "cloud_anchor": one.cloud}
+            mine = and_(link.c.school == tx.school, link.c.id == one.link)
+            tx.run(update(link).where(mine).values({side: end for side, end in ends.items() if end is not None}))
+    touch.touch(tx, (one.link for one in pairs))
+    for side in Side:
+        ends_of = [end for one in pairs if (end := one.school if side is Side.SCHOOL else one.cloud) is not None]
+        touch.forget_loose(tx, side, ends_of)
+        touch.touch_referrers(tx, side, ends_of)
+    _journal(tx, pairs)
+
+
+def _journal(tx: Transaction, pairs: Sequence[Pair]) -> None:
+    whole = [one for one in pairs if one.school is not None and one.cloud is not None]
+    journal.append(
+        tx,
+        (
+            journal.Entry(
+                action="link",
+                kind=one.kind,
+                link=one.link,
+                reason="correlate",
+                after={"school_anchor": one.school, "cloud_anchor": one.cloud, "absorbs": one.absorbs},
+            )
+            for one in whole
+        ),
+    )
+
+
+def drop(tx: Transaction, gone: str, *, heir: str | None = None) -> None:
+    """Remove a link and what hangs on it; names it was given go to the heir, else they stay with it for ever."""
+    for table in (touched, trouble, release, agreement, agreed_reference):
+        tx.run(delete(table).where(table.c.school == tx.school, table.c.link == gone))
+    tx.run(delete(link).where(link.c.school == tx.school, link.c.id == gone))
+    if heir is not None:
+        tx.run(update(name).where(name.c.school == tx.school, name.c.link == gone).values(link=heir))

@@ -1,0 +1,349 @@
+"""What became of operations: journal them, fold the writes into the observations, store the agreements.
+
+1. what each write changed on its side (``_folded``),  2. the links' ends,  3. the agreements,  4. journal and tallies,
+5. untouch what is done, then touch what that concerns. One transaction for all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import and_, bindparam, delete, select, update
+
+from bridge.core.kinds import Kind
+from bridge.core.model import Action, Evidence, Fields, Link, Operation, Side, Value
+from bridge.ports import Done, Trouble, chunks
+from bridge.state import agreed, journal, space, touch
+from bridge.state.apply import Change, Element, write
+from bridge.state.canonical import NOTHING, as_set, decode, digest, encode, keys_of, shift
+from bridge.state.draft import Known, load
+from bridge.state.guardbook import count_written, hold, use_releases
+from bridge.state.pairs import drop
+from bridge.state.tables import echo, link, observation, reference, seen, tombstone, touched
+from bridge.state.tables import key as key_table
+from bridge.state.touch import ANCHOR
+from bridge.state.transaction import BATCH, LAG, Transaction
+
+_REVIVES = frozenset({Action.AGREE, Action.CREATE, Action.UPDATE, Action.RESTORE})
+
+
+def intend(tx: Transaction, operations: Sequence[Operation], *, cycle: str) -> None:
+    """One row for the whole call: what is about to be sent, in case its answer never comes."""
+    if not operations:
+        return
+    sent: dict[str, list[str]] = {}
+    for one in operations:
+        sent.setdefault(f"{one.action} {one.kind} {one.side}", []).append(one.link)
+    journal.append(tx, [journal.Entry(action="intend", cycle=cycle, after=sent)])
+
+
+def record(tx: Transaction, done: Sequence[Done], *, cycle: str) -> None:
+    """Everything of a call, or nothing."""
+    writes = [one for one in done if one.written is not None and one.operation.action.writes]
+    disputed = _adopted_twice(tx, writes)
+    hold(tx, disputed.values(), cycle=cycle)
+    settled = [one for one in done if one.operation.link not in disputed]
+    presence: dict[Side, set[str]] = {side: set() for side in Side}
+    sets: set[str] = set()
+    for side in Side:
+        mine = [one for one in writes if one.operation.side is side and one.operation.link not in disputed]
+        for wave in _waves(mine):
+            changes = _fold(tx, side, wave)
+            presence[side] |= {change.anchor for change in changes if change.presence}
+            sets |= {change.anchor for change in changes if change.flattened and side is Side.SCHOOL}
+    agreed.store(tx, settled)
+    _retirements(tx, settled)
+    journal.append(tx, [_entry(tx, one, cycle) for one in done])
+    count_written(tx, settled)
+    use_releases(tx, [one.operation.link for one in settled if one.operation.action.writes])
+    _untouch(tx, settled)
+    for side in Side:
+        touch.touch_referrers(tx, side, presence[side])
+    touch.touch_containers(tx, Side.SCHOOL, sets)
+    _forget(tx, [one for one in settled if one.operation.action is Action.FORGET])
+
+
+def _waves(writes: Iterable[Done]) -> Iterable[list[Done]]:
+    """Cut where an object repeats, so that the second write starts from what the first one left."""
+    wave: dict[str, Done] = {}
+    for one in writes:
+        if one.operation.link in wave:
+            yield list(wave.values())
+            wave = {}
+        wave[one.operation.link] = one
+    if wave:
+        yield list(wave.values())
+
+
+def _adopted_twice(tx: Transaction, writes: Sequence[Done]) -> dict[str, Trouble]:
+    """Creations that found an object which another link holds: absorb that link when it has no other end, else hold."""
+    disputed: dict[str, Trouble] = {}
+    for side in Side:
+        created = {
+            one.written.anchor: one.operation
+            for one in writes
+            if one.operation.side is side and one.operation.action is Action.CREATE and one.written is not None
+        }
+        for batch in chunks(sorted(created), BATCH):
+            query = select(link).where(link.c.school == tx.school, ANCHOR[side].in_(batch))
+            for row in tx.rows(query):
+                operation = created[getattr(row, f"{side}_anchor")]
+                if row.id == operation.link:
+                    continue
+                if getattr(row, f"{side.other}_anchor") is None:
+                    drop(tx, row.id, heir=operation.link)
+                else:
+                    disputed[operation.link] = _dispute(tx, operation, row.id)
+    return disputed
+
+
+def _dispute(tx: Transaction, operation: Operation, holder: str) -> Trouble:
+    message = (
+        f"{tx.school}: {operation.kind} {operation.link} was found already there in the {operation.side}, but that "
+        f"object belongs to link {holder}. Expected: an object of its own. Nothing was linked: look at both with "
+        f"schoolbridge explain, then correct the source anchor of one of them."
+    )
+    return Trouble(
+        operation.link, operation.kind, operation.side, operation.action, operation.role, "disputed", message, tx.now
+    )
+
+
+# --- the side's record ----------------------------------------------------------------------------------------------
+
+
+def _fold(tx: Transaction, side: Side, wave: Sequence[Done]) -> list[Change]:
+    """Fold writes into the observations; what was before is what a lagging replica may still say."""
+    anchors = {one.operation.link: _anchor(one) for one in wave}
+    known = load(tx, side, (), anchors=sorted(anchors.values()))
+    targets = _anchors_of(tx, side, _targets(tx, wave))
+    changes = [_folded(tx, one, known=known.get(anchors[one.operation.link]), targets=targets) for one in wave]
+    write(tx, side, changes)
+    _remember(tx, side, known=known, changes=changes)
+    for one in wave:
+        if one.operation.action is Action.DETACH:
+            _set_end(tx, one.operation.link, side, None)
+            touch.touch_loose(tx, side, [anchors[one.operation.link]])
+        elif one.operation.action is Action.CREATE:
+            _set_end(tx, one.operation.link, side, anchors[one.operation.link])
+            touch.forget_loose(tx, side, [anchors[one.operation.link]])
+    return changes
+
+
+def _anchor(one: Done) -> str:
+    assert one.written is not None  # noqa: S101
+    return one.written.anchor or one.operation.anchor or ""
+
+
+def _set_end(tx: Transaction, of: str, side: Side, anchor: str | None) -> None:
+    mine = and_(link.c.school == tx.school, link.c.id == of)
+    tx.run(update(link).where(mine).values({f"{side}_anchor": anchor}))
+
+
+def _targets(tx: Transaction, wave: Sequence[Done]) -> set[str]:
+    """The links that the writes' references name."""
+    named: set[str] = set()
+    for one in wave:
+        for column in tx.kinds[one.operation.kind].references:
+            if column.name in one.operation.after:
+                before = as_set(one.operation.before.get(column.name))
+                named |= before ^ as_set(one.operation.after[column.name])
+    return named
+
+
+def _anchors_of(tx: Transaction, side: Side, ids: set[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for batch in chunks(sorted(ids), BATCH):
+        query = select(link.c.id, ANCHOR[side]).where(link.c.school == tx.school, link.c.id.in_(batch))
+        found.update({row[0]: row[1] for row in tx.rows(query) if row[1] is not None})
+    return found
+
+
+def _folded(tx: Transaction, one: Done, *, known: Known | None, targets: Mapping[str, str]) -> Change:
+    operation, written = one.operation, one.written
+    assert written is not None  # noqa: S101
+    kind = tx.kinds[operation.kind]
+    after = {name: value for name, value in operation.after.items() if name not in written.refused}
+    if operation.action is Action.DISABLE and kind.switch is not None:
+        after.setdefault(kind.switch, False)
+    names = {column.name for column in kind.references}
+    old = decode(known.fields) if known is not None else {}
+    plain: dict[str, Value] = {**old, **{name: value for name, value in after.items() if name not in names}}
+    added, removed = _moves(one, names & set(after), targets)
+    parent = {target for name, target in added if name == kind.parent}
+    gone = Evidence.DELETED if operation.action is Action.DELETE else None
+    before = known.gone if known is not None else Evidence.MISSING
+    return Change(
+        anchor=_anchor(one),
+        kind=operation.kind,
+        version=written.version,
+        fields=encode(plain),
+        refs=shift(known.refs if known is not None else NOTHING, added=added, removed=removed),
+        role=str(plain.get(kind.role) or "") if kind.role else "",
+        gone=gone,
+        written_until=tx.now + LAG,
+        added=frozenset(added),
+        removed=frozenset(removed),
+        keys=_keys(tx, kind, plain, operation=operation, parent=min(parent, default=None)),
+        old_keys=keys_of(kind, old) if kind.parent is None else {},
+        presence=before != gone or operation.action is Action.DETACH,
+        flattened=any(column.flatten and column.name in after for column in kind.references),
+        ours=True,
+    )
+
+
+def _keys(tx: Transaction, kind: Kind, plain: Fields, *, operation: Operation, parent: str | None) -> Mapping[str, str]:
+    """The keys after the write; a tree record whose parent stays where it is has its place below the stored one."""
+    if kind.parent is not None and parent is None and kind.parent not in operation.after:
+        mine = and_(reference.c.school == tx.school, reference.c.side == operation.side)
+        query = select(reference.c.target).where(mine, reference.c.anchor == operation.anchor)
+        stored = tx.rows(query.where(reference.c.field == kind.parent))
+        parent = stored[0].target if stored else None
+    return keys_of(kind, plain, parent=parent)
+
+
+def _moves(one: Done, names: Iterable[str], targets: Mapping[str, str]) -> tuple[set[Element], set[Element]]:
+    """References that the write added and removed, as anchors, less what the side did not take."""
+    operation, written = one.operation, one.written
+    assert written is not None  # noqa: S101
+    added: set[Element] = set()
+    removed: set[Element] = set()
+    for name in names:
+        before, after = as_set(operation.before.get(name)), as_set(operation.after[name])
+        left_out = written.unknown.get(name, frozenset()) | agreed.refused_elements(written, name)
+        come = {targets[target] for target in after - before if target in targets and target not in left_out}
+        go = {targets[target] for target in before - after if target in targets and target not in left_out}
+        added |= {(name, anchor) for anchor in come - left_out}
+        removed |= {(name, anchor) for anchor in go - left_out}
+    return added, removed
+
+
+def _remember(tx: Transaction, side: Side, *, known: Mapping[str, Known], changes: Sequence[Change]) -> None:
+    """The states before the writes and the removed elements: what a replica that lags would show."""
+    until = tx.now + LAG
+    tx.run(delete(echo).where(echo.c.school == tx.school, echo.c.until <= tx.now))
+    rows: list[dict[str, Any]] = []
+    for change in changes:
+        before = known.get(change.anchor)
+        if before is not None and _state(before) != _state(change):
+            rows.append({"side": side, "anchor": change.anchor, "field": "", "value": _state(before), "until": until})
+        for name, target in change.removed:
+            rows.append({"side": side, "anchor": change.anchor, "field": name, "value": target, "until": until})
+    tx.put(echo, rows)
+    # What we write now is no echo of an earlier write any more: elements put back, a state returned to.
+    mine = and_(echo.c.school == tx.school, echo.c.side == side, echo.c.anchor == bindparam("of"))
+    tx.run(
+        delete(echo).where(mine, echo.c.field == bindparam("in_field"), echo.c.value == bindparam("to")),
+        (
+            {"of": change.anchor, "in_field": name, "to": value}
+            for change in changes
+            if (before := known.get(change.anchor)) is not None
+            for name, value in before.echoes & {*change.added, ("", _state(change))}
+        ),
+    )
+
+
+def _state(one: Known | Change) -> str:
+    return digest(kind=one.kind, fields=one.fields, refs=one.refs, gone=one.gone)
+
+
+# --- the link -------------------------------------------------------------------------------------------------------
+
+
+def _retirements(tx: Transaction, done: Sequence[Done]) -> None:
+    for one in done:
+        mine = and_(link.c.school == tx.school, link.c.id == one.operation.link)
+        if one.operation.action is Action.RETIRE:
+            tx.run(update(link).where(mine).values(retired_at=tx.now))
+    revived = [one.operation.link for one in done if one.operation.action in _REVIVES]
+    for batch in chunks(revived, BATCH):
+        ended = select(link.c.id).where(
+            link.c.school == tx.school,
+            link.c.id.in_(batch),
+            link.c.retired_at.is_not(None),
+            *(_alive(tx, side) for side in Side),
+        )
+        alive = [row.id for row in tx.rows(ended)]
+        if alive:
+            tx.run(update(link).where(link.c.school == tx.school, link.c.id.in_(alive)).values(retired_at=None))
+            tx.run(update(touched).where(touched.c.school == tx.school, touched.c.link.in_(alive)).values(again=None))
+
+
+def _alive(tx: Transaction, side: Side) -> Any:
+    there = select(observation.c.anchor).where(
+        observation.c.school == tx.school,
+        observation.c.side == side,
+        observation.c.anchor == ANCHOR[side],
+        observation.c.gone.is_(None),
+    )
+    return there.exists()
+
+
+def _untouch(tx: Transaction, done: Sequence[Done]) -> None:
+    touch.untouch(tx, [one.operation.link for one in done])
+    touch.postpone(tx, {one.operation.link: one.again for one in done if one.again is not None})
+
+
+def _forget(tx: Transaction, done: Sequence[Done]) -> None:
+    """Remove links with all that was observed of them, and leave a tombstone for the retention period."""
+    for one in space.links(tx, [one.operation.link for one in done]):
+        tx.put(tombstone, [_tombstone(tx, one)])
+        for side in Side:
+            anchor = one.end(side).anchor
+            if anchor is None:
+                continue
+            touch.touch_referrers(tx, side, [anchor])
+            for table in (observation, reference, key_table, echo, seen):
+                mine = and_(table.c.school == tx.school, table.c.side == side, table.c.anchor == anchor)
+                tx.run(delete(table).where(mine))
+        drop(tx, one.id)
+
+
+def _tombstone(tx: Transaction, one: Link) -> dict[str, Any]:
+    return {
+        "link": one.id,
+        "kind": one.kind,
+        "school_anchor": one.school.anchor,
+        "cloud_anchor": one.cloud.anchor,
+        "at": tx.now,
+        "agreed": encode(one.agreed or {}),
+    }
+
+
+# --- the journal ----------------------------------------------------------------------------------------------------
+
+
+def _entry(tx: Transaction, one: Done, cycle: str) -> journal.Entry:
+    operation, written = one.operation, one.written
+    before, after = difference(operation.before, operation.after)
+    outcome = "agreed" if written is None else "adopted" if written.adopted else "written"
+    return journal.Entry(
+        action=operation.action,
+        cycle=cycle,
+        side=operation.side,
+        kind=operation.kind,
+        link=operation.link,
+        anchor=written.anchor if written is not None else operation.anchor or "",
+        reason=operation.reason,
+        before=before,
+        after={**after, **({"refused": dict(written.refused)} if written is not None and written.refused else {})},
+        outcome=f"{outcome}: {one.note}" if one.note else outcome,
+    )
+
+
+def difference(before: Fields, after: Fields) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What differs, sets by their elements: a member more in a group of 5,000 is one element in the journal."""
+    old: dict[str, Any] = {}
+    new: dict[str, Any] = {}
+    for name in sorted({*before, *after}):
+        was, now = before.get(name), after.get(name)
+        if isinstance(was, frozenset) or isinstance(now, frozenset):
+            was, now = as_set(was), as_set(now)
+            old[name], new[name] = sorted(was - now), sorted(now - was)
+        else:
+            old[name], new[name] = _shown(was), _shown(now)
+    return old, new
+
+
+def _shown(value: Value) -> Any:
+    return value if value is None or isinstance(value, str | int | bool) else str(value)

@@ -1,0 +1,244 @@
+"""Link space: records as reconcile sees them, every reference named by the link it leads to.
+
+1. the links,  2. their observations,  3. their references joined to the links of the targets,  4. the agreements.
+A batch costs a handful of statements however many links it has.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Row, and_, or_, select
+
+from bridge.core.kinds import Kind
+from bridge.core.model import Endpoint, Evidence, Fields, Link, Record, Side, Value
+from bridge.ports import chunks
+from bridge.state.canonical import decode, shaped
+from bridge.state.tables import agreed_reference, agreement, link, observation, reference, touched, trouble
+from bridge.state.touch import ANCHOR
+from bridge.state.transaction import BATCH, Transaction
+
+_GONE_FOR_SURE = frozenset({Evidence.DELETED, Evidence.PURGED})
+
+
+@dataclass(slots=True)
+class Targets:
+    """Where one field of one record leads: linked targets, how many are not, and records of the same kind to follow."""
+
+    links: set[str] = field(default_factory=set)
+    foreign: set[str] = field(default_factory=set)
+    nested: list[str] = field(default_factory=list)
+
+
+#: (anchor, field) -> targets
+Leads = dict[tuple[str, str], Targets]
+
+
+def due(tx: Transaction, *, after: tuple[int, str] | None, limit: int) -> list[Link]:
+    """Touched links whose time has come and that nothing holds, by (rank, id), after the given pair."""
+    held = and_(trouble.c.school == tx.school, trouble.c.link == touched.c.link)
+    source = touched.join(link, and_(link.c.school == tx.school, link.c.id == touched.c.link)).outerjoin(trouble, held)
+    now_or_then = or_(touched.c.changed.is_(True), touched.c.again <= tx.now)
+    free = or_(trouble.c.link.is_(None), trouble.c.retry_at <= tx.now)
+    query = select(link, trouble.c.attempts).select_from(source).where(touched.c.school == tx.school, now_or_then, free)
+    if after is not None:
+        rank, last = after
+        query = query.where(or_(touched.c.rank > rank, and_(touched.c.rank == rank, touched.c.link > last)))
+    return resolve(tx, tx.rows(query.order_by(touched.c.rank, touched.c.link).limit(limit)))
+
+
+def links(tx: Transaction, ids: Iterable[str]) -> list[Link]:
+    """These links, by (rank, id); unknown ids are left out."""
+    found: list[Link] = []
+    source = link.outerjoin(trouble, and_(trouble.c.school == tx.school, trouble.c.link == link.c.id))
+    query = select(link, trouble.c.attempts).select_from(source).where(link.c.school == tx.school)
+    for batch in chunks(sorted(set(ids)), BATCH):
+        found += resolve(tx, tx.rows(query.where(link.c.id.in_(batch))))
+    rank = {name: kind.rank for name, kind in tx.kinds.items()}
+    return sorted(found, key=lambda one: (rank.get(one.kind, 0), one.id))
+
+
+def resolve(tx: Transaction, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[Link]:
+    """Rows of the link table with ``trouble.attempts`` as links, in the same order."""
+    schools = _endpoints(tx, Side.SCHOOL, rows)
+    clouds = _endpoints(tx, Side.CLOUD, rows)
+    agreed = agreements(tx, rows)
+    return [
+        Link(
+            id=sys.intern(row.id),
+            kind=row.kind,
+            school=schools.get(row.id, Endpoint()),
+            cloud=clouds.get(row.id, Endpoint()),
+            agreed=agreed.get(row.id),
+            retired_at=row.retired_at,
+            attempts=row.attempts or 0,
+        )
+        for row in rows
+    ]
+
+
+def _endpoints(tx: Transaction, side: Side, rows: Sequence[Row[*tuple[Any, ...]]]) -> dict[str, Endpoint]:
+    anchored = {getattr(row, f"{side}_anchor"): row for row in rows if getattr(row, f"{side}_anchor") is not None}
+    ends = {row.id: Endpoint(anchor=anchor) for anchor, row in anchored.items()}
+    for batch in chunks(sorted(anchored), BATCH):
+        mine = and_(observation.c.school == tx.school, observation.c.side == side, observation.c.anchor.in_(batch))
+        observed = {row.anchor: row for row in tx.rows(select(observation).where(mine))}
+        alive = {anchor: row.kind for anchor, row in observed.items() if row.gone is None}
+        leads = _leads(tx, side, alive)
+        for anchor, row in observed.items():
+            ends[anchored[anchor].id] = _endpoint(tx, row, leads)
+    return ends
+
+
+def _endpoint(tx: Transaction, row: Row[*tuple[Any, ...]], leads: Mapping[str, Mapping[str, Targets]]) -> Endpoint:
+    if row.gone is not None:
+        return Endpoint(anchor=row.anchor, gone=Evidence(row.gone))
+    fields: dict[str, Value] = decode(row.fields)
+    kind = tx.kinds[row.kind]
+    foreign: dict[str, int] = {}
+    for name, targets in leads.get(row.anchor, {}).items():
+        if targets.links:
+            fields[name] = shaped(kind, name, targets.links)
+        if targets.foreign:
+            foreign[name] = len(targets.foreign)
+    return Endpoint(row.anchor, Record(row.kind, row.anchor, row.version, fields), None, foreign)
+
+
+def _leads(tx: Transaction, side: Side, alive: Mapping[str, str]) -> dict[str, dict[str, Targets]]:
+    """Anchor -> field -> targets, flattened sets followed to their end on the school's side."""
+    by_anchor: dict[str, dict[str, Targets]] = {}
+    for kind_name in sorted(set(alive.values())):
+        kind = tx.kinds.get(kind_name)
+        if kind is None or not kind.references:
+            continue
+        anchors = [anchor for anchor, name in alive.items() if name == kind_name]
+        flat = {column.name for column in kind.references if column.flatten} if side is Side.SCHOOL else set()
+        direct = _direct(tx, side, kind=kind, anchors=anchors, flat=flat)
+        below = _below(tx, side, kind=kind, flat=flat, direct=direct)
+        for (anchor, name), targets in direct.items():
+            whole = _follow(targets, below, name=name, start=anchor) if targets.nested else targets
+            by_anchor.setdefault(anchor, {})[name] = whole
+    return by_anchor
+
+
+def _direct(tx: Transaction, side: Side, *, kind: Kind, anchors: Iterable[str], flat: set[str]) -> Leads:
+    """The stored references of records of one kind."""
+    leads: Leads = {}
+    far = observation.alias("far")
+    for batch in chunks(anchors, BATCH):
+        columns: list[Any] = [reference.c.anchor, reference.c.field, reference.c.target, link.c.id]
+        led = and_(link.c.school == reference.c.school, ANCHOR[side] == reference.c.target)
+        source = reference.outerjoin(link, led)
+        if flat:
+            columns += [far.c.kind, far.c.gone]
+            there = and_(far.c.school == reference.c.school, far.c.side == side, far.c.anchor == reference.c.target)
+            source = source.outerjoin(far, there)
+        mine = and_(reference.c.school == tx.school, reference.c.side == side, reference.c.anchor.in_(batch))
+        for row in tx.connection.execute(select(*columns).select_from(source).where(mine)):
+            targets = leads.setdefault((row[0], row[1]), Targets())
+            if flat and row[1] in flat and row[4] == kind.name:
+                if row[5] not in _GONE_FOR_SURE:
+                    targets.nested.append(row[2])
+            elif row[3] is None:
+                targets.foreign.add(row[2])
+            else:
+                targets.links.add(sys.intern(row[3]))
+    return leads
+
+
+def _below(tx: Transaction, side: Side, *, kind: Kind, flat: set[str], direct: Leads) -> Leads:
+    """The references of everything that is nested, level by level; each record is read once."""
+    below: Leads = dict(direct)
+    read = {anchor for anchor, _ in direct}
+    frontier = {anchor for targets in direct.values() for anchor in targets.nested} - read
+    while frontier:
+        level = _direct(tx, side, kind=kind, anchors=sorted(frontier), flat=flat)
+        below |= level
+        read |= frontier
+        frontier = {anchor for targets in level.values() for anchor in targets.nested} - read
+    return below
+
+
+def _follow(targets: Targets, below: Leads, *, name: str, start: str) -> Targets:
+    """Everything that is reached through nested records; circles end by themselves."""
+    whole = Targets(set(targets.links), set(targets.foreign))
+    visited = {start}
+    stack = list(targets.nested)
+    while stack:
+        anchor = stack.pop()
+        if anchor in visited:
+            continue
+        visited.add(anchor)
+        further = below.get((anchor, name))
+        if further is not None:
+            whole.links |= further.links
+            whole.foreign |= further.foreign
+            stack += further.nested
+    return whole
+
+
+def agreements(tx: Transaction, rows: Sequence[Row[*tuple[Any, ...]]]) -> dict[str, Fields]:
+    """Link -> the agreed fields, references included."""
+    kinds = {row.id: row.kind for row in rows}
+    agreed: dict[str, dict[str, Value]] = {}
+    for batch in chunks(kinds, BATCH):
+        plain = select(agreement.c.link, agreement.c.fields)
+        for row in tx.rows(plain.where(agreement.c.school == tx.school, agreement.c.link.in_(batch))):
+            agreed[row.link] = decode(row.fields)
+        sets: dict[tuple[str, str], set[str]] = {}
+        led = select(agreed_reference.c.link, agreed_reference.c.field, agreed_reference.c.target)
+        mine = and_(agreed_reference.c.school == tx.school, agreed_reference.c.link.in_(batch))
+        for row in tx.connection.execute(led.where(mine)):
+            sets.setdefault((row[0], row[1]), set()).add(sys.intern(row[2]))
+        for (of, name), targets in sets.items():
+            agreed[of][name] = shaped(tx.kinds[kinds[of]], name, targets)
+    return dict(agreed)
+
+
+def anchors(tx: Transaction, ids: Iterable[str]) -> dict[str, tuple[str | None, str | None]]:
+    """Link -> anchors of its living endpoints."""
+    found: dict[str, tuple[str | None, str | None]] = {}
+    for batch in chunks(sorted(set(ids)), BATCH):
+        near, far = observation.alias("near"), observation.alias("far")
+        source = link.outerjoin(
+            near,
+            and_(
+                near.c.school == tx.school,
+                near.c.side == Side.SCHOOL,
+                near.c.anchor == link.c.school_anchor,
+                near.c.gone.is_(None),
+            ),
+        ).outerjoin(
+            far,
+            and_(
+                far.c.school == tx.school,
+                far.c.side == Side.CLOUD,
+                far.c.anchor == link.c.cloud_anchor,
+                far.c.gone.is_(None),
+            ),
+        )
+        query = select(link.c.id, near.c.anchor, far.c.anchor).select_from(source)
+        for row in tx.rows(query.where(link.c.school == tx.school, link.c.id.in_(batch))):
+            found[row[0]] = (row[1], row[2])
+    return found
+
+
+def kin(tx: Transaction, ids: Iterable[str]) -> frozenset[str]:
+    """Links of parents and children of these links, in either tree."""
+    wanted = set(ids)
+    parents = {kind.parent for kind in tx.kinds.values() if kind.parent is not None}
+    near, far = link.alias("near"), link.alias("far")
+    found: set[str] = set()
+    for batch in chunks(sorted(wanted), BATCH):
+        for side in Side:
+            above = and_(near.c.school == tx.school, near.c[f"{side}_anchor"] == reference.c.anchor)
+            below = and_(far.c.school == tx.school, far.c[f"{side}_anchor"] == reference.c.target)
+            source = reference.join(near, above).join(far, below)
+            mine = and_(reference.c.school == tx.school, reference.c.side == side, reference.c.field.in_(parents))
+            query = select(near.c.id, far.c.id).select_from(source).where(mine)
+            for row in [*tx.rows(query.where(near.c.id.in_(batch))), *tx.rows(query.where(far.c.id.in_(batch)))]:
+                found.update(row)
+    return frozenset(found - wanted)
