@@ -47,7 +47,15 @@ def all_below(pid: int) -> set[int]:
 
 
 def running(pids: set[int]) -> set[int]:
-    return {pid for pid in pids if Path("/proc", str(pid)).exists()}
+    return {pid for pid in pids if state(pid) not in ("", "Z")}
+
+
+def state(pid: int) -> str:
+    """The process's state letter (proc(5)); Z has ended, and waits for an init that may take its time; "" is gone."""
+    try:
+        return Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 @pytest.fixture
