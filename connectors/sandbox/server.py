@@ -99,9 +99,9 @@ class Sandbox:
         """Listen; afterwards ``base_url`` (and with TLS ``ca_file``) are set."""
         context = self._tls if isinstance(self._tls, ssl.SSLContext) else self._own_context() if self._tls else None
         door = Door(self.service, self.admin_key, self.store.commit if self.store else self.service.tenant.forget)
-        self._runner = web.ServerRunner(web.Server(door, access_log=None))
+        self._runner = web.ServerRunner(web.Server(door, access_log=None), shutdown_timeout=1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port, ssl_context=context, shutdown_timeout=1)
+        site = web.TCPSite(self._runner, self._host, self._port, ssl_context=context)
         await site.start()
         port = self._runner.addresses[0][1]
         host = "127.0.0.1" if self._host in ("0.0.0.0", "::") else self._host  # noqa: S104 - compared, not bound
