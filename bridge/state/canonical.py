@@ -19,12 +19,15 @@ from bridge.core.model import Digest, Fields, Value
 References = Mapping[str, frozenset[str]]
 
 NOTHING = 0
+
+#: Between parent and name of a stored place; the port's NUL can't be stored in PostgreSQL.
+BETWEEN = "\x1f"
 _MODULUS = 1 << 128
 
 
 def dump(value: Any) -> str:
-    """Canonical JSON: sorted keys, no blanks, no escapes."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    """Canonical JSON: sorted keys, no blanks, ASCII (file names may hold what no database takes: NUL, half pairs)."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def _plain(value: Value) -> Any:
@@ -100,12 +103,13 @@ def digest(*, kind: str, fields: str, refs: int, gone: str | None) -> str:
 
 
 def folded(text: str) -> str:
-    """A name as it is compared: case and Unicode form ignored."""
-    return unicodedata.normalize("NFC", text.casefold())
+    """A name as it is compared: case and Unicode form ignored, and only what every database takes."""
+    plain = unicodedata.normalize("NFC", text.casefold())
+    return plain.replace("\0", "").encode(errors="backslashreplace").decode()
 
 
 def keys_of(kind: Kind, fields: Fields, *, parent: str | None = None) -> dict[str, str]:
     """Key field -> value as compared; for a tree kind its ``place`` below the anchor (or link) ``parent``."""
     if kind.parent is not None:
-        return {"place": f"{parent or ''}\0{folded(str(fields.get(kind.label) or ''))}"}
-    return {name: str(fields[name]).casefold() for name in kind.keys if fields.get(name) not in (None, "")}
+        return {"place": f"{parent or ''}{BETWEEN}{folded(str(fields.get(kind.label) or ''))}"}
+    return {name: folded(str(fields[name])) for name in kind.keys if fields.get(name) not in (None, "")}

@@ -10,7 +10,7 @@ from sqlalchemy import String, and_, cast, delete, null, or_, select, union_all,
 from bridge.core.model import Evidence, Side
 from bridge.ports import Candidate, Loose, Pair, chunks
 from bridge.state import journal, touch
-from bridge.state.canonical import folded
+from bridge.state.canonical import BETWEEN, folded
 from bridge.state.tables import (
     agreed_reference,
     agreement,
@@ -81,10 +81,10 @@ def _keys(tx: Transaction, rows: Sequence[Any]) -> dict[tuple[str, str], dict[st
             for row in tx.rows(select(key.c.anchor, key.c.name, key.c.value).where(mine)):
                 found.setdefault((side, row.anchor), {})[row.name] = row.value
         places = [found[side, row.anchor] for row in rows if row.side == side and row.kind in trees]
-        parents = {keys["place"].split("\0")[0] for keys in places} - {""}
+        parents = {keys["place"].split(BETWEEN)[0] for keys in places} - {""}
         linked = _links_of(tx, side, parents)
         for keys in places:
-            parent, _, called = keys.pop("place").partition("\0")
+            parent, _, called = keys.pop("place").partition(BETWEEN)
             if not parent or parent in linked:
                 keys["place"] = f"{linked[parent] if parent else ''}\0{called}"
     return found
@@ -128,7 +128,7 @@ def candidates(
 def _wanted(tx: Transaction, side: Side, name: str, values: Sequence[str]) -> dict[str, str]:
     """Stored value -> asked value: a place is asked for by its parent's link and stored by its parent's anchor."""
     if name != "place":
-        return {value.casefold(): value for value in values}
+        return {folded(value): value for value in values}
     parents = {value: value.split("\0")[0] for value in values}
     anchors: dict[str, str | None] = {"": ""}
     for batch in chunks(sorted(set(parents.values()) - {""}), BATCH):
@@ -138,7 +138,7 @@ def _wanted(tx: Transaction, side: Side, name: str, values: Sequence[str]) -> di
     for value, parent in parents.items():
         anchor = anchors.get(parent)
         if anchor is not None:
-            wanted[f"{anchor}\0{folded(value.split(chr(0), 1)[1])}"] = value
+            wanted[f"{anchor}{BETWEEN}{folded(value.split(chr(0), 1)[1])}"] = value
     return wanted
 
 

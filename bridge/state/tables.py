@@ -99,7 +99,7 @@ reference = _table(
     Index(None, "school", "side", "target"),
     compact=True,
 )
-#: Values that correlate, casefolded; ``place`` of tree kinds is parent anchor, NUL, name.
+#: Values that correlate, casefolded; ``place`` of tree kinds is parent anchor, separator, name.
 key = _table(
     "key",
     _key("side"),
