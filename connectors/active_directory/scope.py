@@ -1,0 +1,214 @@
+"""Places and circles: where the configured OUs and groups are now, and who is a member, by objectGUID.
+
+A place is named once in the configuration and held by objectGUID from then on (the token carries it), so that renaming
+or moving an OU moves nobody in or out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bridge.ports import ConfigurationError
+from connectors.active_directory.mapping import PROTECTED_BUILTIN, PROTECTED_RIDS, Surroundings, members_of
+from connectors.active_directory.options import Options, is_guid
+from connectors.active_directory.session import Session
+from connectors.active_directory.wire import Entry, equals_filter, guid_base, name_parts
+
+_ANY = "(objectClass=*)"
+_HOW_NOT_WHAT = ("servers", "account", "password", "keytab", "ca_file", "authentication", "connect_seconds",
+                 "answer_seconds", "page_size", "poll_seconds", "missing_days")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A configured OU, group or account: as it is written in the options, and where it stands now."""
+
+    written: str
+    guid: str
+    dn: str
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Its name for comparison, the topmost part first."""
+        return name_parts(self.dn)
+
+
+@dataclass(slots=True)
+class Circle:
+    """Members of a group, nested ones too, and the groups whose change may change them."""
+
+    members: set[str] = field(default_factory=set)
+    groups: set[str] = field(default_factory=set)
+
+
+def fingerprint(options: Options) -> str:
+    """Changes when an option does that decides who and what is seen, and how: then the whole is listed again."""
+    said = options.model_dump(mode="json", exclude=set(_HOW_NOT_WHAT))
+    return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def ous_of(options: Options) -> list[str]:
+    """All OUs that the options name, each once."""
+    rules = [*options.roles, *options.groups, *([options.consent] if options.consent else [])]
+    return _once([*options.scope.ous, *options.scope.exclude_ous, *(rule.ou for rule in rules)])
+
+
+def groups_of(options: Options) -> list[str]:
+    """All groups that the options name, each once."""
+    rules = [*options.roles, *options.groups, *([options.consent] if options.consent else [])]
+    return _once([*options.scope.groups, *(rule.group for rule in rules)])
+
+
+def accounts_of(options: Options) -> list[str]:
+    """All accounts that the options name, each once."""
+    return _once([rule.fallback_owner for rule in options.groups])
+
+
+def _once(places: Iterable[str | None]) -> list[str]:
+    return list(dict.fromkeys(place for place in places if place))
+
+
+def resolve(session: Session, options: Options, known: Mapping[str, str]) -> dict[str, Place]:
+    """Every configured place, found by the objectGUID that is ``known`` of it, else as it is written.
+
+    Raises ConfigurationError when one can't be found: nobody's absence may follow from a place that isn't there.
+    """
+    found: dict[str, Place] = {}
+    for kind, names in (("OU", ous_of(options)), ("group", groups_of(options)), ("account", accounts_of(options))):
+        for written in names:
+            guid = known.get(written) or (written.lower() if is_guid(written) else "")
+            base = guid_base(guid) if guid else full_name(written, session.root.base)
+            try:
+                ((entry,), _) = session.search(base, _ANY, ["objectClass"])
+            except LookupError:
+                raise ConfigurationError(
+                    f"expected the {kind} {written} in the directory of {session.root.host}, found nothing there that "
+                    f"the account may read. If it was renamed or moved, write its new name or its objectGUID; if it "
+                    f"was deleted, restore it or take it out of the configuration."
+                ) from None
+            found[written] = Place(written, entry.guid, entry.dn)
+    return found
+
+
+def full_name(written: str, base: str) -> str:
+    """A configured name with the domain's part added where it was left out."""
+    parts, domain = name_parts(written), name_parts(base)
+    return written if parts[: len(domain)] == domain else f"{written},{base}"
+
+
+def moved(places: Iterable[Place], base: str) -> list[str]:
+    """A warning for each place that no longer stands where the configuration says."""
+    return [
+        f"{place.written} is now {place.dn}: its people are kept. Write the new name (or {place.guid}) into the "
+        f"configuration."
+        for place in places
+        if not is_guid(place.written) and name_parts(full_name(place.written, base)) != place.parts
+    ]
+
+
+def circle(session: Session, start: str) -> Circle:
+    """Everybody in a group, nested groups followed in memory, one search for each level of each group."""
+    around = Circle()
+    waiting = [start]
+    while waiting:
+        guid = waiting.pop()
+        if guid in around.groups:
+            continue
+        around.groups.add(guid)
+        try:
+            ((group,), _) = session.search(guid_base(guid), _ANY, ["member"])
+        except LookupError:
+            continue
+        around.members.update(members_of(session.completed(group)))
+        inside = session.all(f"(&(objectClass=group){equals_filter('memberOf', group.dn)})", ["1.1"])
+        waiting += [entry.guid for entry in inside]
+    around.members -= {start}
+    return around
+
+
+def protected_circle(session: Session, domain_sid: str) -> Circle:
+    """The privileged groups themselves and everybody in them (MS-ADTS 3.1.1.6.1.1.2)."""
+    whole = Circle()
+    for sid in (*(f"{domain_sid}-{rid}" for rid in PROTECTED_RIDS), *PROTECTED_BUILTIN):
+        try:
+            ((group,), _) = session.search(f"<SID={sid}>", _ANY, ["1.1"])
+        except LookupError:
+            continue  # only the forest's root domain has them all
+        if group.guid in whole.groups:
+            continue
+        part = circle(session, group.guid)
+        whole.members |= part.members | part.groups
+        whole.groups |= part.groups
+    return whole
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Who and what is mirrored, as things stand now."""
+
+    options: Options
+    places: Mapping[str, Place]
+    circles: Mapping[str, Circle]
+    protected: Circle
+    surroundings: Surroundings
+
+    @classmethod
+    def read(
+        cls, session: Session, options: Options, known: Mapping[str, str],
+        *, domain_sid: str, now: datetime, before: Scope | None = None,
+    ) -> Scope:  # fmt: skip
+        """Find all places, and read all circles or take them from ``before``. Raises ConfigurationError."""
+        places = resolve(session, options, known)
+        if before:
+            circles, protected = before.circles, before.protected
+        else:
+            circles = {written: circle(session, places[written].guid) for written in groups_of(options)}
+            protected = protected_circle(session, domain_sid)
+        around = Surroundings(
+            now=now,
+            account_sid=session.root.account_sid,
+            places={place.written: place.parts for place in places.values()},
+            circles={written: frozenset(one.members) for written, one in circles.items()},
+            protected=frozenset(protected.members),
+            guids={place.written: place.guid for place in places.values()},
+        )
+        return cls(options, places, circles, protected, around)
+
+    def stands_inside(self, dn: str) -> bool:
+        """Whether an object of this name is below a configured OU and below none that is left out."""
+        parts = name_parts(dn)
+        return self._below(parts, self.options.scope.ous, empty=True) and not self._below(
+            parts, self.options.scope.exclude_ous, empty=False
+        )
+
+    def has_person(self, entry: Entry) -> bool:
+        """Whether a person is in scope."""
+        groups = self.options.scope.groups
+        member = not groups or any(entry.guid in self.circles[group].members for group in groups)
+        return member and self.stands_inside(entry.dn)
+
+    def _below(self, parts: tuple[str, ...], places: Sequence[str], *, empty: bool) -> bool:
+        if not places:
+            return empty
+        return any(parts[: len(place.parts)] == place.parts for place in (self.places[written] for written in places))
+
+    def roots(self, base: str) -> list[str]:
+        """Where to search for what is in scope: the outermost of the configured OUs, or the domain."""
+        places = {self.places[written].parts: self.places[written].dn for written in self.options.scope.ous}
+        inner = {parts for parts in places for other in places if parts != other and parts[: len(other)] == other}
+        return [dn for parts, dn in places.items() if parts not in inner] or [base]
+
+    def watched(self) -> frozenset[str]:
+        """objectGUIDs of the groups whose change may move people in or out, give roles or make privileged."""
+        return frozenset(self.protected.groups.union(*(one.groups for one in self.circles.values())))
+
+    def circles_digest(self) -> str:
+        """Changes when the membership of a configured group does; to notice that after a restart."""
+        digest = hashlib.blake2b(digest_size=8)
+        for written, one in sorted(self.circles.items()):
+            digest.update("\0".join([written, *sorted(one.members)]).encode())
+        return digest.hexdigest()
