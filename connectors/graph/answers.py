@@ -107,7 +107,8 @@ class Answer:
     @property
     def last_owner(self) -> bool:
         """A group must keep an owner."""
-        return self.status == 400 and "owner" in self.message and "last" in self.message.lower()
+        text = self.message.lower()
+        return self.status == 400 and "owner" in text and ("at least one" in text or "last" in text)
 
 
 def complain(answer: Answer, subject: str) -> Unreachable | Refused:

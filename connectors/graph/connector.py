@@ -82,9 +82,15 @@ class GraphConnector:
         if not writes:
             return
         kind = writes[0].kind
-        if self._desk.options.read_only or kind not in self._writers:
-            for write in writes:
+        able = self.capabilities.writes.get(kind, frozenset())
+        refused = [write for write in writes if write.action not in able]
+        for write in refused:
+            if self._desk.options.read_only:
                 yield Failed(write.id, "read_only", "The cloud side of this school is set to `read_only`.")
+            else:
+                yield Failed(write.id, "invalid", f"The cloud can't {write.action.value} a {kind}.")
+        writes = [write for write in writes if write.action in able]
+        if not writes:
             return
         if any(write.kind != kind for write in writes):
             raise ValueError("apply takes writes of one kind")

@@ -55,6 +55,8 @@ GROUP_SELECT = (
 )  # fmt: skip
 
 _PLAIN = re.compile(r"[A-Za-z0-9.-]")
+#: What no text of the documentation has ever forbidden in a mail nickname; some of them forbid the dot.
+_NO_NICKNAME = re.compile(r"[^A-Za-z0-9'_!#^~-]")
 _ESCAPE = re.compile(r"_([0-9a-f]{2})")
 LONGEST_UNIQUE = 120
 
@@ -153,7 +155,7 @@ class Names:
             raise ValueError("the source anchor is longer than the 16 characters of employeeId; set `anchor`")
         properties = {name: value for name, value in body.properties.items() if value is not None}
         properties.setdefault("accountEnabled", True)
-        properties["mailNickname"] = upn.rpartition("@")[0][:64]
+        properties["mailNickname"] = _NO_NICKNAME.sub("_", upn.rpartition("@")[0])[:64]
         properties["passwordProfile"] = {"password": password, "forceChangePasswordNextSignIn": True}
         _put(properties, self._options.anchor, key)
         _put(properties, self._options.mark, self.school)

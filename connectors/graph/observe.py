@@ -237,10 +237,13 @@ class Observer:
 def _whole(key: str, found: Slices, owners: Mapping[str, frozenset[str]]) -> Observation:
     if not found.in_scope:
         return Observation("group", key, "", {}, in_scope=False)
-    fields: dict[str, Value] = {**found.fields, "members": frozenset(found.added)}
-    if key not in owners:  # could not be read: what was known of them stands, but then nothing is whole
-        return Observation("group", key, "", fields, whole=False)
-    return Observation("group", key, "", {**fields, "owners": owners[key]})
+    fields = {name: value for name, value in found.fields.items() if value is not None}
+    if found.added:
+        fields["members"] = frozenset(found.added)
+    if owners.get(key):
+        fields["owners"] = owners[key]
+    # Owners that could not be read stay as they were known, but then nothing is whole.
+    return Observation("group", key, "", fields, whole=key in owners)
 
 
 def _removal(key: str, entity: Mapping[str, Any], kind: str) -> Removal:
