@@ -12,16 +12,21 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import shutil
 import ssl
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Self
 
 import ldap3
 from ldap3.core.exceptions import LDAPException
+from smbprotocol.connection import Connection  # type: ignore[import-untyped]
+from smbprotocol.exceptions import SMBException  # type: ignore[import-untyped]
+from smbprotocol.session import Session  # type: ignore[import-untyped]
 
 from bridge.lab.certificates import KeyPair, issue
 from bridge.lab.processes import Address, ProcessTree
@@ -36,7 +41,7 @@ from bridge.lab.samba_template import (
     school_template,
 )
 
-_PORTS = (389, 636, 3268, 3269, 135, 88)
+_PORTS = (389, 636, 3268, 3269, 135, 88, 445)
 _START_TIMEOUT = 60.0  # seconds; it takes under one, but other tests may be using the machine
 
 
@@ -138,6 +143,7 @@ class DomainController:
                 "samba",
                 f"--configfile={self.directory}/smb.conf",
                 "--foreground",
+                "--debug-stdout",
                 "--no-process-group",
                 "--model=single",
             ],
@@ -200,25 +206,39 @@ class DomainController:
         run_step("reinvoke", self.directory, {})
 
     def _environment(self) -> dict[str, str]:
-        if not self._smb:
-            return {}
-        # libwbclient ignores "winbindd socket directory"; only the self-test's variable moves it, with nss_wrapper.
-        for name, line in (("passwd", "root:x:0:0:root:/root:/bin/sh\n"), ("group", "root:x:0:\n")):
-            (self.directory / name).write_text(line)
-        return {
-            "LD_PRELOAD": "libnss_wrapper.so",
-            "NSS_WRAPPER_PASSWD": f"{self.directory}/passwd",
-            "NSS_WRAPPER_GROUP": f"{self.directory}/group",
-            "SELFTEST_WINBINDD_SOCKET_DIR": f"{self.directory}/run/wb",
-        }
+        wrappers, environment = [], {}
+        if self._smb:
+            # libwbclient ignores "winbindd socket directory"; only the self-test's variable moves it, with nss_wrapper.
+            wrappers.append("libnss_wrapper.so")
+            environment["SELFTEST_WINBINDD_SOCKET_DIR"] = f"{self.directory}/run/wb"
+            for name in ("passwd", "group"):  # smbd looks up nobody, its guest
+                shutil.copy(Path("/etc", name), self.directory / name)
+                environment[f"NSS_WRAPPER_{name.upper()}"] = f"{self.directory}/{name}"
+        if os.geteuid() != 0:
+            wrappers.append("libuid_wrapper.so")
+            environment |= {"UID_WRAPPER": "1", "UID_WRAPPER_ROOT": "1"}
+        if wrappers:
+            environment["LD_PRELOAD"] = " ".join(wrappers)
+        return environment
+
+    def _log_in_by_smb(self) -> None:
+        """Port 445 accepts before winbindd answers, so only a real login shows that files can be had."""
+        connection = Connection(uuid.uuid4(), self.ip, 445)
+        connection.connect(timeout=5)
+        try:
+            Session(connection, self.reader_upn, self.reader_password).connect()
+        finally:
+            connection.disconnect(close=True)
 
     def _wait_until_ready(self, tree: ProcessTree) -> None:
         deadline = time.monotonic() + _START_TIMEOUT
         while True:
             try:
                 self.connect(self.reader_upn, self.reader_password).unbind()
+                if self._smb:
+                    self._log_in_by_smb()
                 return
-            except (LDAPException, OSError) as error:
+            except (LDAPException, OSError, SMBException, ValueError) as error:
                 if tree.alive() and time.monotonic() < deadline:
                     time.sleep(0.03)
                     continue

@@ -9,7 +9,6 @@ a process list. `fill` reads one JSON object a line after it: `{"dn": ..., ATTRI
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -49,9 +48,8 @@ def open_directory(directory: Path, *, options: Iterable[str] = ()) -> SamDB:
 
 
 def provision(directory: Path, options: dict[str, Any]) -> None:
-    """Make an empty domain; for an ordinary user without the ACLs of sysvol, which LDAP has no use for."""
-    if os.geteuid() != 0:
-        samba.provision.setsysvolacl = lambda *_arguments, **_keywords: None
+    """Make an empty domain, without the ACLs of sysvol: LDAP has no use for them, and only real root can set them."""
+    samba.provision.setsysvolacl = lambda *_arguments, **_keywords: None
     (directory / "empty.conf").write_text("[global]\n")
     _samba_tool(
         "domain",

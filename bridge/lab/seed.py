@@ -29,6 +29,7 @@ LOGIN_LENGTH = 20  # sAMAccountName of a user (MS-SAMR 3.1.1.6, MS-ADA3 2.222)
 _SIBLING, _NAMESAKE, _DOUBLE_NAME, _NO_CONSENT = 0.12, 0.012, 0.05, 0.01  # shares of all pupils
 _BY_AGE = (*UPPER_YEARS, *reversed(YEARS))
 _DEPARTMENTS = 8
+_FORMS = {form: pair for culture in CULTURES for pair in culture.surnames if "/" in pair for form in pair.split("/")}
 _LETTERS = {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "ø": "oe", "å": "aa", "æ": "ae", "ł": "l", "đ": "d", "ı": "i",
             "þ": "th"}  # fmt: skip
 
@@ -116,13 +117,19 @@ class School:
 def draw_school(seed: int = 1, size: SchoolSize = DEFAULT) -> School:
     """The school of this seed and size."""
     chance = random.Random(f"{seed} people")
-    name = SCHOOLS[seed % len(SCHOOLS)]
     units = units_of(size)
     people = list(_people(chance, size, units))
     logins: set[str] = set()
     people = [replace(person, login=_login(person, logins)) for person in people]
     present = tuple(person for person in people if person.standing != "newcomer")
-    return School(seed, size, name, units, present, tuple(person for person in people if person.standing == "newcomer"))
+    return School(
+        seed,
+        size,
+        SCHOOLS[seed % len(SCHOOLS)],
+        units,
+        present,
+        tuple(person for person in people if person.standing == "newcomer"),
+    )
 
 
 def units_of(size: SchoolSize) -> tuple[str, ...]:
@@ -143,8 +150,8 @@ def _letter(number: int) -> str:
 
 
 def _people(chance: random.Random, size: SchoolSize, units: Sequence[str]) -> Iterator[Person]:
-    references = iter(chance.sample(range(100_000, 10_000_000), size.pupils + size.teachers + size.staff + size.leavers
-                                    + size.newcomers))  # fmt: skip
+    total = size.pupils + size.teachers + size.staff + size.leavers + size.newcomers
+    references = iter(chance.sample(range(100_000, 10_000_000), total))
     known: list[tuple[str, str]] = []
     plan: list[tuple[Role, Standing, int]] = [
         ("pupil", "present", size.pupils), ("teacher", "present", size.teachers), ("staff", "present", size.staff),
@@ -156,9 +163,8 @@ def _people(chance: random.Random, size: SchoolSize, units: Sequence[str]) -> It
         for number in range(count):
             given, surname = _name(chance, known, role)
             known.append((given, surname))
-            unit = where[number] if role == "pupil" else ""
-            if standing == "newcomer":
-                unit = units[number % size.classes_per_year]  # they start in the fifth year
+            fifth = units[number % size.classes_per_year]  # where newcomers start
+            unit = "" if role != "pupil" else fifth if standing == "newcomer" else where[number]
             consent = role != "pupil" or chance.random() >= _NO_CONSENT
             yield Person(f"R{next(references):07d}", role, given, surname, "", unit, standing, consent)
 
@@ -186,7 +192,7 @@ def _name(chance: random.Random, known: Sequence[tuple[str, str]], role: Role) -
         if fate < _NAMESAKE or len(known) in (7, 11):  # also a small school has people of one name
             return chance.choice(known)
         if fate < _NAMESAKE + _SIBLING:
-            return given, chance.choice(known[-400:])[1]
+            return given, _form(chance.choice(known[-400:])[1], girl=girl)
     if chance.random() < _DOUBLE_NAME and " " not in surname and "-" not in surname:
         other = _surname(chance, chance.choice(CULTURES), girl=girl)
         surname = f"{surname}-{other}" if len(surname) + len(other) < 60 else surname
@@ -207,8 +213,13 @@ def _given(chance: random.Random, culture: Culture, *, girl: bool) -> str:
 
 
 def _surname(chance: random.Random, culture: Culture, *, girl: bool) -> str:
-    names = _front(chance, culture.surnames).split("/")
-    return names[0] if girl else names[-1]
+    return _form(_front(chance, culture.surnames), girl=girl)
+
+
+def _form(surname: str, *, girl: bool) -> str:
+    """The form of a surname for a girl or a boy, from either form or the pair: Kowalska, Kowalski."""
+    forms = _FORMS.get(surname, surname).split("/")
+    return forms[0] if girl else forms[-1]
 
 
 def _login(person: Person, taken: set[str]) -> str:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import ldap3
 import pytest
+from smbprotocol.connection import Connection
+from smbprotocol.exceptions import SMBResponseException
+from smbprotocol.session import Session
+from smbprotocol.tree import TreeConnect
 
 from bridge.lab.school_server import Found, SchoolServer
 from bridge.lab.seed import SchoolSize, draw_school
@@ -172,6 +177,28 @@ server = DomainController.start()
 print(server._tree.pid, server.directory, server.ip, flush=True)
 time.sleep(1000)
 """
+
+
+def test_the_full_server_shares_files_with_a_pupils_password(samba_dc: SambaFactory) -> None:
+    server = samba_dc(school=SMALL, smb=True, password="Kurz.und.gut1")
+    login = f"{server.school.people[0].login}@schule.lab"
+    assert share_opens(server.ip, login, "Kurz.und.gut1")
+    server.connect(login, "Kurz.und.gut1").unbind()
+    with pytest.raises(SMBResponseException):
+        share_opens(server.ip, login, "Falsch.und.laenger1")
+
+
+def share_opens(ip: str, user: str, password: str) -> bool:
+    connection = Connection(uuid.uuid4(), ip, 445)
+    connection.connect(timeout=10)
+    try:
+        session = Session(connection, user, password)
+        session.connect()
+        tree = TreeConnect(session, rf"\\{ip}\daten")
+        tree.connect()
+        return tree.is_ca_share is False
+    finally:
+        connection.disconnect(close=True)
 
 
 def deleted(connection: ldap3.Connection, base: str, attribute: str = "objectGUID") -> list[list[bytes]]:
