@@ -12,7 +12,7 @@ from connectors.sandbox.users import ancestors, delete_user, is_synced
 from connectors.sandbox.wire import Call, Handler, Reply
 
 MOST_BINDS = 20
-_REFERENCE = re.compile(r".*/(?:directoryObjects|users|groups|education/users)/(?P<id>[^/]+)/?")
+_REFERENCE = re.compile(r".*/(?:directoryObjects|users|groups|education/users|education/classes)/(?P<id>[^/]+)/?")
 
 
 def find_group(call: Call, key: str) -> Entry:

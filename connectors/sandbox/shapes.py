@@ -37,12 +37,15 @@ class Shape:
             value = facet.get(name) if name in self.own else entry.properties.get(name)
             if value is None and name in ("businessPhones", "assignedLicenses", "relatedContacts"):
                 value = []
+            elif value is None and name == "primaryRole":
+                value = "none"  # not nullable in the metadata
             result[name] = value
         return result
 
     def render_set(self, entry: Entry, names: tuple[str, ...]) -> dict[str, Any]:
         """For delta: without what was never set."""
-        return {name: value for name, value in self.render(entry, names).items() if value not in (None, [])}
+        held = entry.properties.keys() | (entry.education or {}).keys() | {"id"}
+        return {name: value for name, value in self.render(entry, names).items() if name in held}
 
     def check(self, names: Iterable[str]) -> None:
         """Raise 400 for a property that the resource does not have."""

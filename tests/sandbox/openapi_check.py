@@ -56,6 +56,11 @@ class Subset:
         self._validators: dict[str, Validator] = {}
         self._templates: dict[str, str | None] = {}
 
+    def operations(self) -> list[tuple[str, str]]:
+        """Every described ``(method, path)``."""
+        verbs = ("get", "post", "put", "patch", "delete")
+        return [(verb.upper(), path) for path, methods in self._operations.items() for verb in methods if verb in verbs]
+
     def template(self, path: str) -> str | None:
         """The described path that a request path is an instance of."""
         path = normal(path)

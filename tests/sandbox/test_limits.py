@@ -170,6 +170,7 @@ async def test_bulk_load_and_read_back(graph: Client) -> None:
     assert "Xy-12345678" not in str(dump)
 
 
+ANNA = "/users/anna@schule.example"
 ROSTER = frozenset({"User.Read.All", "Group.Read.All"})
 
 
@@ -179,14 +180,14 @@ ROSTER = frozenset({"User.Read.All", "Group.Read.All"})
         (ROSTER, (), "GET", "/users", None, True),
         (ROSTER, (), "POST", "/users", new_user("bernd"), False),
         ({"User.Create"}, (), "POST", "/users", new_user("bernd"), True),
-        ({"User.EnableDisableAccount.All"}, (), "PATCH", "/users/anna@schule.example", {"accountEnabled": False}, True),
-        ({"User.EnableDisableAccount.All"}, (), "PATCH", "/users/anna@schule.example", {"jobTitle": "x"}, False),
-        ({"User.ReadWrite.All"}, (), "PATCH", "/users/anna@schule.example", {"passwordProfile": {}}, False),
-        ({"User-PasswordProfile.ReadWrite.All"}, (), "PATCH", "/users/anna@schule.example", {"passwordProfile": {}}, False),
-        ({"User-PasswordProfile.ReadWrite.All"}, ("User Administrator",), "PATCH", "/users/anna@schule.example",
+        ({"User.EnableDisableAccount.All"}, (), "PATCH", ANNA, {"accountEnabled": False}, True),
+        ({"User.EnableDisableAccount.All"}, (), "PATCH", ANNA, {"jobTitle": "x"}, False),
+        ({"User.ReadWrite.All"}, (), "PATCH", ANNA, {"passwordProfile": {}}, False),
+        ({"User-PasswordProfile.ReadWrite.All"}, (), "PATCH", ANNA, {"passwordProfile": {}}, False),
+        ({"User-PasswordProfile.ReadWrite.All"}, ("User Administrator",), "PATCH", ANNA,
          {"passwordProfile": {"forceChangePasswordNextSignIn": True}}, True),
-        (ROSTER, (), "DELETE", "/users/anna@schule.example", None, False),
-        ({"User.DeleteRestore.All"}, (), "DELETE", "/users/anna@schule.example", None, True),
+        (ROSTER, (), "DELETE", ANNA, None, False),
+        ({"User.DeleteRestore.All"}, (), "DELETE", ANNA, None, True),
         (ROSTER, (), "POST", "/groups", new_group("5a"), False),
         ({"Group.Create"}, (), "POST", "/groups", new_group("5a"), True),
         ({"User.Create"}, (), "GET", "/education/classes", None, False),
