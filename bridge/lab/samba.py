@@ -121,7 +121,10 @@ class DomainController:
 
     def connect(self, user: str | None = None, password: str | None = None) -> ldap3.Connection:
         """A bound LDAPS connection, certificate verified; as the Administrator unless `user` is given."""
-        tls = ldap3.Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=str(self.authority_file))
+        # The name too: from Python 3.12 on ldap3 2.9.1 compares with code of its own, which knows no IP addresses.
+        tls = ldap3.Tls(
+            validate=ssl.CERT_REQUIRED, ca_certs_file=str(self.authority_file), valid_names=[f"{HOST}.{REALM.lower()}"]
+        )
         host = ldap3.Server(self.ip, port=636, use_ssl=True, tls=tls, get_info=ldap3.NONE, connect_timeout=5)
         user = user or self.administrator_upn
         return ldap3.Connection(

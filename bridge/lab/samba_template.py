@@ -99,17 +99,22 @@ def school_template(
 def run_step(step: str, directory: Path, options: Mapping[str, object], entries: Iterable[Entry] = ()) -> str:
     """Run one step of samba_fill.py on `directory`; its standard output. Raises RuntimeError with what it said."""
     log = directory / f"{step}.log"
-    with log.open("w") as errors:
-        process = subprocess.Popen(
-            [_PYTHON, "-I", str(_FILL), step, str(directory)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, encoding="utf-8",
-        )  # fmt: skip
+    command = [_PYTHON, "-I", str(_FILL), step, str(directory)]
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, encoding="utf-8"
+        ) as process,
+    ):
         assert process.stdin is not None  # noqa: S101 - for mypy
         try:
             process.stdin.write(json.dumps(options) + "\n")
             process.stdin.writelines(json.dumps(entry) + "\n" for entry in entries)
         except BrokenPipeError:
             pass  # it failed: its exit code and log say why
+        except BaseException:
+            process.kill()  # half a school must not look like a whole one
+            raise
         output, _ = process.communicate()
     if process.returncode:
         raise RuntimeError(f"samba_fill.py {step} failed:\n{log.read_text(errors='replace')[-2000:]}")

@@ -122,14 +122,8 @@ def draw_school(seed: int = 1, size: SchoolSize = DEFAULT) -> School:
     logins: set[str] = set()
     people = [replace(person, login=_login(person, logins)) for person in people]
     present = tuple(person for person in people if person.standing != "newcomer")
-    return School(
-        seed,
-        size,
-        SCHOOLS[seed % len(SCHOOLS)],
-        units,
-        present,
-        tuple(person for person in people if person.standing == "newcomer"),
-    )
+    newcomers = tuple(person for person in people if person.standing == "newcomer")
+    return School(seed, size, SCHOOLS[seed % len(SCHOOLS)], units, present, newcomers)
 
 
 def units_of(size: SchoolSize) -> tuple[str, ...]:
@@ -206,10 +200,9 @@ def _front(chance: random.Random, pool: Sequence[str]) -> str:
 def _given(chance: random.Random, culture: Culture, *, girl: bool) -> str:
     pool = culture.girls if girl else culture.boys
     first = _front(chance, pool)
-    if chance.random() < 0.06 and " " not in first and "-" not in first:
-        second = _front(chance, pool)
-        return first if second == first else first + chance.choice((" ", "-")) + second
-    return first
+    second = _front(chance, pool)
+    double = chance.random() < 0.06 and first != second and " " not in first and "-" not in first
+    return first + chance.choice((" ", "-")) + second if double else first
 
 
 def _surname(chance: random.Random, culture: Culture, *, girl: bool) -> str:
