@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -47,10 +47,10 @@ class Catalog:
             raise KeyError(name)
         return model
 
-    def connect(self, name: str, options: Any, context: Context) -> Connector:
-        """Build a connector; it opens nothing before it is used."""
-        opening: Callable[[Any, Context], Connector] = self._module(name).connect
-        return opening(options, context)
+    async def connect(self, name: str, options: Any, context: Context) -> Connector:
+        """Build a connector; raises ConfigurationError, Refused or Unreachable."""
+        opening: Callable[[Any, Context], Awaitable[Connector]] = self._module(name).connect
+        return await opening(options, context)
 
     def _module(self, name: str) -> ModuleType:
         if name not in self._folders:

@@ -1,0 +1,5 @@
+"""``python -m bridge`` is ``schoolbridge``."""
+
+from bridge.cli import main
+
+main()

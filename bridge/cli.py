@@ -1,0 +1,146 @@
+"""``schoolbridge``: the command line. Exit codes: 0 nothing to do, 2 something to do (``plan``), 1 an error."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from typer.exceptions import TyperException
+
+from bridge.commands import check, explain, journal, mirror, people, run, schema, stage
+from bridge.commands.session import DEFAULT_CONFIG, ERROR, Session
+from bridge.daemon import logs
+from bridge.ports import BridgeError
+from bridge.settings import SettingsError
+
+EPILOG = "Every command also takes --config FILE, --json and --verbose. Secrets never stand on the command line."
+
+app = typer.Typer(
+    name="schoolbridge",
+    help="Mirrors a school's people from Active Directory to Microsoft 365.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (check, mirror, run, explain, people, stage, journal, schema):
+    module.register(app)
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    config: Annotated[
+        Path, typer.Option("--config", envvar="SCHOOLBRIDGE_CONFIG", help="The bridge's configuration file.")
+    ] = DEFAULT_CONFIG,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more; tracebacks of internal errors.")] = False,
+) -> None:
+    session = _SESSION
+    session.config, session.as_json, session.verbose = config, as_json, verbose
+    context.obj = session
+    logs.configure("debug" if verbose else "warning")
+
+
+_SESSION = Session()
+_ANYWHERE = {"--json": 0, "--verbose": 0, "-v": 0, "--config": 1}
+
+
+def hoisted(arguments: Sequence[str]) -> list[str]:
+    """The arguments with the global options first: they may stand anywhere before a ``--``."""
+    ours: list[str] = []
+    others: list[str] = []
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if word == "--":
+            others += [word, *rest]
+            break
+        if word in _ANYWHERE:
+            count = _ANYWHERE[word]
+            ours += [word, *rest[:count]]
+            del rest[:count]
+        elif word.startswith("--config="):
+            ours.append(word)
+        else:
+            others.append(word)
+    return ours + others
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and leave with its exit code; a person's mistake never shows a traceback."""
+    global _SESSION
+    words = hoisted(sys.argv[1:] if arguments is None else arguments)
+    _SESSION = Session(as_json="--json" in words, verbose="--verbose" in words)
+    sys.exit(_run(words, _SESSION))
+
+
+def _run(words: Sequence[str], session: Session) -> int:
+    try:
+        code = app(args=list(words), prog_name="schoolbridge", standalone_mode=False)
+    except SettingsError as error:
+        return _settings(error, session)
+    except TyperException as error:
+        session.fail(f"{error.format_message()} Try: schoolbridge --help")
+    except (KeyboardInterrupt, typer.Abort):
+        session.fail("stopped by Ctrl-C; what was done up to here is recorded")
+        return 130
+    except BrokenPipeError:
+        # Nobody reads on: keep the interpreter from complaining when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BridgeError, OSError, SQLAlchemyError, MemoryError) as error:
+        session.fail(said(error))
+        if session.verbose:
+            traceback.print_exc()
+    except Exception as error:  # noqa: BLE001 - the last net: a bug, told as one
+        session.fail(f"internal error ({type(error).__name__}); nothing more was done. --verbose shows where")
+        if session.verbose:
+            traceback.print_exc()
+    else:
+        return code if isinstance(code, int) else 0
+    return ERROR
+
+
+def _settings(error: SettingsError, session: Session) -> int:
+    problems = [
+        {name: getattr(one, name) for name in ("file", "line", "column", "path", "wrong", "right")}
+        for one in error.problems
+    ]
+    count = len(problems)
+    for one in error.problems:
+        session.err.print(str(one), markup=False)
+    session.fail(f"{count} problem{'s' if count != 1 else ''} in the configuration", problems=problems)
+    return ERROR
+
+
+def said(error: BaseException) -> str:
+    """An error in one or two lines for a person, without secrets: drivers put URLs and values into theirs."""
+    if isinstance(error, OperationalError):
+        reason = str(error.orig).strip().splitlines()[0] if error.orig else ""
+        return f"the state database can't be used ({reason}); check state.url, that it runs, and the disk"
+    if isinstance(error, SQLAlchemyError):
+        return f"the state database refused ({type(error).__name__}); check state.url and the database's log"
+    if isinstance(error, MemoryError):
+        return "out of memory; close other programs or add memory"
+    if isinstance(error, OSError) and not isinstance(error, BridgeError):
+        where = f" {error.filename}" if error.filename else ""
+        hint = "; free some space" if error.errno in {errno.ENOSPC, errno.EDQUOT} else ""
+        return f"{error.strerror or error}{where}{hint}"
+    return str(error)
+
+
+def installed_version() -> str:
+    """Version of the installed distribution."""
+    try:
+        return version("schoolbridge")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,160 @@
+"""``explain``: why somebody or some group is in the cloud as it is, or isn't. Reads the state, writes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bridge.commands.session import NOTHING, Mistake, Session, plain, session_of
+from bridge.core.model import Endpoint, Side
+from bridge.daemon import wiring
+from bridge.engine.explain import Story
+from bridge.engine.explain import explain as tell
+from bridge.ports import Trouble
+from bridge.settings import School
+from bridge.state.books import Sighting
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(explain)
+
+
+def explain(
+    context: typer.Context,
+    kind: Annotated[Literal["user", "group"], typer.Argument(help="What it is.")],
+    name: Annotated[str, typer.Argument(help="Name, login, address, anchor or link, whole or in part.")],
+    school: Annotated[str | None, typer.Option(help="Code of the school.")] = None,
+) -> int:
+    """Show where an object was found, what belongs to it, and for every field value, owner and what follows."""
+    session = session_of(context)
+    stories, loose = [], []
+    for one in session.schools(school):
+        with wiring.scratch_store(session.settings, one) as store:
+            found = [sighting for sighting in store.find(name) if sighting.kind == kind]
+            links = list(dict.fromkeys(sighting.link for sighting in found if sighting.link))
+            loose += [(one, sighting) for sighting in found if not sighting.link]
+            troubles = {trouble.link: trouble for trouble in store.troubles()}
+            stories += [
+                (one, story, troubles.get(story.link.id))
+                for story in asyncio.run(_tell(session, one, store, links[:20]))
+            ]
+    if not stories and not loose:
+        raise Mistake(f'no {kind} is known by "{plain(name)}"; part of a name, login or anchor is enough')
+    answer = {
+        "found": [_tree(one, story, trouble) for one, story, trouble in stories],
+        "unlinked": [_sighting(one, sighting) for one, sighting in loose],
+    }
+    session.show(answer, lambda out: _draw(out, stories, loose))
+    return NOTHING
+
+
+async def _tell(session: Session, school: School, store: Any, links: Sequence[str]) -> list[Story]:
+    one = wiring.offline(school, store)
+    return [await tell(one, link) for link in links]
+
+
+def _tree(school: School, story: Story, trouble: Trouble | None) -> dict[str, Any]:
+    link = story.link
+    return {
+        "school": school.code,
+        "link": link.id,
+        "kind": link.kind,
+        "ends": {side.value: _end(link.end(side)) for side in Side},
+        "agreed": link.agreed is not None,
+        "fate": {
+            "row": story.fate.row.value,
+            "verdict": story.fate.verdict.value,
+            "rule": story.fate.rule,
+            "reason": story.fate.reason,
+        },
+        "fields": [
+            {
+                "name": one.name,
+                "school": _json(one.school),
+                "cloud": _json(one.cloud),
+                "agreed": _json(one.agreed),
+                "owner": one.owner,
+                "outcome": one.outcome,
+            }
+            for one in story.fields
+        ],
+        "operations": [{"side": one.side.value, "action": one.action.value} for one in story.operations],
+        "holds": [{"rule": one.rule, "message": one.message} for one in story.holds],
+        "trouble": None
+        if trouble is None
+        else {"rule": trouble.rule, "message": trouble.message, "since": trouble.since.isoformat()},
+        "again": story.again,
+    }
+
+
+def _end(end: Endpoint) -> Mapping[str, Any]:
+    return {"anchor": end.anchor, "there": end.record is not None, "gone": end.gone.value if end.gone else None}
+
+
+def _sighting(school: School, one: Sighting) -> dict[str, Any]:
+    gone = one.gone.value if one.gone else None
+    return {"school": school.code, "side": one.side.value, "anchor": one.anchor, "gone": gone, "shown": one.shown}
+
+
+def _json(value: object) -> Any:
+    if isinstance(value, frozenset):
+        return sorted(value)
+    return value if isinstance(value, str | int | bool | None) else str(value)
+
+
+def _draw(
+    out: Console, stories: Sequence[tuple[School, Story, Trouble | None]], loose: Sequence[tuple[School, Sighting]]
+) -> None:
+    for school, story, trouble in stories:
+        link = story.link
+        out.print(f"[bold]{plain(link.kind)} {plain(link.id)}[/] of {plain(school.code)}: {_fate(story)}")
+        for side in Side:
+            out.print(f"  {side}: {_place(link.end(side))}")
+        agreed = "agreed before" if link.agreed is not None else "nothing agreed yet"
+        out.print(f"  {agreed}")
+        table = Table(box=None, padding=(0, 2, 0, 2))
+        for heading in ("field", "school", "cloud", "owner", "outcome"):
+            table.add_column(heading, overflow="fold")
+        for one in story.fields:
+            table.add_row(plain(one.name), _shown(one.school), _shown(one.cloud), one.owner, plain(one.outcome))
+        out.print(table)
+        for operation in story.operations:
+            if operation.action.writes:
+                out.print(f"  next: {operation.action} in the {operation.side} ({plain(operation.reason)})")
+        for hold in story.holds:
+            out.print(f"  [yellow]held[/] by {plain(hold.rule)}: {plain(hold.message)}")
+        if trouble is not None:
+            out.print(f"  [yellow]held[/] by {plain(trouble.rule)} since {trouble.since:%Y-%m-%d %H:%M} UTC")
+            out.print(f"    {plain(trouble.message)}")
+    for school, sighting in loose:
+        names = ", ".join(plain(value) for value in sighting.shown.values())
+        out.print(
+            f"{plain(school.code)}: {names} is in the {sighting.side} ({plain(sighting.anchor)}), linked to nothing"
+        )
+
+
+def _fate(story: Story) -> str:
+    reason = f" ({story.fate.reason})" if story.fate.reason else ""
+    return plain(f"{story.fate.row}: {story.fate.verdict}{reason}")
+
+
+def _place(end: Endpoint) -> str:
+    if end.record is not None:
+        return f"there, anchor {plain(end.anchor)}"
+    if end.anchor is None:
+        return "nothing"
+    return f"gone ({end.gone or 'unknown'}), anchor {plain(end.anchor)}"
+
+
+def _shown(value: object) -> str:
+    if value is None or value in ("", frozenset()):
+        return "–"
+    if isinstance(value, frozenset):
+        return f"{len(value)} entries" if len(value) > 3 else plain(", ".join(sorted(value)))
+    return plain(value)

@@ -1,0 +1,135 @@
+"""``journal``: who wrote what, when and why; and whether the journal is whole."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from bridge.commands.session import ERROR, NOTHING, Mistake, Session, plain, session_of
+from bridge.daemon import wiring
+from bridge.state.journal import Checkpoint, Verdict, Written
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="Every write to either side: who, what, why, before, after.", no_args_is_help=True)
+    group.command()(verify)
+    group.command()(show)
+    app.add_typer(group, name="journal")
+
+
+def verify(
+    context: typer.Context,
+    school: Annotated[str | None, typer.Option(help="Only this school (its code).")] = None,
+    against: Annotated[
+        str | None, typer.Option(help="A checkpoint kept elsewhere: SCHOOL:NUMBER:HASH, as printed by verify.")
+    ] = None,
+) -> int:
+    """Walk the chain: find any row that was changed, dropped or inserted. Prints a checkpoint to keep elsewhere."""
+    session = session_of(context)
+    mark = _checkpoint(against)
+    verdicts: dict[str, tuple[Verdict, Checkpoint]] = {}
+    with wiring.database(session.settings, create=False) as database:
+        known = database.schools()
+        for one in session.schools(mark.school if mark else school):
+            if one.code in known:
+                store = database.school(one.code, one.kinds())
+                verdicts[one.code] = store.verify(against=mark), store.checkpoint()
+    ok = all(verdict.ok for verdict, _ in verdicts.values())
+    answer = {
+        "ok": ok,
+        "schools": [
+            {
+                "school": code,
+                "ok": verdict.ok,
+                "rows": verdict.rows,
+                "row": verdict.seq,
+                "message": verdict.message,
+                "checkpoint": _written(head),
+            }
+            for code, (verdict, head) in verdicts.items()
+        ],
+    }
+    session.show(answer, lambda out: _draw_verdicts(out, verdicts))
+    return NOTHING if ok else ERROR
+
+
+def _checkpoint(text: str | None) -> Checkpoint | None:
+    if text is None:
+        return None
+    school, _, rest = text.partition(":")
+    number, _, head = rest.partition(":")
+    if not school or not number.isdecimal() or len(head) != 64:
+        raise Mistake("not a checkpoint; write SCHOOL:NUMBER:HASH as journal verify printed it")
+    return Checkpoint(school, int(number), head)
+
+
+def _written(head: Checkpoint) -> str:
+    return f"{head.school}:{head.seq}:{head.hash}"
+
+
+def _draw_verdicts(out: Console, verdicts: Mapping[str, tuple[Verdict, Checkpoint]]) -> None:
+    for code, (verdict, head) in verdicts.items():
+        if verdict.ok:
+            out.print(f"[green]✓[/] {plain(code)}: {verdict.rows} rows, whole; checkpoint {plain(_written(head))}")
+        else:
+            out.print(f"[red]✗[/] {plain(code)}: {plain(verdict.message)}")
+
+
+def show(
+    context: typer.Context,
+    school: Annotated[str | None, typer.Option(help="Only this school (its code).")] = None,
+    link: Annotated[str | None, typer.Option(help="Only what concerns this link.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many rows of a school.")] = 50,
+    redact: Annotated[bool, typer.Option("--redact", help="Without values: which fields, not what in them.")] = False,
+) -> int:
+    """Show the newest rows, oldest first."""
+    session = session_of(context)
+    rows: list[tuple[str, Written]] = []
+    with wiring.database(session.settings, create=False) as database:
+        known = database.schools()
+        for one in session.schools(school):
+            if one.code in known:
+                store = database.school(one.code, one.kinds())
+                rows += [(one.code, row) for row in store.journal(limit=limit, link=link, redact=redact)]
+    _show(session, rows)
+    return NOTHING
+
+
+def _show(session: Session, rows: list[tuple[str, Written]]) -> None:
+    if session.as_json:
+        json.dump({"rows": [_tree(code, row) for code, row in rows]}, sys.stdout, ensure_ascii=False, default=str)
+        sys.stdout.write("\n")
+        return
+    for code, row in rows:
+        entry = row.entry
+        where = f" in the {entry.side}" if entry.side else ""
+        what = f"{entry.action} {entry.kind}{where} {entry.link}".strip()
+        outcome = f": {entry.outcome}" if entry.outcome else ""
+        why = f" ({entry.reason})" if entry.reason else ""
+        when = f"{row.seq:>7} {row.at:%Y-%m-%d %H:%M:%S}"
+        session.out.print(f"{when} {plain(code)} {plain(entry.actor)}: {plain(what + outcome + why)}")
+        for name in sorted({*entry.before, *entry.after}):
+            session.out.print(
+                f"        {plain(name)}: {plain(entry.before.get(name))} → {plain(entry.after.get(name))}"
+            )
+
+
+def _tree(code: str, row: Written) -> dict[str, Any]:
+    entry = row.entry
+    return {
+        "school": code,
+        "seq": row.seq,
+        "at": row.at.isoformat(),
+        "hash": row.hash,
+        **{name: getattr(entry, name) for name in ("action", "actor", "cycle", "side", "kind", "link", "anchor")},
+        "reason": entry.reason,
+        "before": dict(entry.before),
+        "after": dict(entry.after),
+        "outcome": entry.outcome,
+    }

@@ -1,0 +1,170 @@
+"""``plan`` shows what would happen and writes nothing; ``sync`` runs one cycle."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from bridge.commands.session import ERROR, NOTHING, SOMETHING, Session, plain, session_of
+from bridge.core.model import Operation, Side
+from bridge.daemon import turn, wiring
+from bridge.engine.bridged import Report
+from bridge.engine.cycle import cycle
+from bridge.settings import School
+
+SchoolOption = Annotated[str | None, typer.Option(help="Only this school (its code).")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(plan)
+    app.command()(sync)
+
+
+def plan(
+    context: typer.Context,
+    school: SchoolOption = None,
+    limit: Annotated[int, typer.Option(min=0, help="Show at most so many operations of a school.")] = 50,
+) -> int:
+    """Show what would happen, by kind and operation, with before and after. Writes nothing. Exit code 2: something."""
+    session = session_of(context)
+    with session.progress() as progress:
+        reports = {one.code: asyncio.run(_rehearse(session, one, progress)) for one in session.schools(school)}
+    planned: Counter[str] = Counter()
+    for report in reports.values():
+        planned.update(report.planned)
+    failed = any(report.error for report in reports.values())
+    something = any(report.operations or report.holds for report in reports.values())
+    answer = {
+        "ok": not failed,
+        "planned": dict(planned),
+        "schools": [_tree(report, plan_too=True) for report in reports.values()],
+    }
+    session.show(answer, lambda out: _draw_plans(out, reports, limit))
+    for report in reports.values():
+        if report.error:
+            session.fail(report.error)
+    return ERROR if failed else SOMETHING if something else NOTHING
+
+
+async def _rehearse(session: Session, school: School, progress: Any) -> Report:
+    with wiring.scratch_store(session.settings, school) as store:
+        async with wiring.bridged(session.settings, session.catalog, school, store, progress=progress) as one:
+            return await cycle(wiring.read_only(one), rehearse=True)
+
+
+def sync(
+    context: typer.Context,
+    school: SchoolOption = None,
+    full: Annotated[bool, typer.Option("--full", help="Compare both sides in full.")] = False,
+) -> int:
+    """Run one cycle now, writing what the stage and the guard allow."""
+    session = session_of(context)
+    reports = {}
+    with wiring.database(session.settings, create=True) as database, session.progress() as progress:
+        for one in session.schools(school):
+            store = database.school(one.code, one.kinds())
+            with store.lock():
+                reports[one.code] = asyncio.run(_sync(session, one, store, progress, full))
+    failed = any(report.error for report in reports.values())
+    answer = {"ok": not failed, "schools": [_tree(report) for report in reports.values()]}
+    session.show(answer, lambda out: _draw_reports(out, reports))
+    for report in reports.values():
+        if report.error:
+            session.fail(report.error)
+    return ERROR if failed else NOTHING
+
+
+async def _sync(session: Session, school: School, store: Any, progress: Any, full: bool) -> Report:
+    turn.begin(store, school, session.settings.runtime)
+    async with wiring.bridged(session.settings, session.catalog, school, store, progress=progress) as one:
+        return await turn.turn(one, school, store, sides=tuple(Side), full=full)
+
+
+def _tree(report: Report, *, plan_too: bool = False) -> dict[str, Any]:
+    tree: dict[str, Any] = {"school": report.school, "cycle": report.cycle, **report.counts()}
+    tree |= {"messages": report.messages, "warnings": report.warnings, "error": report.error}
+    tree["conflicts"] = [
+        {"link": one.link, "kind": one.kind, "field": one.field, "kept": one.kept.value} for one in report.conflicts
+    ]
+    if plan_too:
+        tree["operations"] = [_operation(one) for one in report.operations]
+        tree["holds"] = [
+            {**_operation(one.operation), "rule": one.rule, "message": one.message} for one in report.holds
+        ]
+    return tree
+
+
+def _operation(one: Operation) -> dict[str, Any]:
+    return {
+        "link": one.link,
+        "kind": one.kind,
+        "side": one.side.value,
+        "action": one.action.value,
+        "role": one.role,
+        "before": {name: _json(value) for name, value in one.before.items()},
+        "after": {name: _json(value) for name, value in one.after.items()},
+        "reason": one.reason,
+    }
+
+
+def _json(value: object) -> Any:
+    if isinstance(value, frozenset):
+        return sorted(value)
+    return value if isinstance(value, str | int | bool | None) else str(value)
+
+
+def _draw_plans(out: Console, reports: Mapping[str, Report], limit: int) -> None:
+    for code, report in reports.items():
+        out.print(f"[bold]{plain(code)}[/]: what would happen (nothing was written)")
+        writes = [one for one in report.operations if one.action.writes]
+        counts = Counter((one.side.value, one.kind, one.action.value) for one in writes)
+        for (side, kind, action), number in sorted(counts.items()):
+            out.print(f"  {number:>6} × {action} {kind} in the {side}")
+        for one in writes[:limit]:
+            _draw_operation(out, one)
+        if len(writes) > limit:
+            out.print(f"  … {len(writes) - limit} more: --limit {len(writes)}")
+        _draw_held(out, report)
+        if not writes and not report.holds and not report.error:
+            out.print("  nothing to do")
+
+
+def _draw_operation(out: Console, one: Operation) -> None:
+    label = one.after.get("display_name") or one.before.get("display_name") or one.after.get("name") or one.link
+    out.print(f"  {plain(one.action)} {plain(one.kind)} [bold]{plain(label)}[/] ({plain(one.reason)})")
+    for name in sorted({*one.before, *one.after}):
+        out.print(f"      {plain(name)}: {_shown(one.before.get(name))} → {_shown(one.after.get(name))}")
+
+
+def _shown(value: object) -> str:
+    if value is None or value in ("", frozenset()):
+        return "–"
+    if isinstance(value, frozenset):
+        return plain(f"{len(value)} entries") if len(value) > 3 else plain(", ".join(sorted(value)))
+    return plain(value)
+
+
+def _draw_reports(out: Console, reports: Mapping[str, Report]) -> None:
+    for code, report in reports.items():
+        out.print(f"[bold]{plain(code)}[/]: one cycle in {report.seconds:.1f} s")
+        for title, numbers in (("done", report.executed), ("failed", report.failed)):
+            for what, number in sorted(numbers.items()):
+                out.print(f"  {title}: {number} × {plain(what)}")
+        _draw_held(out, report)
+        if not report.changed and not report.error:
+            out.print("  nothing to do")
+
+
+def _draw_held(out: Console, report: Report) -> None:
+    for rule, number in sorted(report.held.items()):
+        out.print(f"  [yellow]held[/]: {number} × {plain(rule)}")
+    for message in report.messages:
+        out.print(f"  [yellow]![/] {plain(message)}")
+    for warning in report.warnings:
+        out.print(f"  [yellow]![/] {plain(warning)}")

@@ -1,0 +1,205 @@
+"""What a person decides about single people and groups: ``release``, ``quarantine``, ``letters``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from bridge.commands.session import ERROR, NOTHING, Mistake, Session, plain, session_of
+from bridge.core.cutover import Stage
+from bridge.core.model import Side
+from bridge.core.policy import Tally
+from bridge.daemon import handout, wiring
+from bridge.daemon.actor import actor
+from bridge.ports import Trouble
+from bridge.settings import School
+from bridge.settings.render import guess
+from bridge.state.store import SchoolStore
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(release)
+    app.command()(quarantine)
+    app.command()(letters)
+
+
+def quarantine(
+    context: typer.Context,
+    school: Annotated[str | None, typer.Option(help="Only this school (its code).")] = None,
+) -> int:
+    """List what is held by a rule or in quarantine, since when and why."""
+    session = session_of(context)
+    found: list[tuple[str, Trouble]] = []
+    with wiring.database(session.settings, create=False) as database:
+        known = database.schools()
+        for one in session.schools(school):
+            if one.code in known:
+                found += [(one.code, trouble) for trouble in database.school(one.code, one.kinds()).troubles()]
+    answer = {
+        "held": [
+            {
+                "school": code,
+                "link": one.link,
+                "kind": one.kind,
+                "side": one.side.value,
+                "action": one.action.value,
+                "role": one.role,
+                "rule": one.rule,
+                "message": one.message,
+                "since": one.since.isoformat(),
+                "attempts": one.attempts,
+                "retry_at": one.retry_at.isoformat() if one.retry_at else None,
+            }
+            for code, one in found
+        ]
+    }
+    session.show(answer, lambda out: _draw_held(out, found))
+    return NOTHING
+
+
+def _draw_held(out: Console, found: Sequence[tuple[str, Trouble]]) -> None:
+    if not found:
+        out.print("nothing is held")
+    for code, one in found:
+        again = (
+            f"tried again at {one.retry_at:%Y-%m-%d %H:%M} UTC" if one.retry_at else "waits for a person or a change"
+        )
+        out.print(
+            f"[bold]{plain(code)} {plain(one.kind)} {plain(one.link)}[/]: {one.action} in the {one.side}, held by "
+            f"{plain(one.rule)} since {one.since:%Y-%m-%d %H:%M} UTC; {again}"
+        )
+        out.print(f"  {plain(one.message)}")
+
+
+def release(
+    context: typer.Context,
+    school: Annotated[str, typer.Argument(help="Code of the school.")],
+    name: Annotated[str | None, typer.Argument(help="Whom: link, anchor, login or name of one object.")] = None,
+    every: Annotated[str | None, typer.Option("--all", help="All that the guard holds of a sort: user:delete.")] = None,
+    reason: Annotated[str, typer.Option(help="Why; goes into the journal.")] = "",
+) -> int:
+    """Let something pass that is held: one object by name, or all of a sort. Good for one write each."""
+    session = session_of(context)
+    one = session.school(school)
+    if (name is None) == (every is None):
+        raise Mistake("say whom to release: either a name, or --all KIND:TALLY as the message of the guard said")
+    if not reason.strip():
+        raise Mistake("say why with --reason: it goes into the journal")
+    with wiring.database(session.settings, create=False) as database:
+        store = database.school(one.code, one.kinds())
+        links = _of_a_sort(store, every) if every is not None else [_named(store, str(name))]
+        for link in links:
+            store.release(link, actor=actor(), reason=reason)
+    answer = {"ok": True, "school": one.code, "released": links}
+    session.show(answer, lambda out: out.print(f"{plain(one.code)}: {len(links)} released; the next cycle goes on"))
+    return NOTHING
+
+
+def _of_a_sort(store: SchoolStore, text: str) -> list[str]:
+    kind, _, tally = text.partition(":")
+    if kind not in store.kinds or tally not in {*Tally, "missing", "empty"}:
+        right = guess(tally, [*(one.value for one in Tally), "missing", "empty"])
+        raise Mistake(f"--all wants KIND:TALLY like user:delete, not {plain(text)}; {right}")
+    links = [one.link for one in store.troubles() if one.kind == kind and one.rule == f"guard:{tally}"]
+    if not links:
+        raise Mistake(f"the guard holds no {kind} for {tally} now; see: schoolbridge quarantine")
+    return links
+
+
+def _named(store: SchoolStore, name: str) -> str:
+    if store.links([name]):
+        return name
+    held = {one.link for one in store.troubles()}
+    links = list(dict.fromkeys(one.link for one in store.find(name) if one.link))
+    links = [link for link in links if link in held] or links
+    if not links:
+        raise Mistake(f'nothing is known by "{plain(name)}"; part of a name, login or anchor is enough')
+    if len(links) > 1:
+        raise Mistake(f'"{plain(name)}" fits {len(links)} objects; use one of the links: {", ".join(links[:10])}')
+    return links[0]
+
+
+def letters(
+    context: typer.Context,
+    school: Annotated[str, typer.Argument(help="Code of the school.")],
+    out: Annotated[Path, typer.Option("--out", help="The PDF to write; must not exist yet.")],
+    group: Annotated[str | None, typer.Option(help="Only this class or group.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Also for people who got a letter before.")] = False,
+    language: Annotated[Literal["de", "en"] | None, typer.Option(help="By default the school's.")] = None,
+) -> int:
+    """Set new first passwords and print them as a class list to cut up. They are stored nowhere else."""
+    session = session_of(context)
+    one = session.school(school)
+    _writable(out)
+    with wiring.database(session.settings, create=False) as database:
+        store = database.school(one.code, one.kinds())
+        stage = Stage(store.stage())
+        if Side.CLOUD not in one.policy(stage).writable:
+            raise Mistake(f"{one.code}: in stage {stage} nothing is written to the cloud, not even passwords")
+        people = handout.choose(store, group=group, again=again)
+        if not people:
+            hint = "" if again else "; --again prints new ones for those who got a letter before"
+            raise Mistake(f"{one.code}: nobody is to get a letter{hint}")
+        result = asyncio.run(_hand_out(session, one, store, people, out, language))
+    ok = not result.failed and not result.error
+    answer = {
+        "ok": ok,
+        "school": one.code,
+        "letters": len(result.printed),
+        "failed": [{"link": link, "message": message} for link, message in result.failed.items()],
+        "error": result.error,
+        "file": str(out) if result.printed else None,
+    }
+    session.show(answer, lambda screen: _draw_letters(screen, one, result, out))
+    if result.error:
+        session.fail(result.error)
+    return NOTHING if ok else ERROR
+
+
+async def _hand_out(
+    session: Session,
+    school: School,
+    store: SchoolStore,
+    people: Sequence[handout.Person],
+    out: Path,
+    language: str | None,
+) -> handout.HandOut:
+    async with wiring.connected(session.settings, session.catalog, school, Side.CLOUD) as connector:
+        resetter: Any = connector
+        if not hasattr(connector, "reset_passwords"):
+            raise Mistake(f"the connector {school.sides[Side.CLOUD].connector} can't set passwords")
+        with session.progress() as progress:
+            return await handout.hand_out(
+                store,
+                resetter,
+                people,
+                out=out,
+                school=school.name,
+                language=language or school.language,
+                now=wiring.now(),
+                progress=progress,
+            )
+
+
+def _writable(out: Path) -> None:
+    """Find out before any password is changed."""
+    if out.exists() or out.is_symlink():
+        raise Mistake(f"{out} exists already; name another file, or remove it")
+    if not out.parent.is_dir():
+        raise Mistake(f"the directory {out.parent} does not exist")
+    probe = out.with_name(f".{out.name}.probe")
+    probe.touch(mode=0o600)
+    probe.unlink()
+
+
+def _draw_letters(screen: Console, school: School, result: handout.HandOut, out: Path) -> None:
+    if result.printed:
+        screen.print(f"{plain(school.code)}: {len(result.printed)} letters in {plain(out)}; print it, then delete it")
+    for link, message in result.failed.items():
+        screen.print(f"  [red]✗[/] {plain(link)}: {plain(message)}")

@@ -1,0 +1,119 @@
+"""``run`` is the daemon; ``status`` tells how it and every school are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from bridge.commands.session import ERROR, NOTHING, plain, session_of
+from bridge.daemon import board, service, wiring
+from bridge.daemon.health import Colour, Health, judge
+from bridge.settings import School
+from bridge.state.database import Database
+
+PAINT = {Colour.GREEN: "green", Colour.AMBER: "yellow", Colour.RED: "red"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(run)
+    app.command()(status)
+
+
+def run(context: typer.Context) -> int:
+    """Run the bridge until SIGTERM. SIGHUP loads the configuration anew; a wrong one is not taken."""
+    session = session_of(context)
+    service.serve(session.config, verbose=session.verbose)
+    return NOTHING
+
+
+def status(
+    context: typer.Context,
+    school: Annotated[str | None, typer.Option(help="Only this school (its code).")] = None,
+) -> int:
+    """Tell how the daemon and every school are. Green only if each side went through a whole cycle in time."""
+    session = session_of(context)
+    schools = session.schools(school)
+    tree = board.read(session.settings.runtime)
+    rows: list[tuple[School, Health, dict[str, Any]]] = []
+    if wiring.has_state(session.settings):
+        with wiring.database(session.settings, create=False) as database:
+            known = set(database.schools())
+            rows = [_row(one, tree, database if one.code in known else None) for one in schools]
+    else:
+        rows = [_row(one, tree, None) for one in schools]
+    worst = max((health.colour for _, health, _ in rows), key=list(Colour).index, default=Colour.GREEN)
+    answer = {
+        "health": worst.value,
+        "daemon": {name: tree[name] for name in ("pid", "started", "beat")} if tree else None,
+        "schools": [facts for _, _, facts in rows],
+    }
+    session.show(answer, lambda out: _draw(out, tree, rows))
+    return ERROR if worst is Colour.RED else NOTHING
+
+
+def _row(
+    school: School, tree: Mapping[str, Any] | None, database: Database | None
+) -> tuple[School, Health, dict[str, Any]]:
+    now = wiring.now()
+    facts: dict[str, Any] = {"school": school.code, "name": school.name}
+    held, since = 0, None
+    if database is not None:
+        store = database.school(school.code, school.kinds())
+        troubles = store.troubles()
+        held, since = len(troubles), min((one.since for one in troubles), default=None)
+        last = store.cycles(limit=1)
+        facts |= {
+            "stage": store.stage(),
+            "held": held,
+            "rules": dict(Counter(one.rule for one in troubles)),
+            "messages": sorted({one.message for one in troubles})[:20],
+            "records": {f"{side}:{kind}": number for (side, kind), number in sorted(store.counts().items())},
+            "last_cycle": None
+            if not last
+            else {
+                "id": last[0].id,
+                "started": last[0].started.isoformat(),
+                "ended": last[0].ended.isoformat() if last[0].ended else None,
+                "outcome": last[0].outcome,
+                "counts": dict(last[0].counts),
+            },
+        }
+    else:
+        facts |= {"stage": None, "held": 0, "rules": {}, "messages": [], "records": {}, "last_cycle": None}
+    health = judge(tree, school.code, now, held=held, held_since=since)
+    facts["health"] = health.colour.value
+    facts["causes"] = [
+        {"colour": one.colour.value, "text": one.text, "since": one.since.isoformat() if one.since else None}
+        for one in health.causes
+    ]
+    mine = (tree or {}).get("schools", {}).get(school.code, {})
+    facts["sides"] = mine.get("sides", {})
+    facts["doing"] = mine.get("doing", "")
+    return school, health, facts
+
+
+def _draw(out: Console, tree: Mapping[str, Any] | None, rows: Sequence[tuple[School, Health, dict[str, Any]]]) -> None:
+    if tree:
+        out.print(f"daemon: process {plain(tree['pid'])}, running since {plain(tree['started'])}")
+    for school, health, facts in rows:
+        paint = PAINT[health.colour]
+        stage = facts["stage"] or "never seen"
+        out.print(f"[{paint}]●[/] [bold]{plain(school.code)}[/] {plain(school.name)}: {health.colour}, stage {stage}")
+        for cause in health.causes:
+            since = f" (since {cause.since:%Y-%m-%d %H:%M} UTC)" if cause.since else ""
+            out.print(f"  [{PAINT[cause.colour]}]![/] {plain(cause.text)}{since}")
+        if facts["doing"]:
+            out.print(f"  now: {plain(facts['doing'])}")
+        for rule, number in sorted(facts["rules"].items()):
+            out.print(f"  held: {number} × {plain(rule)}")
+        counts = ", ".join(f"{number} {plain(what)}" for what, number in facts["records"].items())
+        if counts:
+            out.print(f"  records: {counts}")
+        last = facts["last_cycle"]
+        if last:
+            out.print(f"  last cycle: {plain(last['started'])} {plain(last['outcome'])}")

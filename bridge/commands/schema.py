@@ -1,0 +1,78 @@
+"""``schema`` prints the JSON Schema of the configuration; ``sandbox`` and ``demo`` need no configuration at all."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn
+
+import typer
+
+from bridge.commands.session import Mistake, session_of
+from bridge.settings.schema import bridge_schema, school_schema
+
+FILES = {"bridge": "bridge.schema.json", "school": "school.schema.json"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(schema)
+    app.command(
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+        add_help_option=False,
+    )(sandbox)
+    app.command(
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+        add_help_option=False,
+    )(demo)
+
+
+def schema(
+    context: typer.Context,
+    which: Annotated[
+        Literal["bridge", "school"], typer.Argument(help="Schema of bridge.yaml or of a school's file.")
+    ] = "school",
+    write: Annotated[Path | None, typer.Option(help="Directory to write both schemas into.")] = None,
+) -> None:
+    """Print the JSON Schema of the configuration files, connectors' options included."""
+    session = session_of(context)
+    if write is None:
+        sys.stdout.write(text(schemas(session.catalog)[which]))
+        return
+    for name, tree in schemas(session.catalog).items():
+        (write / FILES[name]).write_text(text(tree), encoding="utf-8")
+    session.show(
+        {"ok": True, "written": [str(write / name) for name in FILES.values()]}, lambda out: out.print("written")
+    )
+
+
+def schemas(catalog: Any) -> dict[str, dict[str, Any]]:
+    """Both schemas by name."""
+    return {"bridge": bridge_schema(), "school": school_schema(catalog)}
+
+
+def text(tree: dict[str, Any]) -> str:
+    """A schema as it stands in its file."""
+    return json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
+
+
+def sandbox(context: typer.Context) -> None:
+    """Start the sandbox: a Graph-compatible cloud for trying things out. Its options: sandbox --help."""
+    _module("connectors.sandbox", context.args)
+
+
+def demo(context: typer.Context) -> None:
+    """Show the bridge at work on real servers, from nothing. Options: --report FILE, --keep."""
+    _module("bridge.lab", context.args)
+
+
+def _module(name: str, arguments: list[str]) -> NoReturn:
+    """Become ``python -m name``: signals then reach it without anybody in between."""
+    if importlib.util.find_spec(name) is None:
+        raise Mistake(f"{name} is not installed here")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, "-m", name, *arguments])  # noqa: S606 - no shell, our own module

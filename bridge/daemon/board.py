@@ -1,0 +1,106 @@
+"""The status file: what the daemon knows of itself, for ``status`` and for whoever watches.
+
+Times in it are ISO 8601, UTC. The daemon writes it after each cycle and every few seconds, so that an old one says by
+itself that nobody is running.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from bridge.core.model import Side
+from bridge.ports import ConfigurationError
+
+FILE = "status.json"
+#: The daemon writes the file at least so often, in seconds.
+BEAT = 10.0
+
+
+@dataclass(slots=True)
+class SideRow:
+    """One side: how often it should be read, in seconds, and when that last worked from beginning to end."""
+
+    period: float
+    complete: str | None = None
+
+
+@dataclass(slots=True)
+class SchoolRow:
+    """One school as the daemon sees it. ``error`` is what stops it now, ``error_since`` since when."""
+
+    stage: str = ""
+    observed: bool = True
+    since: str = ""
+    error: str = ""
+    error_since: str | None = None
+    doing: str = ""
+    cycle: dict[str, Any] = field(default_factory=dict)
+    sides: dict[str, SideRow] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Board:
+    """The whole file."""
+
+    path: Path
+    pid: int
+    started: str
+    beat: str = ""
+    configuration_error: str = ""
+    configuration_since: str | None = None
+    schools: dict[str, SchoolRow] = field(default_factory=dict)
+
+    def write(self, now: datetime) -> None:
+        """Replace the file; raises OSError."""
+        self.beat = now.isoformat()
+        tree = asdict(self)
+        del tree["path"]
+        part = self.path.with_name(f".{self.path.name}.{self.pid}")
+        with os.fdopen(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o644), "w", encoding="utf-8") as stream:
+            json.dump(tree, stream, ensure_ascii=False)
+        part.replace(self.path)
+
+    def fail(self, code: str, message: str, now: datetime) -> bool:
+        """A school is stopped by an error; True when this is news."""
+        row = self.schools[code]
+        news = row.error != message
+        if not row.error:
+            row.error_since = now.isoformat()
+        row.error = message
+        return news
+
+    def complete(self, code: str, sides: frozenset[Side], now: datetime) -> bool:
+        """A cycle over these sides went through; True when an error ended with it."""
+        row = self.schools[code]
+        ended = bool(row.error)
+        row.error, row.error_since = "", None
+        for side in sides:
+            row.sides[side.value].complete = now.isoformat()
+        return ended
+
+
+def prepare(runtime: Path) -> None:
+    """Make the runtime directory where systemd has not; raises ConfigurationError."""
+    try:
+        runtime.mkdir(mode=0o750, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the directory {runtime} can't be made ({error.strerror}); create it for the bridge's account, "
+            f"or name another one as `runtime` in bridge.yaml"
+        ) from None
+
+
+def read(runtime: Path) -> Mapping[str, Any] | None:
+    """The status file as a tree; None when there is none that can be read."""
+    with suppress(OSError, ValueError):
+        tree = json.loads((runtime / FILE).read_text(encoding="utf-8"))
+        if isinstance(tree, dict):
+            return tree
+    return None

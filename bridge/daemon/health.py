@@ -1,0 +1,119 @@
+"""Is a school healthy? Only if each side went through a whole cycle within its period; else what is wrong, since when.
+
+| seen | colour |
+|---|---|
+| no daemon, or its status is old | red |
+| a side's last whole cycle is older than twice its period (and a minute) | amber; five times: red |
+| an error stops the cycles | amber; for more than ten minutes: red |
+| something is held or in quarantine; the configuration on disk is wrong | amber |
+| none of it | green |
+
+Pure: the status file's tree and the time come in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from bridge.daemon.board import BEAT
+from bridge.settings.words import in_words
+
+_GRACE = timedelta(minutes=1)
+_PATIENCE = timedelta(minutes=10)
+
+
+class Colour(StrEnum):
+    """Green, amber, red; they compare by how bad they are."""
+
+    GREEN = "green"
+    AMBER = "amber"
+    RED = "red"
+
+
+_ORDER = list(Colour)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One thing that is wrong. ``since`` is None when nobody knows."""
+
+    colour: Colour
+    text: str
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The verdict on a school, its causes the worst first."""
+
+    colour: Colour
+    causes: tuple[Cause, ...] = ()
+
+
+def judge(
+    tree: Mapping[str, Any] | None, code: str, now: datetime, *, held: int = 0, held_since: datetime | None = None
+) -> Health:
+    """The health of one school."""
+    causes = list(_daemon(tree, code, now))
+    if tree is not None and not causes:
+        row = tree["schools"][code]
+        causes += _school(row, now, started=_time(row.get("since")) or now)
+        if tree.get("configuration_error"):
+            text = f"the configuration on disk is wrong, the older one goes on: {tree['configuration_error']}"
+            causes.append(Cause(Colour.AMBER, text, _time(tree.get("configuration_since"))))
+    if held:
+        causes.append(Cause(Colour.AMBER, f"{held} held or in quarantine; see: schoolbridge quarantine", held_since))
+    causes.sort(key=lambda cause: -_ORDER.index(cause.colour))
+    return Health(causes[0].colour if causes else Colour.GREEN, tuple(causes))
+
+
+def _daemon(tree: Mapping[str, Any] | None, code: str, now: datetime) -> list[Cause]:
+    if tree is None:
+        return [Cause(Colour.RED, "the daemon is not running: start it (systemctl start schoolbridge)")]
+    beat = _time(tree.get("beat"))
+    if beat is None or now - beat > timedelta(seconds=6 * BEAT):
+        return [Cause(Colour.RED, "the daemon is not running any more: start it (systemctl start schoolbridge)", beat)]
+    if code not in tree.get("schools", {}):
+        return [Cause(Colour.RED, "the daemon does not know this school: reload it (systemctl reload schoolbridge)")]
+    return []
+
+
+def _school(row: Mapping[str, Any], now: datetime, *, started: datetime) -> list[Cause]:
+    causes = []
+    if row.get("error"):
+        since = _time(row.get("error_since"))
+        old = since is None or now - since > _PATIENCE
+        causes.append(Cause(Colour.RED if old else Colour.AMBER, str(row["error"]), since))
+    if not row.get("observed", True):
+        return causes
+    for side, facts in row.get("sides", {}).items():
+        period = timedelta(seconds=float(facts["period"]))
+        complete = _time(facts.get("complete"))
+        late = now - (complete or started)
+        if late > 5 * period + _GRACE:
+            colour = Colour.RED
+        elif late > 2 * period + _GRACE or complete is None:
+            colour = Colour.AMBER
+        else:
+            continue
+        text = (
+            f"the {side} side went through no whole cycle within its period ({in_words(period)})"
+            if complete
+            else f"the {side} side has not gone through a whole cycle yet"
+        )
+        causes.append(Cause(colour, text, complete or started))
+    return causes
+
+
+def _time(text: object) -> datetime | None:
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None

@@ -1,0 +1,179 @@
+"""The daemon: one supervisor a school, a schedule that only wakes them, and the signals of an operating system.
+
+SIGTERM, SIGINT  stop cleanly after the page or chunk under way
+SIGHUP           load the configuration anew; where it is wrong, keep the old one and say why
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from bridge.core.model import Side
+from bridge.daemon import board as boards
+from bridge.daemon import logs, sd, wiring
+from bridge.daemon.board import Board, SchoolRow, SideRow
+from bridge.daemon.catalog import Catalog
+from bridge.daemon.supervisor import Supervisor
+from bridge.settings import School, Settings, SettingsError, load
+from bridge.state.database import Database
+
+
+def serve(config: Path, *, verbose: bool = False) -> None:
+    """Run until SIGTERM. Raises SettingsError or ConfigurationError when it can't even begin."""
+    catalog = Catalog()
+    settings = load(config, catalog)
+    logs.configure("debug" if verbose else settings.bridge.logging.level, settings.bridge.logging.format)
+    boards.prepare(settings.runtime)
+    with wiring.database(settings, create=True) as database:
+        asyncio.run(Service(settings, catalog, database, verbose=verbose).run())
+
+
+class Service:
+    """All schools of one configuration."""
+
+    def __init__(self, settings: Settings, catalog: Catalog, database: Database, *, verbose: bool = False) -> None:
+        self.settings, self.catalog, self.database, self.verbose = settings, catalog, database, verbose
+        self.log = structlog.get_logger()
+        now = wiring.now().isoformat()
+        self.board = Board(settings.runtime / boards.FILE, os.getpid(), started=now)
+        self.supervisors: dict[str, Supervisor] = {}
+        self.scheduler = AsyncIOScheduler(timezone=ZoneInfo(settings.bridge.time_zone))
+        self._ending = asyncio.Event()
+        self._reload = asyncio.Event()
+
+    async def run(self) -> None:
+        """Start everything and wait for the end."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._ending.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload.set)
+        self.scheduler.start()
+        for school in self.settings.schools:
+            self._begin(school)
+        sd.notify(READY=1, STATUS=f"{len(self.supervisors)} schools")
+        self.log.info("running", schools=len(self.supervisors))
+        beating = asyncio.create_task(self._beat())
+        try:
+            await self._until_ended()
+        finally:
+            sd.notify(STOPPING=1)
+            self.log.info("stopping")
+            beating.cancel()
+            self.scheduler.shutdown(wait=False)
+            await asyncio.gather(*(one.stop() for one in self.supervisors.values()))
+            self.board.path.unlink(missing_ok=True)
+            self.log.info("stopped")
+
+    async def _until_ended(self) -> None:
+        ending = asyncio.create_task(self._ending.wait())
+        while not self._ending.is_set():
+            reload = asyncio.create_task(self._reload.wait())
+            await asyncio.wait({ending, reload}, return_when=asyncio.FIRST_COMPLETED)
+            reload.cancel()
+            if self._reload.is_set() and not self._ending.is_set():
+                self._reload.clear()
+                await self._load_anew()
+
+    async def _beat(self) -> None:
+        """From the loop that does the work: when that hangs, the status grows old and systemd's watchdog bites."""
+        while True:
+            try:
+                self.board.write(wiring.now())
+            except OSError as error:
+                self.log.warning("the status file can't be written", reason=error.strerror)
+            troubled = sum(bool(row.error) for row in self.board.schools.values())
+            sd.notify(WATCHDOG=1, STATUS=f"{len(self.supervisors)} schools, {troubled} held up")
+            await asyncio.sleep(boards.BEAT)
+
+    # -- schools
+
+    def _begin(self, school: School) -> None:
+        times = school.timetable
+        self.board.schools[school.code] = SchoolRow(
+            since=wiring.now().isoformat(),
+            sides={side.value: SideRow(times.poll(side).total_seconds()) for side in Side},
+        )
+        one = Supervisor(self.settings, self.catalog, school, self.database, self.board)
+        self.supervisors[school.code] = one
+        one.start()
+        for side in Side:
+            self._every(one, side)
+        self._nightly(one)
+
+    def _every(self, one: Supervisor, side: Side) -> None:
+        times = one.school.timetable
+        period = times.poll(side).total_seconds()
+
+        async def poll() -> None:
+            one.wake((side,))
+
+        jitter = int(min(times.jitter.total_seconds(), period / 4)) or None
+        self._job(poll, one, f"poll {side}", trigger="interval", seconds=period, jitter=jitter)
+
+    def _nightly(self, one: Supervisor) -> None:
+        times = one.school.timetable
+
+        async def compare() -> None:
+            one.wake(Side, full=True)
+
+        at = times.full_compare
+        jitter = int(times.jitter.total_seconds()) or None
+        self._job(compare, one, "full compare", trigger="cron", hour=at.hour, minute=at.minute, jitter=jitter)
+
+    def _job(self, job: object, one: Supervisor, name: str, **trigger: object) -> None:
+        """A job only wakes a supervisor; missed ones are made up for once, never piled up."""
+        self.scheduler.add_job(
+            job, id=f"{one.school.code}: {name}", coalesce=True, max_instances=1, misfire_grace_time=None, **trigger
+        )
+
+    async def _end(self, code: str) -> None:
+        for job in self.scheduler.get_jobs():
+            if job.id.startswith(f"{code}: "):
+                job.remove()
+        await self.supervisors.pop(code).stop()
+        self.board.schools.pop(code, None)
+
+    # -- a new configuration
+
+    async def _load_anew(self) -> None:
+        sd.reloading()
+        now = wiring.now()
+        try:
+            fresh = await asyncio.to_thread(load, self.settings.file, self.catalog)
+        except SettingsError as error:
+            self._kept(error, now)
+        else:
+            await self._change(fresh)
+            self.board.configuration_error, self.board.configuration_since = "", None
+            self.log.info("configuration loaded", schools=len(self.supervisors))
+            sd.notify(READY=1, STATUS=f"{len(self.supervisors)} schools")
+        self.board.write(now)
+
+    def _kept(self, error: SettingsError, now: datetime) -> None:
+        count = len(error.problems)
+        text = str(error.problems[0]) + (f" (and {count - 1} more)" if count > 1 else "")
+        self.board.configuration_error, self.board.configuration_since = text, now.isoformat()
+        self.log.error("the new configuration is wrong, the old one is kept", problems=[*map(str, error.problems)])
+        sd.notify(READY=1, STATUS=f"configuration wrong, old one kept: {text}")
+
+    async def _change(self, fresh: Settings) -> None:
+        """Restart the schools that are configured differently, and only these."""
+        old = {school.code: school for school in self.settings.schools}
+        new = {school.code: school for school in fresh.schools}
+        if (fresh.state_url, fresh.runtime) != (self.settings.state_url, self.settings.runtime):
+            self.log.warning("state and runtime change at the next start only", action="systemctl restart schoolbridge")
+        self.settings = fresh
+        logs.configure("debug" if self.verbose else fresh.bridge.logging.level, fresh.bridge.logging.format)
+        for code in [code for code in old if old[code] != new.get(code)]:
+            await self._end(code)
+        for code, school in new.items():
+            if code not in self.supervisors:
+                self._begin(school)

@@ -1,0 +1,50 @@
+"""One cycle with its bookkeeping: what the daemon does all day and ``sync`` does once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from bridge.core.model import Side
+from bridge.daemon import wiring
+from bridge.engine.bridged import Bridged, Report
+from bridge.engine.cycle import cycle
+from bridge.settings import School
+from bridge.state.store import SchoolStore
+
+
+def begin(store: SchoolStore, school: School, runtime: Path) -> None:
+    """Meet a school for the first time; judge anew what the guard held if its thresholds are others now.
+
+    A fingerprint of them is kept in the runtime directory: without a change what is held stays held, since when it was.
+    """
+    if wiring.first_met(store):
+        wiring.meet(store, school)
+    rules = repr((sorted(school.thresholds.items()), school.window))
+    mark = hashlib.sha256(rules.encode()).hexdigest()
+    file = runtime / f"guard-{school.code}"
+    with suppress(OSError):
+        if file.read_text() == mark:
+            return
+    store.unhold("guard:")
+    with suppress(OSError):
+        file.write_text(mark)
+
+
+async def turn(
+    bridged: Bridged, school: School, store: SchoolStore, *, sides: Iterable[Side], full: bool = False
+) -> Report:
+    """Run one cycle over ``sides``; ``full``: compare them in full. The stage is looked up anew each time."""
+    await bridged.remember(wiring.enter_stage, bridged, school, store)
+    wanted = set(sides)
+    doubtful = await bridged.remember(store.doubtful)
+    for side in wanted if full else wanted & doubtful:
+        await bridged.remember(store.drop_token, side)
+    started = bridged.clock()
+    report = await cycle(bridged, sides=[side for side in Side if side in wanted])
+    outcome = "failed" if report.error else "changed" if report.changed else "quiet"
+    await bridged.remember(store.begin_cycle, report.cycle, now=started)
+    await bridged.remember(store.end_cycle, report.cycle, outcome=outcome, counts=report.counts(), now=bridged.clock())
+    return report

@@ -1,0 +1,239 @@
+"""Puts a school together: settings in, a ``Bridged`` for the engine out. The only place that knows all the parts.
+
+secret      what the settings only name
+database    the state, with its password
+connected   one side, through the catalog
+bridged     both sides, the memory, the kinds and the policy of one school
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import random
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from anyascii import anyascii
+from pydantic import BaseModel
+from sqlalchemy import make_url
+
+from bridge.core import naming
+from bridge.core.cutover import STAGES, Stage
+from bridge.core.model import Side
+from bridge.daemon.catalog import Catalog
+from bridge.engine.bridged import Bridged, Naming, Progress, silent
+from bridge.engine.wrap import ReadOnly
+from bridge.ports import ConfigurationError, Connector, Context
+from bridge.settings import School, Settings, resolve
+from bridge.settings.secrets import REFERENCE
+from bridge.state.database import Database, open_database
+from bridge.state.store import SchoolStore
+
+#: Numbered names tried for one person; after them comes one made of the person's anchor.
+_NAMES = 30
+
+
+def now() -> datetime:
+    """The time, aware, UTC."""
+    return datetime.now(UTC)
+
+
+def secret(settings: Settings, reference: str) -> bytes:
+    """The secret behind a reference; ``file:`` is relative to the directory of ``bridge.yaml``."""
+    scheme, _, path = reference.partition(":")
+    if scheme == "file" and not Path(path).is_absolute():
+        reference = f"file:{settings.file.parent / path}"
+    return resolve(reference)
+
+
+def references(options: BaseModel) -> Sequence[str]:
+    """All references to secrets that a connector's options hold, however deep, sorted."""
+    found: set[str] = set()
+    rest: list[Any] = [options.model_dump(mode="json")]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, Mapping):
+            rest += one.values()
+        elif isinstance(one, list | tuple):
+            rest += one
+        elif isinstance(one, str) and REFERENCE.fullmatch(one):
+            found.add(one)
+    return sorted(found)
+
+
+@contextmanager
+def database(settings: Settings, *, create: bool) -> Iterator[Database]:
+    """The state, open. ``create`` False: ConfigurationError where there is none, so that looking leaves no trace."""
+    url = make_url(settings.state_url)
+    if settings.bridge.state.password is not None:
+        url = url.set(password=secret(settings, settings.bridge.state.password).decode())
+    path = Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+    if path is not None:
+        _mine(path)
+        if not create and not path.exists():
+            raise ConfigurationError(f"{path} does not exist: the bridge has never run. Start it, or run sync once")
+    opened = open_database(url.render_as_string(hide_password=False), clock=now)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def has_state(settings: Settings) -> bool:
+    """Whether there is a state already. A PostgreSQL database always counts as one."""
+    url = make_url(settings.state_url)
+    return url.get_backend_name() != "sqlite" or bool(url.database and Path(url.database).exists())
+
+
+def _mine(path: Path) -> None:
+    """Files that another account makes beside the database would lock the daemon out of it."""
+    place = path if path.exists() else path.parent
+    if not place.exists():
+        raise ConfigurationError(f"the directory {path.parent} does not exist; create it for the bridge's account")
+    owner = place.stat().st_uid
+    if path.exists() and owner != os.geteuid():
+        raise ConfigurationError(f"{path} belongs to {_account(owner)}; run this as that account (sudo -u ...)")
+
+
+def _account(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def context(settings: Settings, school: School) -> Context:
+    """What the connectors of a school get."""
+    return Context(
+        school=school.code,
+        secret=lambda reference: secret(settings, reference),
+        clock=now,
+        sleep=asyncio.sleep,
+        monotonic=time.monotonic,
+        random=random.SystemRandom().random,
+        attributes={
+            kind: {name: attribute.source for name, attribute in named.items()}
+            for kind, named in school.attributes.items()
+            if named
+        },
+    )
+
+
+@asynccontextmanager
+async def connected(settings: Settings, catalog: Catalog, school: School, side: Side) -> AsyncIterator[Connector]:
+    """One side of a school; closed at the end."""
+    one = school.sides[side]
+    connector = await catalog.connect(one.connector, one.options, context(settings, school))
+    try:
+        yield connector
+    finally:
+        await connector.close()
+
+
+def names_of(school: School) -> Naming:
+    """How the cloud's names of this school are made."""
+    rules = school.naming
+
+    def make(kind: str, field: str, base: str, anchor: str) -> tuple[str, Sequence[str]]:
+        plain = naming.ascii_letters(base, transliterate=anyascii)
+        if kind == "user":
+            names = naming.user_principal_names(plain, domain=rules.domain, anchor=anchor, longest=rules.longest)
+            last = f"{naming.fallback(anchor)}@{rules.domain}"
+            return f"{field}@{rules.domain}", [*names[:_NAMES], last]
+        nicknames = naming.mail_nicknames(plain, anchor=anchor, prefix=rules.group_prefix, longest=rules.longest)
+        return field, [*nicknames[:_NAMES], naming.fallback(anchor, prefix="group")]
+
+    return make
+
+
+def first_met(store: SchoolStore) -> bool:
+    """Whether the bridge knows the school only by its configuration: nothing ever happened to it."""
+    return store.stage() == Stage.CLASSIC and store.checkpoint().seq == 0
+
+
+def meet(store: SchoolStore, school: School) -> None:
+    """Put a school into its first stage."""
+    if school.initial_stage is not Stage.CLASSIC:
+        why = "initial_stage of the configuration"
+        store.move_stage(school.initial_stage.value, event="meet", actor="bridge", reason=why)
+
+
+def enter_stage(bridged: Bridged, school: School, store: SchoolStore) -> Stage:
+    """Take the policy from the stage that the school is in now."""
+    stage = Stage(store.stage())
+    bridged.policy = school.policy(stage)
+    bridged.observed = STAGES[stage].observed
+    return stage
+
+
+@asynccontextmanager
+async def bridged(
+    settings: Settings, catalog: Catalog, school: School, store: SchoolStore, *, progress: Progress = silent
+) -> AsyncIterator[Bridged]:
+    """A school with both sides connected, in its present stage."""
+    async with AsyncExitStack() as stack:
+        sides = {side: await stack.enter_async_context(connected(settings, catalog, school, side)) for side in Side}
+        one = Bridged(
+            code=school.code,
+            name=school.name,
+            store=store,
+            connectors=sides,
+            kinds=school.kinds(),
+            policy=school.policy(Stage.CLASSIC),
+            naming=names_of(school),
+            clock=now,
+            new_id=lambda: uuid.uuid4().hex,
+            progress=progress,
+        )
+        enter_stage(one, school, store)
+        yield one
+
+
+@contextmanager
+def scratch_store(settings: Settings, school: School) -> Iterator[SchoolStore]:
+    """A copy of a school's state in memory: what is done to it leaves no trace."""
+    scratch = open_database("sqlite://", clock=now)
+    try:
+        if has_state(settings):
+            with database(settings, create=False) as real:
+                known = school.code in real.schools()
+                store = real.school(school.code, school.kinds()) if known else None
+                fresh = store is None or first_met(store)
+                copy = store.copy_to(scratch) if store else scratch.school(school.code, school.kinds())
+        else:
+            fresh, copy = True, scratch.school(school.code, school.kinds())
+        if fresh:
+            meet(copy, school)
+        yield copy
+    finally:
+        scratch.close()
+
+
+def read_only(one: Bridged) -> Bridged:
+    """The same school, its connectors refusing every write."""
+    return replace(one, connectors={side: ReadOnly(connector) for side, connector in one.connectors.items()})
+
+
+def offline(school: School, store: SchoolStore) -> Bridged:
+    """A school without its sides, for what is answered from the state alone."""
+    stage = Stage(store.stage())
+    return Bridged(
+        code=school.code,
+        name=school.name,
+        store=store,
+        connectors={},
+        kinds=school.kinds(),
+        policy=school.policy(stage),
+        naming=names_of(school),
+        clock=now,
+        new_id=lambda: uuid.uuid4().hex,
+        observed=False,
+    )
