@@ -82,10 +82,18 @@ class SchoolServer(DomainController):
 
     def outage(self) -> None:
         """Stop the server; the Administrator's connection goes with it and is made anew when next needed."""
+        self._hang_up()
+        super().outage()
+
+    def stop(self) -> None:
+        """Stop the server for good and remove its directory."""
+        self._hang_up()
+        super().stop()
+
+    def _hang_up(self) -> None:
         if self._connection is not None:
             self._connection.strategy.close()
             self._connection = None
-        super().outage()
 
     @property
     def ldap(self) -> ldap3.Connection:
