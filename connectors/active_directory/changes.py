@@ -96,10 +96,10 @@ def decode(text: str) -> Token:
     return token
 
 
-def verify(token: Token, root: Root, *, domain: str, scope: str, now: datetime, longest: timedelta) -> None:
+def verify(token: Token, root: Root, *, scope: str, now: datetime, longest: timedelta) -> None:
     """Raise TokenLost, with the reason, when the token proves nothing for this domain controller any more."""
-    if token.domain != domain:
-        raise TokenLost(f"the token is of another domain ({token.domain}) than {root.host} serves ({domain})")
+    if token.domain != root.domain:
+        raise TokenLost(f"the token is of another domain ({token.domain}) than {root.host} serves ({root.domain})")
     if token.scope != scope:
         raise TokenLost("the options that decide what is mirrored have changed")
     mark = token.marks.get(root.invocation)

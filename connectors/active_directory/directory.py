@@ -9,9 +9,9 @@ from typing import TypeVar
 
 from bridge.ports import Refused, Unreachable
 from connectors.active_directory.options import Options
-from connectors.active_directory.session import Session
+from connectors.active_directory.session import Root, Session
 from connectors.active_directory.trust import CertificateRefused
-from connectors.active_directory.wire import Entry, guid_filter
+from connectors.active_directory.wire import Control, Entry, guid_filter
 
 Result = TypeVar("Result")
 _GUIDS_A_SEARCH = 100
@@ -26,8 +26,7 @@ class Directory:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
         self._session: Session | None = None
         self._server = options.servers[0]
-        self.warnings: list[str] = []
-        """Domain controllers that were passed over at the last connect, with the reason."""
+        self._warnings: list[str] = []
 
     async def run(self, job: Callable[[Session], Result]) -> Result:
         """Run ``job`` with the connection in the thread; after Unreachable the next call connects anew."""
@@ -43,6 +42,25 @@ class Directory:
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
+    async def begin(self) -> Root:
+        """What the domain controller says of itself now; connects anew where the connection was closed meanwhile.
+
+        Servers close connections that were idle for some minutes: that alone is no trouble to report.
+        """
+        try:
+            return await self.run(Session.read_root)
+        except Unreachable:
+            return await self.run(Session.read_root)
+
+    async def base(self) -> str:
+        """The domain's distinguished name."""
+        return await self.run(lambda session: session.root.base)
+
+    def passed_over(self) -> tuple[str, ...]:
+        """Warnings of the last connect, each once: servers that could not be used, and why."""
+        warnings, self._warnings = tuple(self._warnings), []
+        return warnings
+
     def _connect(self) -> Session:
         servers = [self._server, *(one for one in self._options.servers if one != self._server)]
         reasons: list[str] = []
@@ -56,25 +74,29 @@ class Directory:
                 reasons.append(str(error))
                 continue
             self._server = server
-            self.warnings = [f"{reason} Using {server} instead." for reason in reasons]
+            self._warnings = [f"{reason} Using {server} instead." for reason in reasons]
             return session
         raise (Refused if untrusted else Unreachable)(" ".join(reasons))
 
-    async def pages(self, start: Callable[[Session], Iterator[list[Entry]]]) -> AsyncIterator[list[Entry]]:
-        """Pages of a search, each read in the thread when it is asked for; all of one connection."""
-        pages: list[Iterator[list[Entry]]] = []
-        first: list[Session] = []
+    async def pages(
+        self, base: str, condition: str, attributes: Sequence[str],
+        *, controls: Sequence[Control] = (), page: int | None = None,
+    ) -> AsyncIterator[list[Entry]]:  # fmt: skip
+        """Pages of a subtree search, each read in the thread when it is asked for; all of one connection."""
+        started: list[tuple[Session, Iterator[list[Entry]]]] = []
 
         def step(session: Session) -> list[Entry] | None:
-            if not pages:
-                first.append(session)
-                pages.append(start(session))
-            elif session is not first[0]:
+            if not started:
+                started.append((session, session.pages(base, condition, attributes, controls=controls, page=page)))
+            if session is not started[0][0]:
                 raise Unreachable(f"{session.server}: the connection was lost in the middle of a search")
-            return next(pages[0], None)
+            try:
+                return next(started[0][1], None)
+            except LookupError:
+                raise Unreachable(f"{base} was moved or deleted while it was read") from None
 
-        while (page := await self.run(step)) is not None:
-            yield page
+        while (found := await self.run(step)) is not None:
+            yield found
 
     async def read(self, guids: Sequence[str], condition: str, attributes: Sequence[str]) -> list[Entry]:
         """Living objects by objectGUID, wherever they stand in the domain; those that are not there are left out."""

@@ -25,10 +25,12 @@ GROUPS = "(objectClass=group)"
 
 @dataclass(slots=True)
 class Reader:
-    """Judges and maps objects one by one against ``scope``. ``owners`` and ``known_ous`` outlive a cycle."""
+    """Judges and maps objects one by one against ``scope``. ``owners`` outlives a cycle."""
 
     mapping: FieldMapping
     scope: Scope
+    following: bool = False
+    """Whether this is no full listing: then each privileged object that changed is worth a warning."""
     owners: dict[str, str] = field(default_factory=dict)
     """objectGUID → role of the people who may own groups."""
     skipped: Counter[Skipped] = field(default_factory=Counter)
@@ -39,7 +41,7 @@ class Reader:
     def person(self, entry: Entry) -> Observation | None:
         """What to say of a person; None where nothing may be said."""
         if untouchable(entry, self.scope.surroundings):
-            self.skipped[Skipped.PRIVILEGED] += 1
+            self._is_privileged(USER, entry)
             self._owns(entry, "")
             return None
         if not self.scope.has_person(entry):
@@ -60,7 +62,7 @@ class Reader:
     def group(self, entry: Entry) -> Observation | None:
         """What to say of a group; None where nothing may be said."""
         if untouchable(entry, self.scope.surroundings):
-            self.skipped[Skipped.PRIVILEGED] += 1
+            self._is_privileged(GROUP, entry)
             return None
         if not self.scope.stands_inside(entry.dn):
             return _outside(GROUP, entry.guid)
@@ -83,6 +85,14 @@ class Reader:
             return None
         self._owns(entry, "")
         return Removal(entry.guid, Evidence.DELETED, kind)
+
+    def _is_privileged(self, kind: str, entry: Entry) -> None:
+        if self.scope.stands_inside(entry.dn):
+            self.skipped[Skipped.PRIVILEGED] += 1
+            if self.following:
+                self.warnings.append(
+                    f"{kind} {entry.guid} is privileged: it is not mirrored, or no longer; kept as it is."
+                )
 
     def _owns(self, entry: Entry, role: str) -> None:
         role = role if role in self.mapping.owner_roles() else ""

@@ -159,7 +159,7 @@ class Scope:
     @classmethod
     def read(
         cls, session: Session, options: Options, known: Mapping[str, str],
-        *, domain_sid: str, now: datetime, before: Scope | None = None,
+        *, now: datetime, before: Scope | None = None,
     ) -> Scope:  # fmt: skip
         """Find all places, and read all circles or take them from ``before``. Raises ConfigurationError."""
         places = resolve(session, options, known)
@@ -167,7 +167,7 @@ class Scope:
             circles, protected = before.circles, before.protected
         else:
             circles = {written: circle(session, places[written].guid) for written in groups_of(options)}
-            protected = protected_circle(session, domain_sid)
+            protected = protected_circle(session, session.root.domain_sid)
         around = Surroundings(
             now=now,
             account_sid=session.root.account_sid,

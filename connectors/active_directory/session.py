@@ -25,6 +25,7 @@ from connectors.active_directory.trust import CertificateRefused, VerifiedTls, b
 from connectors.active_directory.wire import (
     EXTENDED_NAMES,
     PAGED,
+    Control,
     Entry,
     entry_of,
     extended_name,
@@ -35,6 +36,7 @@ from connectors.active_directory.wire import (
 )
 
 NO_SUCH_OBJECT = 32
+_UNSET_TOMBSTONE_LIFETIME = 60  # days, where the attribute has no value (MS-ADTS 6.1.1.2.4.1.1)
 _OVERLOADED = {3: "time limit", 11: "administrative limit", 51: "busy", 52: "unavailable"}
 
 
@@ -45,6 +47,9 @@ class Root:
     host: str
     base: str
     configuration: str
+    domain: str
+    domain_sid: str
+    tombstone_days: int
     invocation: str
     usn: int
     now: datetime
@@ -71,6 +76,7 @@ class Session:
             return_empty_attributes=False, receive_timeout=options.answer_seconds, read_only=True,
         )  # fmt: skip
         self._bind()
+        self._domain: tuple[str, str, int] | None = None
         self.root = self.read_root()
 
     def _credentials(self, password: Callable[[], str]) -> dict[str, Any]:
@@ -123,7 +129,7 @@ class Session:
 
     def search(
         self, base: str, condition: str, attributes: Sequence[str], *, scope: str = ldap3.BASE,
-        controls: Sequence[tuple[str, bool, bytes | None]] = (), cookie: bytes | None = None, page: int | None = None,
+        controls: Sequence[Control] = (), cookie: bytes | None = None, page: int | None = None,
     ) -> tuple[list[Entry], bytes]:  # fmt: skip
         """One search request: what it found, and the cookie of the next page. LookupError where the base is not the"""
         self.requests += 1
@@ -145,12 +151,16 @@ class Session:
             self.close()
             raise Unreachable(f"{self.server} answered {result['description']} ({code}): {result.get('message', '')}")
         entries = [entry for one in response or () if (entry := entry_of(one))]
+        if base and not all(entry.guid for entry in entries):
+            raise Refused(
+                f"{self.server} does not name objects by GUID (control {EXTENDED_NAMES[0]}); it can't be followed"
+            )
         found = (result.get("controls") or {}).get(PAGED)
         return entries, found["value"]["cookie"] if found else b""
 
     def pages(
         self, base: str, condition: str, attributes: Sequence[str],
-        *, controls: Sequence[tuple[str, bool, bytes | None]] = (), page: int | None = None,
+        *, controls: Sequence[Control] = (), page: int | None = None,
     ) -> Iterator[list[Entry]]:  # fmt: skip
         """A paged subtree search, with values that the server cut into ranges completed."""
         cookie: bytes | None = None
@@ -204,11 +214,24 @@ class Session:
         base, configuration = (
             extended_name(root.text(f"{name}NamingContext"))[2] for name in ("default", "configuration")
         )
+        self._domain = self._domain or self._read_domain(base, configuration)
+        domain, domain_sid, days = self._domain
         return Root(
-            host=root.text("dnsHostName"), base=base, invocation=invocation,
-            configuration=configuration, usn=root.number("highestCommittedUSN"),
-            now=read_time(root.text("currentTime")), account_sid=sid_text(groups[0]) if groups else "",
+            host=root.text("dnsHostName"), base=base, configuration=configuration,
+            domain=domain, domain_sid=domain_sid, tombstone_days=days,
+            invocation=invocation, usn=root.number("highestCommittedUSN"), now=read_time(root.text("currentTime")),
+            account_sid=sid_text(groups[0]) if groups else "",
         )  # fmt: skip
+
+    def _read_domain(self, base: str, configuration: str) -> tuple[str, str, int]:
+        ((head,), _) = self.search(base, "(objectClass=*)", ["objectSid"])
+        service = f"CN=Directory Service,CN=Windows NT,CN=Services,{configuration}"
+        try:
+            ((found,), _) = self.search(service, "(objectClass=*)", ["tombstoneLifetime"])
+            days = found.number("tombstoneLifetime")
+        except LookupError:
+            days = 0
+        return head.guid, head.sid, days or _UNSET_TOMBSTONE_LIFETIME
 
     def usn(self) -> int:
         """highestCommittedUSN as of now."""

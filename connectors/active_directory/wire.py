@@ -15,6 +15,8 @@ from uuid import UUID
 
 from ldap3.utils.conv import escape_bytes, escape_filter_chars
 
+Control = tuple[str, bool, bytes | None]
+
 PAGED = "1.2.840.113556.1.4.319"
 SHOW_DELETED = ("1.2.840.113556.1.4.417", True, None)
 SHOW_RECYCLED = ("1.2.840.113556.1.4.2064", True, None)
