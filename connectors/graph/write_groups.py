@@ -23,6 +23,9 @@ from connectors.graph.members import Members
 
 UPSERT = {"Prefer": "create-if-missing"}
 
+#: (write id, relation) -> references that were bound when the group was made. An owner is no member by that.
+Bound = dict[tuple[str, directory_url.Relation], frozenset[str]]
+
 
 class GroupWriter:
     """Writes groups of one school."""
@@ -46,7 +49,13 @@ class GroupWriter:
         left = [job for job in jobs if job.alive and job.write.action is not Action.DELETE]
         await self._members.add(
             [
-                (job, relation, sorted(job.write.added.get(relation, frozenset()) - bound.get(job.write.id, set())))
+                (
+                    job,
+                    relation,
+                    sorted(
+                        job.write.added.get(relation, frozenset()) - bound.get((job.write.id, relation), frozenset())
+                    ),
+                )
                 for job in left
                 for relation in directory_url.RELATIONS
             ]
@@ -58,9 +67,9 @@ class GroupWriter:
 
     # --- 1: the group itself ----------------------------------------------------------------------------------------
 
-    async def _create(self, jobs: Sequence[Job]) -> dict[str, set[str]]:
-        """Create; returns the references that are already bound, by write id."""
-        bound: dict[str, set[str]] = {}
+    async def _create(self, jobs: Sequence[Job]) -> Bound:
+        """Create; returns the references that are already bound."""
+        bound: Bound = {}
         parts = {job.write.id: part for job in jobs if (part := await self._new(job, bound))}
         answers = await self._desk.batches.run(list(parts.values()))
         bare: list[Job] = []
@@ -73,10 +82,10 @@ class GroupWriter:
                 self._made(job, answer)
             elif answer.missing:
                 bare.append(job)  # one of the references is unknown: first the group, then the references one by one
-                bound.pop(job.write.id, None)
+                _unbind(bound, job)
             elif answer.ok or answer.status == 400:
                 look[job.write.id] = (job, answer)  # it was there: 204, or 400 for members that it has
-                bound.pop(job.write.id, None)
+                _unbind(bound, job)
             else:
                 job.judge(answer)
         await self._look(look)
@@ -84,7 +93,7 @@ class GroupWriter:
             await self._bare(bare)
         return bound
 
-    async def _new(self, job: Job, bound: dict[str, set[str]], *, bare: bool = False) -> Part | None:
+    async def _new(self, job: Job, bound: Bound, *, bare: bool = False) -> Part | None:
         write = job.write
         try:
             body = self._desk.names.new_group(write.fields)
@@ -104,11 +113,12 @@ class GroupWriter:
         members = [] if bare else sorted(write.added.get("members", frozenset()))[: MOST - len(owners)]
         properties = dict(body.properties)
         root = self._desk.client.root
-        for name, keys in (("owners", owners), ("members", members)):
+        chosen: tuple[tuple[directory_url.Relation, list[str]], ...] = (("owners", owners), ("members", members))
+        for name, keys in chosen:
             if keys:
                 properties[f"{name}@odata.bind"] = [directory_url.bind(root, key) for key in keys]
-        bound[write.id] = {*owners, *members}
-        fresh = any(key in self._desk.recent for key in bound[write.id])
+                bound[write.id, name] = frozenset(keys)
+        fresh = any(key in self._desk.recent for key in (*owners, *members))
         return Part(write.id, "PATCH", path, properties, headers=UPSERT, fresh=fresh)
 
     async def _bare(self, jobs: Sequence[Job]) -> None:
@@ -200,3 +210,9 @@ class GroupWriter:
                 raise complain(answer, f"The `fallback_owner` {wanted}")
             self._fallback = str(answer.body["id"])
         return self._fallback
+
+
+def _unbind(bound: Bound, job: Job) -> None:
+    """The group was not made by this request after all."""
+    for relation in directory_url.RELATIONS:
+        bound.pop((job.write.id, relation), None)

@@ -193,3 +193,10 @@ async def test_a_listing_shows_members_and_owners_whole_and_a_delta_what_changed
     assert [one.whole for one in changed] == [False]
     assert changed[0].removed == {"members": frozenset(members[:1])}
     assert "members" not in changed[0].fields
+
+
+async def test_an_owner_that_is_a_member_too_becomes_both(graph: GraphConnector, cloud: Sandbox) -> None:
+    members = sorted(await people(graph, 30))
+    await done(graph, new_group(1, members, members[-1:], unified=True))  # the last one is not among the first 20
+    assert set(groups(cloud)[0]["members"]) == set(members)
+    assert groups(cloud)[0]["owners"] == members[-1:]
