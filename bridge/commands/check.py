@@ -13,7 +13,7 @@ from rich.console import Console
 from bridge.commands.session import ERROR, NOTHING, Session, plain, session_of
 from bridge.core.model import Side
 from bridge.daemon import wiring
-from bridge.ports import BridgeError, ConfigurationError, Finding
+from bridge.ports import BridgeError, Finding
 from bridge.settings import School, shown
 
 MARKS = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]![/]"}
@@ -32,9 +32,7 @@ def check(
     """Check the configuration; with --online also certificates, rights, scope, domains, licences and clocks."""
     session = session_of(context)
     schools = session.schools(school)
-    findings = {one.code: _secrets(session, one) for one in schools}
-    if online:
-        findings = asyncio.run(_probe(session, schools))
+    findings = asyncio.run(_probe(session, schools, online=online))
     ok = all(finding.ok is not False for found in findings.values() for finding in found)
     answer: dict[str, Any] = {
         "ok": ok,
@@ -46,20 +44,25 @@ def check(
     return NOTHING if ok else ERROR
 
 
-def _secrets(session: Session, school: School) -> list[Finding]:
-    """Whether the secrets that the school's options name can be had; they are read and thrown away."""
+async def _probe(session: Session, schools: Sequence[School], *, online: bool) -> dict[str, list[Finding]]:
+    return {
+        school.code: await _probe_school(session, school) if online else await _assemble(session, school)
+        for school in schools
+    }
+
+
+async def _assemble(session: Session, school: School) -> list[Finding]:
+    """Read the secrets and throw them away; make both connectors, which opens no connection yet."""
     findings = []
     for side in Side:
-        for reference in wiring.references(school.sides[side].options):
-            try:
+        try:
+            for reference in wiring.references(school.sides[side].options):
                 wiring.secret(session.settings, reference)
-            except ConfigurationError as error:
-                findings.append(Finding(f"{side} side", False, str(error), "see what the message says"))
+            async with wiring.connected(session.settings, session.catalog, school, side):
+                pass
+        except BridgeError as error:
+            findings.append(Finding(f"{side} side", False, str(error), "see what the message says"))
     return findings or [Finding("configuration", True, f"{school.name}: complete, its secrets can be read")]
-
-
-async def _probe(session: Session, schools: Sequence[School]) -> dict[str, list[Finding]]:
-    return {school.code: await _probe_school(session, school) for school in schools}
 
 
 async def _probe_school(session: Session, school: School) -> list[Finding]:

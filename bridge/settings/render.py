@@ -123,7 +123,7 @@ def _words(detail: ErrorDetails, source: Source, way: Way) -> tuple[str, str]:
     secret = any(isinstance(step, str) and is_secret_name(step) for step in way)
     if kind in {"value_error", "assertion_error"}:
         said = _LOGIN.sub("://…@", str(detail.get("ctx", {}).get("error", detail["msg"])))
-        wrong, _, right = said.partition("|")
+        wrong, _, right = said.partition("|" if "|" in said else "; ")
         mute = secret or wrong.startswith("!") or not isinstance(value, str)
         text = "" if mute else f"{_show(value)} is "
         return text + shown(wrong.lstrip("!"), limit=200), shown(right, limit=200) or "see the configuration reference"

@@ -184,7 +184,8 @@ class _Walk:
     def value(self, node: Node, way: Way, secret: str | None) -> Any:
         """The plain value of ``node``. ``secret``: name of the key above it that marks a secret."""
         self.seen += 1
-        self.source.values[way] = _spot(node)
+        empty = isinstance(node, ScalarNode) and node.value == "" and not node.style
+        self.source.values[way] = self.source.keys.get(way, _spot(node)) if empty else _spot(node)
         if self.seen > MAX_NODES:
             if self.seen == MAX_NODES + 1:
                 self.source.add(way, f"more than {MAX_NODES} values", "write less; aliases count each time", key=True)
