@@ -1,7 +1,8 @@
 """Which record of one side belongs to which of the other.
 
 The strongest key links by itself, if it finds exactly one record that isn't paired with a living one. Weaker keys
-(the same login name) only propose: a person confirms. Several matches are disputed and nobody is linked.
+(the same login name) only propose: a person confirms. Several matches are disputed and nobody is linked. Kinds in a
+tree have no key but their place; what is paired already does not count there.
 
 | strongest key finds | weaker keys find | verdict |
 |---|---|---|
@@ -58,6 +59,10 @@ def correlate(kind: Kind, found: Mapping[str, Sequence[Found]]) -> Verdict:
     """Judge one record by what each of its keys found on the other side."""
     keys = keys_of(kind)
     strongest = list(found.get(keys[0], ()))
+    if kind.parent:
+        # A place is no identity: where it is taken by something paired (an office program saved by renaming), this is
+        # a new object, and settle gives it a name of its own.
+        strongest = [match for match in strongest if not match.paired]
     if strongest:
         anchors = tuple(sorted(match.anchor for match in strongest))
         if len(strongest) == 1 and not strongest[0].paired:

@@ -126,6 +126,6 @@ def _set(value: Value) -> frozenset[str]:
 
 def _settled_name(link: Link, kind: Kind, fields: Fields) -> Fields:
     """A crash between two renames leaves a transit name behind: read it as the agreed name."""
-    if not kind.parent or fields.get(kind.label) != transit_name(link.id) or link.agreed is None:
+    if not kind.parent or link.agreed is None or str(fields.get(kind.label)).rstrip("~") != transit_name(link.id):
         return fields
     return {**fields, kind.label: link.agreed.get(kind.label)}

@@ -6,15 +6,15 @@ still taken on its side is freed first: by deleting a file that goes anyway, els
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bridge.core.kinds import Kind, Where, equal
 from bridge.core.merge import compared, transit_name
-from bridge.core.model import Action, Evidence, Fields, Link, Operation, Side, Value
+from bridge.core.model import Action, Evidence, Fields, Link, Operation, Side
 from bridge.core.policy import Policy
-from bridge.core.settle import Desired, folded
+from bridge.core.settle import Desired, folded, places
 
 #: Link id -> whether it has a living endpoint on a side.
 Anchored = Callable[[str, Side], bool]
@@ -69,10 +69,11 @@ def writes_for(desired: Desired, policy: Policy, anchored: Anchored) -> list[Ope
 
 def _revive_or_create(desired: Desired, side: Side) -> Operation:
     link, kind = desired.link, desired.kind
-    wanted = {name: value for name, value in desired.wanted[side].items() if value not in (None, "", frozenset())}
     end = link.end(side)
     if end.anchor is not None and end.gone is Evidence.DELETED:
-        return _operation(desired, side, Action.RESTORE, after=wanted)
+        # What was deleted comes back as it was: fields that are empty now have to be emptied.
+        return _operation(desired, side, Action.RESTORE, after=desired.wanted[side])
+    wanted = {name: value for name, value in desired.wanted[side].items() if value not in (None, "", frozenset())}
     source = link.end(side.other).record
     bases = {
         column.name: source.fields.get(column.assigned_from) if source else None
@@ -153,6 +154,32 @@ def retirement(link: Link, kind: Kind, policy: Policy, now: datetime, reason: st
     return Step(tuple(operations), again)
 
 
+def possible(operations: Sequence[Operation], agreed: Mapping[str, Fields | None]) -> list[Operation]:
+    """The plan without additions of what has no endpoint and gets none by this plan: nobody is added who isn't there.
+
+    An update of which nothing remains is left out, or becomes an AGREE. Whoever gets an endpoint later touches the
+    links that refer to him, so nothing is forgotten.
+    """
+    made = {(one.side, one.link) for one in operations if one.action in {Action.CREATE, Action.RESTORE}}
+    result: list[Operation] = []
+    for operation in operations:
+        absent = frozenset(link for link in operation.requires if (operation.side, link) not in made)
+        after, agree = dict(operation.after), dict(operation.agree)
+        for name, value in operation.after.items():
+            if isinstance(value, frozenset) and value & absent:
+                old = operation.before.get(name)
+                after[name] = value - (absent - old if isinstance(old, frozenset) else absent)
+                agreed_on = agree.get(name)
+                agree[name] = agreed_on - absent if isinstance(agreed_on, frozenset) else agreed_on
+                if after[name] == (old or frozenset()):
+                    del after[name]
+        if after or not operation.after or operation.action is not Action.UPDATE:
+            result.append(replace(operation, after=after, agree=agree))
+        elif agree != agreed.get(operation.link):
+            result.append(replace(operation, action=Action.AGREE, before={}, after={}, agree=agree))
+    return result
+
+
 def ordered(
     operations: Sequence[Operation], desired: Mapping[str, Desired], kinds: Mapping[str, Kind]
 ) -> list[Operation]:
@@ -180,50 +207,85 @@ def ordered(
     order = {action: place for place, action in enumerate((Action.DISABLE, Action.DELETE, Action.RETIRE))}
     builds.sort(key=lambda one: (kinds[one.kind].parent is not None, depth(one), kinds[one.kind].rank, one.link))
     ends.sort(key=lambda one: (-removal_depth(one), -kinds[one.kind].rank, one.link, order[one.action]))
-    return _names_freed(builds, ends, desired, kinds)
+    return _agreed_stepwise(_names_freed(builds, desired, kinds, ends), desired)
+
+
+def _agreed_stepwise(plan: Sequence[Operation], desired: Mapping[str, Desired]) -> list[Operation]:
+    """Until the last of a link's writes is done, not all that is wanted is agreed."""
+    result: list[Operation] = []
+    seen: set[str] = set()
+    for operation in reversed(plan):
+        builds = operation.action in {Action.CREATE, Action.UPDATE, Action.RESTORE}
+        last = operation.link not in seen
+        seen.add(operation.link)
+        result.append(operation if last or not builds else _agreed_so_far(operation, desired[operation.link]))
+    return result[::-1]
+
+
+def _agreed_so_far(operation: Operation, desired: Desired) -> Operation:
+    """With what both sides agree on when only this one of the link's writes is done; empty: there is no agreement."""
+    link, kind = desired.link, desired.kind
+    before = link.agreed or {}
+    other = link.end(operation.side.other).record
+    if other is None or link.end(operation.side).record is None:
+        return replace(operation, agree=before)
+    wanted = desired.wanted[operation.side.other]
+    reached = {
+        column.name
+        for column in compared(kind)
+        if equal(column, wanted.get(column.name), other.fields.get(column.name))
+    }
+    kept = {name: value for name, value in before.items() if name not in reached}
+    now = {name: value for name, value in operation.agree.items() if name in reached or name == kind.role}
+    return replace(operation, agree={**kept, **now})
 
 
 def _names_freed(
-    builds: list[Operation], ends: list[Operation], desired: Mapping[str, Desired], kinds: Mapping[str, Kind]
+    builds: list[Operation], desired: Mapping[str, Desired], kinds: Mapping[str, Kind], ends: list[Operation]
 ) -> list[Operation]:
-    """Insert what frees a name before it is wanted: swaps and replacements of files."""
-    occupied: dict[tuple[Side, Value, str], str] = {}
-    for link, one in desired.items():
-        if one.kind.parent:
-            for side in Side:
-                record = one.link.end(side).record
-                if record is not None:
-                    occupied[(side, record.fields.get(one.kind.parent), folded(record.fields.get(one.kind.label)))] = (
-                        link
-                    )
-    waiting = {(operation.side, operation.link): operation for operation in ends if operation.action is Action.DELETE}
-    moving = {(operation.side, operation.link) for operation in builds if operation.action is Action.UPDATE}
+    """Insert what frees a name before it is wanted: a file that goes anyway, a renaming that is due anyway, a swap."""
+    occupied = {place: link for link, one in desired.items() for place in places(one)}
+    waiting = {(one.side, one.link): one for one in ends if one.action is Action.DELETE}
+    moving = {(one.side, one.link): one for one in builds if one.action is Action.UPDATE}
     result: list[Operation] = []
-    for operation in builds:
+    emitted: set[int] = set()
+
+    def free(holder: str, side: Side, chain: tuple[Operation, ...]) -> None:
+        end, move = waiting.get((side, holder)), moving.get((side, holder))
+        if end is not None and kinds[end.kind].content:
+            result.append(waiting.pop((side, holder)))
+        elif move is not None and move not in chain and desired[holder].kind.parent not in move.after:
+            emit(move, chain)
+        elif end is not None or move is not None:
+            result.append(_transit(desired[holder], side, {name for _, _, name in occupied}))
+
+    def emit(operation: Operation, chain: tuple[Operation, ...]) -> None:
+        if id(operation) in emitted:
+            return
         kind = kinds[operation.kind]
         if kind.parent and (kind.label in operation.after or kind.parent in operation.after):
             one = desired[operation.link]
             place = (operation.side, one.get(kind.parent), folded(one.get(kind.label)))
             holder = occupied.get(place)
             if holder is not None and holder != operation.link:
-                freeing = waiting.pop((operation.side, holder), None)
-                if freeing is not None and kinds[freeing.kind].content:
-                    result.append(freeing)
-                elif freeing is not None or (operation.side, holder) in moving:
-                    result.append(_transit(desired[holder], operation.side))
-                    if freeing is not None:
-                        waiting[(operation.side, holder)] = freeing
+                free(holder, operation.side, (*chain, operation))
             occupied[place] = operation.link
-        moving.discard((operation.side, operation.link))
+        moving.pop((operation.side, operation.link), None)
+        emitted.add(id(operation))
         result.append(operation)
-    freed = {(operation.side, operation.link) for operation in result if operation.action is Action.DELETE}
+
+    for operation in builds:
+        emit(operation, ())
+    freed = {(one.side, one.link) for one in result if one.action is Action.DELETE}
     return result + [one for one in ends if one.action is not Action.DELETE or (one.side, one.link) not in freed]
 
 
-def _transit(one: Desired, side: Side) -> Operation:
+def _transit(one: Desired, side: Side, occupied: Collection[str]) -> Operation:
     record = one.link.end(side).record
     label = one.kind.label
+    name = transit_name(one.link.id)
+    while folded(name) in occupied:
+        name += "~"
     before = {label: record.fields.get(label) if record else None}
-    agree = one.link.agreed or {}
-    step = _operation(one, side, Action.UPDATE, before=before, after={label: transit_name(one.link.id)})
-    return replace(step, agree=agree, reason="frees its name for another")
+    step = _operation(one, side, Action.UPDATE, before=before, after={label: name})
+    return replace(step, agree=one.link.agreed or {}, reason="frees its name for another")

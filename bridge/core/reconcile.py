@@ -16,10 +16,10 @@ from pathlib import PurePosixPath
 from bridge.core.fate import Fate, Verdict, fate
 from bridge.core.kinds import Kind
 from bridge.core.merge import compared, merge
-from bridge.core.model import Action, Conflict, Hold, Link, Operation, Side
-from bridge.core.plan import Anchored, ordered, retirement, role_of, writes_for
+from bridge.core.model import Action, Conflict, Hold, Link, Operation, Side, Value
+from bridge.core.plan import Anchored, ordered, possible, retirement, role_of, writes_for
 from bridge.core.policy import Policy
-from bridge.core.settle import Desired, settle
+from bridge.core.settle import Desired, folded, free_name, places, settle
 
 
 @dataclass(slots=True)
@@ -60,8 +60,14 @@ def reconcile(
         unchanged = one is before_settling[link_id]
         if only is not None and link_id not in only and unchanged:
             continue
+        if one.keep_both:
+            outcome.conflicts += one.conflicts
+            operations.append(_detach(one, settled, now))
+            continue
         operations += _operations(one, fates[link_id], unchanged, policy, now, anchored, outcome)
-    outcome.operations = ordered(operations, settled, kinds)
+    wanted = possible(operations, {link_id: one.link.agreed for link_id, one in settled.items()})
+    outcome.quiet += sorted({one.link for one in operations} - {one.link for one in wanted})
+    outcome.operations = ordered(wanted, settled, kinds)
     return outcome
 
 
@@ -85,7 +91,7 @@ def _operations(
     link, kind = one.link, one.kind
     outcome.conflicts += one.conflicts
     if one.exists:
-        operations = [_detach(one, now)] if one.keep_both else writes_for(one, policy, anchored)
+        operations = writes_for(one, policy, anchored)
         if not operations:
             outcome.quiet.append(link.id)
         return operations
@@ -108,16 +114,16 @@ def _operations(
     return []
 
 
-def _detach(one: Desired, now: datetime) -> Operation:
+def _detach(one: Desired, tree: Mapping[str, Desired], now: datetime) -> Operation:
     """Both versions are kept: the losing side's record gets a name of its own and becomes an object of its own."""
     side = one.keep_both or Side.CLOUD
-    end = one.link.end(side)
+    end, stays = one.link.end(side), one.link.end(side.other).record
     label = one.kind.label
     name = str(end.record.fields.get(label) if end.record else "")
-    path = PurePosixPath(name)
-    losing = f"{path.stem} (conflict {side.value} {now:%Y-%m-%d %H-%M}){path.suffix}"
     # After a crash between the renaming and its agreement the name says that it was done already.
-    after = {} if "(conflict " in name else {label: losing}
+    original = PurePosixPath(str(stays.fields.get(label) if stays else ""))
+    done = name != str(original) and name.startswith(f"{original.stem} (conflict {side.value} ")
+    after = {} if done else {label: _conflict_name(one, name, tree, side, now)}
     return Operation(
         link=one.link.id,
         kind=one.kind.name,
@@ -130,3 +136,10 @@ def _detach(one: Desired, now: datetime) -> Operation:
         expected=end.record.version if end.record else "",
         reason="changed on both sides: both are kept",
     )
+
+
+def _conflict_name(one: Desired, name: str, tree: Mapping[str, Desired], side: Side, now: datetime) -> str:
+    path = PurePosixPath(name)
+    losing = f"{path.stem} (conflict {side.value} {now:%Y-%m-%d %H-%M}){path.suffix}"
+    taken: set[tuple[Value, str]] = {(None, name) for other in tree.values() for _, _, name in places(other)}
+    return free_name(losing, None, taken) if (None, folded(losing)) in taken else losing

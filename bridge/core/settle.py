@@ -10,7 +10,7 @@ Kinds without a parent pass through untouched.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
@@ -107,16 +107,30 @@ def _cycle_from(start: str, desired: Mapping[str, Desired]) -> list[str]:
     return []
 
 
+def places(one: Desired) -> list[tuple[Side, Value, str]]:
+    """Where a link's records stand now: side, parent, folded name. Empty for kinds that stand in no tree."""
+    if not one.kind.parent:
+        return []
+    records = [(side, one.link.end(side).record) for side in Side]
+    return [
+        (side, record.fields.get(one.kind.parent), folded(record.fields.get(one.kind.label)))
+        for side, record in records
+        if record is not None
+    ]
+
+
 def _number_clashes(desired: dict[str, Desired]) -> None:
-    places: dict[tuple[str | None, str], list[str]] = {}
+    wanted: dict[tuple[Value, str], list[str]] = {}
     for link, one in desired.items():
         if one.exists and one.kind.parent:
-            places.setdefault((_parent(one), folded(one.get(one.kind.label))), []).append(link)
-    taken = set(places)
-    for place, links in sorted(places.items(), key=lambda entry: (str(entry[0][0]), entry[0][1])):
+            wanted.setdefault((_parent(one), folded(one.get(one.kind.label))), []).append(link)
+    # A new name must be free at once on both sides, so that it never has to wait for another renaming.
+    taken: set[tuple[Value, str]] = set(wanted)
+    taken |= {(parent, name) for one in desired.values() for _, parent, name in places(one)}
+    for place, links in sorted(wanted.items(), key=lambda entry: (str(entry[0][0]), entry[0][1])):
         for link in sorted(links, key=lambda one: _seniority(desired[one]))[1:]:
             one = desired[link]
-            name = _free_name(str(one.get(one.kind.label)), place[0], taken)
+            name = free_name(str(one.get(one.kind.label)), place[0], taken)
             taken.add((place[0], folded(name)))
             desired[link] = one.having(**{one.kind.label: name})
 
@@ -127,7 +141,8 @@ def _seniority(one: Desired) -> tuple[bool, bool, str]:
     return (not stays, one.link.school.record is None, one.link.id)
 
 
-def _free_name(name: str, parent: str | None, taken: set[tuple[str | None, str]]) -> str:
+def free_name(name: str, parent: Value, taken: Collection[tuple[Value, str]]) -> str:
+    """The name with the lowest number, from 2, that is not taken in a folder; ``taken`` holds (parent, folded name)."""
     path = PurePosixPath(name)
     number = 2
     while (parent, folded(f"{path.stem} ({number}){path.suffix}")) in taken:
