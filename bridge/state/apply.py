@@ -82,15 +82,19 @@ def _write_references(tx: Transaction, side: Side, changes: Sequence[Change]) ->
     tx.add(
         reference,
         (
-            {
-                "side": side,
-                "anchor": change.anchor,
-                "field": name,
-                "target": target,
-                "written_until": change.written_until if change.ours else None,
-            }
+            {"side": side, "anchor": change.anchor, "field": name, "target": target}
             for change in changes
             for name, target in sorted(change.added)
+            if not change.ours
+        ),
+    )
+    tx.add(
+        reference,
+        (
+            {"side": side, "anchor": c.anchor, "field": name, "target": target, "written_until": c.written_until}
+            for c in changes
+            for name, target in sorted(c.added)
+            if c.ours
         ),
     )
 

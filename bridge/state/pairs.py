@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import String, and_, cast, delete, null, or_, select, union_all, update
+from sqlalchemy import ColumnElement, Select, String, and_, bindparam, cast, delete, null, or_, select, update
 
 from bridge.core.model import Evidence, Side
 from bridge.ports import Candidate, Loose, Pair, chunks
 from bridge.state import journal, touch
 from bridge.state.canonical import BETWEEN, folded
+from bridge.state.space import linked_anchors
 from bridge.state.tables import (
     agreed_reference,
     agreement,
@@ -32,21 +33,26 @@ _GONE_FOR_SURE = (Evidence.DELETED, Evidence.PURGED)
 def loose(tx: Transaction, *, after: str | None, limit: int) -> list[Loose]:
     """Touched records without another end, by anchor; ``after`` is the last anchor of the call before.
 
-    One record more than ``limit`` may come, so that two sides that use the same anchor are not torn apart.
+    Some more than ``limit`` may come, so that two sides that use the same anchor are not torn apart.
     """
-    parts = [_unlinked(tx), *(_one_ended(tx, side) for side in Side)]
-    every = union_all(*parts).subquery()
-    query = select(every).order_by(every.c.anchor, every.c.side).limit(limit + 1)
-    if after is not None:
-        query = query.where(every.c.anchor > after)
-    rows = list(tx.rows(query))
-    if len(rows) > limit and rows[limit].anchor != rows[limit - 1].anchor:
-        rows = rows[:limit]
+    found: list[Any] = []
+    for anchor, query in (_unlinked(tx), *(_one_ended(tx, side) for side in Side)):
+        further = query if after is None else query.where(anchor > after)
+        found += tx.rows(further.order_by(anchor).limit(limit + 1))
+    rows = sorted(found, key=lambda row: (row.anchor, row.side))
+    end = limit
+    while 0 < end < len(rows) and rows[end].anchor == rows[end - 1].anchor:
+        end += 1
+    rows = rows[:end]
     keys = _keys(tx, rows)
     return [Loose(Side(row.side), row.kind, row.anchor, row.link, keys.get((row.side, row.anchor), {})) for row in rows]
 
 
-def _unlinked(tx: Transaction) -> Any:
+#: The anchor to order by, and the query.
+Source = tuple[ColumnElement[str], Select[*tuple[Any, ...]]]
+
+
+def _unlinked(tx: Transaction) -> Source:
     there = and_(
         observation.c.school == touched_loose.c.school,
         observation.c.side == touched_loose.c.side,
@@ -55,10 +61,10 @@ def _unlinked(tx: Transaction) -> Any:
     columns = (observation.c.side, observation.c.kind, observation.c.anchor, cast(null(), String).label("link"))
     source = touched_loose.join(observation, there)
     mine = and_(touched_loose.c.school == tx.school, observation.c.gone.is_(None))
-    return select(*columns).select_from(source).where(mine)
+    return touched_loose.c.anchor, select(*columns).select_from(source).where(mine)
 
 
-def _one_ended(tx: Transaction, side: Side) -> Any:
+def _one_ended(tx: Transaction, side: Side) -> Source:
     here = and_(observation.c.school == tx.school, observation.c.side == side, observation.c.anchor == ANCHOR[side])
     source = (
         touched.join(link, and_(link.c.school == tx.school, link.c.id == touched.c.link))
@@ -69,7 +75,7 @@ def _one_ended(tx: Transaction, side: Side) -> Any:
     free = or_(trouble.c.link.is_(None), trouble.c.retry_at <= tx.now)
     alone = and_(touched.c.school == tx.school, ANCHOR[side.other].is_(None), observation.c.gone.is_(None))
     columns = (observation.c.side, observation.c.kind, observation.c.anchor, link.c.id.label("link"))
-    return select(*columns).select_from(source).where(alone, time_has_come, free)
+    return ANCHOR[side], select(*columns).select_from(source).where(alone, time_has_come, free)
 
 
 def _keys(tx: Transaction, rows: Sequence[Any]) -> dict[tuple[str, str], dict[str, str]]:
@@ -82,19 +88,11 @@ def _keys(tx: Transaction, rows: Sequence[Any]) -> dict[tuple[str, str], dict[st
                 found.setdefault((side, row.anchor), {})[row.name] = row.value
         places = [found[side, row.anchor] for row in rows if row.side == side and row.kind in trees]
         parents = {keys["place"].split(BETWEEN)[0] for keys in places} - {""}
-        linked = _links_of(tx, side, parents)
+        linked = linked_anchors(tx, side, parents)
         for keys in places:
             parent, _, called = keys.pop("place").partition(BETWEEN)
             if not parent or parent in linked:
                 keys["place"] = f"{linked[parent] if parent else ''}\0{called}"
-    return found
-
-
-def _links_of(tx: Transaction, side: Side, anchors: set[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for batch in chunks(sorted(anchors), BATCH):
-        query = select(ANCHOR[side], link.c.id).where(link.c.school == tx.school, ANCHOR[side].in_(batch))
-        found.update({row[0]: row[1] for row in tx.rows(query)})
     return found
 
 
@@ -165,17 +163,27 @@ def pair(tx: Transaction, pairs: Sequence[Pair]) -> None:
             if one.link not in known
         ),
     )
-    for one in pairs:
-        if one.link in known:
-            ends = {"school_anchor": one.school, "cloud_anchor": one.cloud}
-            mine = and_(link.c.school == tx.school, link.c.id == one.link)
-            tx.run(update(link).where(mine).values({side: end for side, end in ends.items() if end is not None}))
+    for side in Side:
+        set_ends(
+            tx, side, {one.link: end for one in pairs if one.link in known and (end := _end(one, side)) is not None}
+        )
     touch.touch(tx, (one.link for one in pairs))
     for side in Side:
-        ends_of = [end for one in pairs if (end := one.school if side is Side.SCHOOL else one.cloud) is not None]
+        ends_of = [end for one in pairs if (end := _end(one, side)) is not None]
         touch.forget_loose(tx, side, ends_of)
         touch.touch_referrers(tx, side, ends_of)
     _journal(tx, pairs)
+
+
+def _end(one: Pair, side: Side) -> str | None:
+    return one.school if side is Side.SCHOOL else one.cloud
+
+
+def set_ends(tx: Transaction, side: Side, ends: Mapping[str, str | None]) -> None:
+    """Link -> its new anchor on a side."""
+    mine = and_(link.c.school == tx.school, link.c.id == bindparam("of"))
+    statement = update(link).where(mine).values({ANCHOR[side].name: bindparam("end")})
+    tx.run(statement, ({"of": of, "end": end} for of, end in ends.items()))
 
 
 def _journal(tx: Transaction, pairs: Sequence[Pair]) -> None:

@@ -19,7 +19,7 @@ from bridge.state.apply import Change, Element, write
 from bridge.state.canonical import NOTHING, as_set, decode, digest, encode, keys_of, shift
 from bridge.state.draft import Known, load
 from bridge.state.guardbook import count_written, hold, use_releases
-from bridge.state.pairs import drop
+from bridge.state.pairs import drop, set_ends
 from bridge.state.tables import echo, link, observation, reference, seen, tombstone, touched
 from bridge.state.tables import key as key_table
 from bridge.state.touch import ANCHOR
@@ -120,24 +120,17 @@ def _fold(tx: Transaction, side: Side, wave: Sequence[Done]) -> list[Change]:
     changes = [_folded(tx, one, known=known.get(anchors[one.operation.link]), targets=targets) for one in wave]
     write(tx, side, changes)
     _remember(tx, side, known=known, changes=changes)
-    for one in wave:
-        if one.operation.action is Action.DETACH:
-            _set_end(tx, one.operation.link, side, None)
-            touch.touch_loose(tx, side, [anchors[one.operation.link]])
-        elif one.operation.action is Action.CREATE:
-            _set_end(tx, one.operation.link, side, anchors[one.operation.link])
-            touch.forget_loose(tx, side, [anchors[one.operation.link]])
+    detached = {one.operation.link: None for one in wave if one.operation.action is Action.DETACH}
+    created = {of: anchors[of] for one in wave if one.operation.action is Action.CREATE for of in [one.operation.link]}
+    set_ends(tx, side, {**detached, **created})
+    touch.touch_loose(tx, side, (anchors[of] for of in detached))
+    touch.forget_loose(tx, side, created.values())
     return changes
 
 
 def _anchor(one: Done) -> str:
     assert one.written is not None  # noqa: S101
     return one.written.anchor or one.operation.anchor or ""
-
-
-def _set_end(tx: Transaction, of: str, side: Side, anchor: str | None) -> None:
-    mine = and_(link.c.school == tx.school, link.c.id == of)
-    tx.run(update(link).where(mine).values({f"{side}_anchor": anchor}))
 
 
 def _targets(tx: Transaction, wave: Sequence[Done]) -> set[str]:

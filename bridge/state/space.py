@@ -125,28 +125,43 @@ def _leads(tx: Transaction, side: Side, alive: Mapping[str, str]) -> dict[str, d
 
 
 def _direct(tx: Transaction, side: Side, *, kind: Kind, anchors: Iterable[str], flat: set[str]) -> Leads:
-    """The stored references of records of one kind."""
-    leads: Leads = {}
-    far = observation.alias("far")
+    """The stored references of records of one kind.
+
+    Each target is looked up once, however many groups it is in: a join would do it once for each membership.
+    """
+    found: list[tuple[str, str, str]] = []
     for batch in chunks(anchors, BATCH):
-        columns: list[Any] = [reference.c.anchor, reference.c.field, reference.c.target, link.c.id]
-        led = and_(link.c.school == reference.c.school, ANCHOR[side] == reference.c.target)
-        source = reference.outerjoin(link, led)
-        if flat:
-            columns += [far.c.kind, far.c.gone]
-            there = and_(far.c.school == reference.c.school, far.c.side == side, far.c.anchor == reference.c.target)
-            source = source.outerjoin(far, there)
+        query = select(reference.c.anchor, reference.c.field, reference.c.target)
         mine = and_(reference.c.school == tx.school, reference.c.side == side, reference.c.anchor.in_(batch))
-        for row in tx.connection.execute(select(*columns).select_from(source).where(mine)):
-            targets = leads.setdefault((row[0], row[1]), Targets())
-            if flat and row[1] in flat and row[4] == kind.name:
-                if row[5] not in _GONE_FOR_SURE:
-                    targets.nested.append(row[2])
-            elif row[3] is None:
-                targets.foreign.add(row[2])
-            else:
-                targets.links.add(sys.intern(row[3]))
+        found += [(anchor, name, target) for anchor, name, target in tx.rows(query.where(mine))]
+    linked = linked_anchors(tx, side, {target for _, _, target in found})
+    nesting = _anchors_of_kind(tx, side, kind) if flat else {}
+    leads: Leads = {}
+    for anchor, name, target in found:
+        targets = leads.setdefault((anchor, name), Targets())
+        if name in flat and target in nesting:
+            if nesting[target] not in _GONE_FOR_SURE:
+                targets.nested.append(target)
+        elif (of := linked.get(target)) is None:
+            targets.foreign.add(target)
+        else:
+            targets.links.add(of)
     return leads
+
+
+def linked_anchors(tx: Transaction, side: Side, anchors: set[str]) -> dict[str, str]:
+    """Anchor -> link, for those that have one."""
+    found: dict[str, str] = {}
+    for batch in chunks(sorted(anchors), BATCH):
+        query = select(ANCHOR[side], link.c.id).where(link.c.school == tx.school, ANCHOR[side].in_(batch))
+        found.update({row[0]: sys.intern(row[1]) for row in tx.rows(query)})
+    return found
+
+
+def _anchors_of_kind(tx: Transaction, side: Side, kind: Kind) -> dict[str, str | None]:
+    """Anchor -> evidence, of all records of a kind that nests: hundreds, not thousands."""
+    mine = and_(observation.c.school == tx.school, observation.c.side == side, observation.c.kind == kind.name)
+    return {row[0]: row[1] for row in tx.rows(select(observation.c.anchor, observation.c.gone).where(mine))}
 
 
 def _below(tx: Transaction, side: Side, *, kind: Kind, flat: set[str], direct: Leads) -> Leads:
