@@ -92,8 +92,8 @@ class Budget:
         self._now = monotonic
         self._sleep = sleep
         self._turn = asyncio.Lock()
-        self.units = Window(budgets.units * budgets.share, budgets.units_window)
-        self.writes = Window(budgets.writes * budgets.share, budgets.writes_window)
+        self.units = Window(budgets.units * budgets.share, budgets.units_window / budgets.clock_scale)
+        self.writes = Window(budgets.writes * budgets.share, budgets.writes_window / budgets.clock_scale)
         self._paused_until = 0.0
         self._factor = 1.0
         self._adapted = 0.0
@@ -103,9 +103,15 @@ class Budget:
         """The part of our share that is in use now: less than 1 after a warning of the service."""
         return self._factor
 
-    def pause(self, seconds: float) -> None:
-        """Retry-After: nothing at all is sent for so long, whatever it is (throttled calls count too)."""
-        self._paused_until = max(self._paused_until, self._now() + seconds)
+    def pause(self, seconds: float) -> bool:
+        """Retry-After: nothing at all is sent for so long, whatever it is (throttled calls count too).
+
+        Whether this began a pause; False when one was on already.
+        """
+        now = self._now()
+        began = self._paused_until <= now
+        self._paused_until = max(self._paused_until, now + seconds)
+        return began
 
     def warned(self, percentage: float) -> None:
         """x-ms-throttle-limit-percentage: somebody, we or another program of ours, is near the limit."""

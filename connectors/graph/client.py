@@ -238,9 +238,8 @@ class Client:
         """The service asked for a rest, for the whole request or one part of it: everything of ours rests."""
         self.counters.throttled += answer.throttled
         seconds = answer.retry_after
-        if seconds:
-            self.budget.pause(seconds)
-        log.info("graph throttled", status=answer.status, retry_after=seconds)
+        if seconds and self.budget.pause(seconds):
+            log.info("graph throttled", status=answer.status, retry_after=seconds)
 
 
 def _object(raw: bytes) -> dict[str, Any]:

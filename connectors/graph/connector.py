@@ -25,7 +25,7 @@ from connectors.graph.answers import Answer, complain
 from connectors.graph.batch import Batches, Part
 from connectors.graph.check import Checks
 from connectors.graph.client import Client
-from connectors.graph.desk import BARS, Desk, Job, Recent
+from connectors.graph.desk import BARS, Desk, Ghosts, Job, Recent
 from connectors.graph.licences import Licences
 from connectors.graph.mapping import Names
 from connectors.graph.observe import Observer
@@ -158,6 +158,11 @@ class GraphConnector:
 def build(options: Options, context: Context) -> GraphConnector:
     """Put a connector together. ConfigurationError for an attribute that can't be mapped."""
     attributes: Iterable[str] = context.attributes.get("user", {})
+    if context.attributes.get("group"):
+        raise ConfigurationError(
+            f"School {context.school}: groups in Microsoft 365 take no further attributes; found "
+            f"{', '.join(sorted(context.attributes['group']))}. Remove them under `attributes`."
+        )
     try:
         names = Names(options, context.school, attributes)
     except ValueError as error:
@@ -171,6 +176,7 @@ def build(options: Options, context: Context) -> GraphConnector:
         names=names,
         licences=Licences(client, options.licenses, context.monotonic),
         recent=Recent(context.monotonic),
+        ghosts=Ghosts(context.monotonic),
     )
     return GraphConnector(desk)
 

@@ -47,6 +47,34 @@ class Recent:
             del self._when[anchor]
 
 
+class Ghosts:
+    """Names that Graph says are taken while nobody with them can be seen: most likely our own, made before a crash.
+
+    Only after the time in which a new object may be invisible is such a name somebody else's. Before, giving the
+    person another name could make a second account.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._now = monotonic
+        self._since: dict[str, float] = {}
+
+    def fail(self, job: Job, name: str) -> None:
+        """Say what it is for now."""
+        first = self._since.setdefault(job.write.key, self._now())
+        what = f"{job.write.kind} {job.write.key}: its {name} is taken in the tenant, but nobody with it can be seen"
+        if self._now() - first > RECENT:
+            del self._since[job.write.key]
+            job.fail("name_taken", f"{what}, for {RECENT / 60:.0f} minutes now; it is somebody else's.")
+        else:
+            job.fail(
+                "unknown_outcome", f"{what}. It may be our own, not visible yet; tried again later.", transient=True
+            )
+
+    def seen(self, key: str) -> None:
+        """The object is there after all."""
+        self._since.pop(key, None)
+
+
 @dataclass(slots=True)
 class Desk:
     """Everything of one connector that reads and writes. ``barred``: anchor -> why it is never written."""
@@ -58,6 +86,7 @@ class Desk:
     names: Names
     licences: Licences
     recent: Recent
+    ghosts: Ghosts
     barred: dict[str, str] = field(default_factory=dict)
 
     def bar(self, anchor: str, cause: str | None) -> None:

@@ -132,8 +132,16 @@ class Names:
     # --- to Graph ---------------------------------------------------------------------------------------------------
 
     def user(self, fields: Fields) -> Body:
-        """The changed plain fields of a user. Empty means null; too long is refused."""
-        return self._body(fields, self._user)
+        """The changed plain fields of a user. Empty means null; too long is refused.
+
+        A source anchor among them marks a user that was there before us as this school's.
+        """
+        body = self._body(fields, self._user)
+        if key := fields.get("source_anchor"):
+            properties = dict(body.properties)
+            self._mark(properties, str(key))
+            return Body(properties, body.refused)
+        return body
 
     def group(self, fields: Fields) -> Body:
         """The changed plain fields of a group."""
@@ -157,8 +165,7 @@ class Names:
         properties.setdefault("accountEnabled", True)
         properties["mailNickname"] = _NO_NICKNAME.sub("_", upn.rpartition("@")[0])[:64]
         properties["passwordProfile"] = {"password": password, "forceChangePasswordNextSignIn": True}
-        _put(properties, self._options.anchor, key)
-        _put(properties, self._options.mark, self.school)
+        self._mark(properties, key)
         return Body(properties, body.refused)
 
     def new_group(self, fields: Fields) -> Body:
@@ -176,6 +183,12 @@ class Names:
         if unified:
             properties["visibility"] = "Private"  # Graph's own default is Public
         return Body(properties, body.refused)
+
+    def _mark(self, properties: dict[str, Any], key: str) -> None:
+        # A copy: the extension attributes may be shared with another body.
+        properties[EXTENSION] = dict(properties.get(EXTENSION) or {})
+        _put(properties, self._options.anchor, key)
+        _put(properties, self._options.mark, self.school)
 
     def _body(self, fields: Fields, names: Mapping[str, str]) -> Body:
         properties: dict[str, Any] = {}

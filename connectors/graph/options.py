@@ -46,6 +46,7 @@ class Budgets(BaseModel):
     writes_window: Seconds = Field(150, description="Length of the window for writes, in seconds.")
     units: int = Field(8000, ge=20, description="Resource units per window: 3500 below 50 users, 5000 up to 500.")
     units_window: Seconds = Field(10, description="Length of the window for resource units, in seconds.")
+    clock_scale: float = Field(1, ge=1, description="How much faster a sandbox's budgets run; 1 for the real service.")
     share: float = Field(0.8, gt=0, le=1, description="The part of both that this school's bridge may use.")
 
 

@@ -21,6 +21,7 @@ from connectors.graph.desk import BARS, Desk, Job
 from connectors.graph.mapping import unique_name
 from connectors.graph.members import Members
 
+EVENTUAL = {"ConsistencyLevel": "eventual"}
 UPSERT = {"Prefer": "create-if-missing"}
 
 #: (write id, relation) -> references that were bound when the group was made. An owner is no member by that.
@@ -152,12 +153,28 @@ class GroupWriter:
         for key, (job, first) in asked.items():
             answer = answers[key]
             if answer.status == 404:
-                # Not ours then, so the first answer says what is wrong; a yes means that it only can't be seen yet.
-                job.judge(Answer(503) if first.ok else first)
+                await self._not_ours(job, first)
             elif job.judge(answer):
                 self._made(job, answer)
+                self._desk.ghosts.seen(job.write.key)
                 job.adopted = True
         await self._then([job for job, _ in asked.values() if job.alive])
+
+    async def _not_ours(self, job: Job, first: Answer) -> None:
+        """No group has our alternate key. Why then was it not made?"""
+        if first.ok:
+            job.judge(Answer(503))  # it is there, only not visible yet
+        elif not first.taken:
+            job.judge(first)
+        else:
+            nickname = str(job.write.fields.get("mail_nickname"))
+            condition = f"mailNickname eq {directory_url.literal(nickname)}"
+            path = directory_url.filtered("groups", condition, ("id",))
+            found = (await self._desk.batches.run([Part("taken", "GET", path, headers=EVENTUAL)]))["taken"]
+            if found.ok and found.body.get("value"):
+                job.judge(first)
+            else:
+                self._desk.ghosts.fail(job, "name")
 
     async def _first(self, jobs: Iterable[Job]) -> None:
         asked = {job.write.id: job for job in jobs}

@@ -193,17 +193,13 @@ class UserWriter:
     def _adopt(self, job: Job, entity: Any) -> None:
         job.anchor = str(entity["id"])
         job.adopted = True
+        self._desk.ghosts.seen(job.write.key)
         job.held = frozenset(str(row["skuId"]).lower() for row in entity.get("assignedLicenses") or ())
         self._desk.recent.add(job.anchor)
 
     def _give_up(self, post: Iterable[Job], look: Iterable[Job]) -> None:
         for job in look:
-            job.fail(
-                "name_taken",
-                f"user {job.write.key}: the tenant says that its login is taken, but nobody with it can be seen "
-                "(deleted, or too new). Look into the recycle bin of the tenant.",
-                transient=True,
-            )
+            self._desk.ghosts.fail(job, "login")
         for job in post:
             job.fail("unknown_outcome", f"user {job.write.key}: the answer never came; it is looked for again.",
                      transient=True)  # fmt: skip

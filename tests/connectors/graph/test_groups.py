@@ -142,6 +142,16 @@ async def test_creating_twice_adopts_and_completes(graph: GraphConnector, cloud:
     assert set(groups(cloud)[0]["members"]) == set(members)
 
 
+async def test_a_mail_nickname_of_another_group_is_a_taken_name(graph: GraphConnector, cloud: Sandbox) -> None:
+    (owner,) = await people(graph, 1)
+    unified = {"mailEnabled": True, "securityEnabled": False, "groupTypes": ["Unified"]}
+    cloud.load({"groups": [{"displayName": "hand", "mailNickname": "klasse-51", **unified}]})
+    outcome = (await apply(graph, new_group(1, (), [owner], unified=True)))["g1"]
+    assert isinstance(outcome, Failed)
+    assert outcome.cause == "name_taken"
+    assert len(groups(cloud)) == 1
+
+
 async def test_soft_delete_and_restore(graph: GraphConnector, cloud: Sandbox) -> None:
     members = await people(graph, 2)
     anchor = (await done(graph, new_group(1, members)))[0].anchor

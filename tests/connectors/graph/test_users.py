@@ -183,6 +183,17 @@ async def test_a_value_that_is_too_long_is_refused_alone(graph: GraphConnector, 
     assert "surname" not in users(cloud)[0]
 
 
+async def test_linking_a_user_that_was_there_marks_it_as_ours(graph: GraphConnector, cloud: Sandbox) -> None:
+    cloud.load({"users": [*seeds(1, onPremisesExtensionAttributes={"extensionAttribute1": "kept"})]})
+    anchor = users(cloud)[0]["id"]
+    await done(graph, change("user", anchor, fields={"source_anchor": "key-7", "surname": "Neu"}))
+    assert users(cloud)[0]["onPremisesExtensionAttributes"] == {
+        "extensionAttribute1": "kept",
+        "extensionAttribute14": SCHOOL,
+        "extensionAttribute15": "key-7",
+    }
+
+
 async def test_read_only_writes_nothing(cloud: Sandbox, timeline: Timeline) -> None:
     graph = connector(cloud, timeline, read_only=True)
     outcome = (await apply(graph, new_user(1)))["u1"]
