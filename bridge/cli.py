@@ -21,6 +21,7 @@ from bridge.daemon import logs
 from bridge.ports import BridgeError
 from bridge.settings import SettingsError
 
+INTERRUPTED = 130
 EPILOG = "Every command also takes --config FILE, --json and --verbose. Secrets never stand on the command line."
 
 app = typer.Typer(
@@ -92,8 +93,7 @@ def _run(words: Sequence[str], session: Session) -> int:
     except TyperException as error:
         session.fail(f"{error.format_message()} Try: schoolbridge --help")
     except (KeyboardInterrupt, typer.Abort):
-        session.fail("stopped by Ctrl-C; what was done up to here is recorded")
-        return 130
+        return _ended(INTERRUPTED, session)
     except BrokenPipeError:
         # Nobody reads on: keep the interpreter from complaining when it flushes at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -106,8 +106,15 @@ def _run(words: Sequence[str], session: Session) -> int:
         if session.verbose:
             traceback.print_exc()
     else:
-        return code if isinstance(code, int) else 0
+        return _ended(code if isinstance(code, int) else 0, session)
     return ERROR
+
+
+def _ended(code: int, session: Session) -> int:
+    """typer turns Ctrl-C into exit code 130 without a word."""
+    if code == INTERRUPTED:
+        session.fail("stopped by Ctrl-C; what was done up to here is recorded")
+    return code
 
 
 def _settings(error: SettingsError, session: Session) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -14,12 +14,15 @@ from bridge.commands.session import ERROR, NOTHING, Mistake, Session, plain, ses
 from bridge.core.cutover import Stage
 from bridge.core.model import Side
 from bridge.core.policy import Tally
-from bridge.daemon import handout, wiring
+from bridge.daemon import wiring
 from bridge.daemon.actor import actor
 from bridge.ports import Trouble
 from bridge.settings import School
 from bridge.settings.render import guess
 from bridge.state.store import SchoolStore
+
+if TYPE_CHECKING:
+    from bridge.daemon.handout import HandOut, Person
 
 
 def register(app: typer.Typer) -> None:
@@ -134,6 +137,8 @@ def letters(
     language: Annotated[Literal["de", "en"] | None, typer.Option(help="By default the school's.")] = None,
 ) -> int:
     """Set new first passwords and print them as a class list to cut up. They are stored nowhere else."""
+    from bridge.daemon import handout  # only here: what makes PDFs takes a while to load
+
     session = session_of(context)
     one = session.school(school)
     _writable(out)
@@ -166,10 +171,12 @@ async def _hand_out(
     session: Session,
     school: School,
     store: SchoolStore,
-    people: Sequence[handout.Person],
+    people: Sequence[Person],
     out: Path,
     language: str | None,
-) -> handout.HandOut:
+) -> HandOut:
+    from bridge.daemon import handout
+
     async with wiring.connected(session.settings, session.catalog, school, Side.CLOUD) as connector:
         resetter: Any = connector
         if not hasattr(connector, "reset_passwords"):
@@ -198,7 +205,7 @@ def _writable(out: Path) -> None:
     probe.unlink()
 
 
-def _draw_letters(screen: Console, school: School, result: handout.HandOut, out: Path) -> None:
+def _draw_letters(screen: Console, school: School, result: HandOut, out: Path) -> None:
     if result.printed:
         screen.print(f"{plain(school.code)}: {len(result.printed)} letters in {plain(out)}; print it, then delete it")
     for link, message in result.failed.items():

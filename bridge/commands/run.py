@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from bridge.commands.session import ERROR, NOTHING, plain, session_of
-from bridge.daemon import board, service, wiring
+from bridge.daemon import board, wiring
 from bridge.daemon.health import Colour, Health, judge
 from bridge.settings import School
 from bridge.state.database import Database
@@ -26,6 +26,8 @@ def register(app: typer.Typer) -> None:
 
 def run(context: typer.Context) -> int:
     """Run the bridge until SIGTERM. SIGHUP loads the configuration anew; a wrong one is not taken."""
+    from bridge.daemon import service  # only here: the scheduler takes a while to load
+
     session = session_of(context)
     service.serve(session.config, verbose=session.verbose)
     return NOTHING
