@@ -100,6 +100,28 @@ async def test_a_create_whose_answer_is_lost_makes_exactly_one_account(
     assert any(one.adopted for one in made) == (kind == "drop-after")
 
 
+@pytest.mark.parametrize("size", [1, 20])
+async def test_a_create_in_doubt_is_looked_for_before_it_is_sent_again(
+    graph: GraphConnector, cloud: Sandbox, size: int
+) -> None:
+    await graph.identify()
+    cloud.faults.add("drop-after", method="POST", path="batch|/users", count=1)
+    asked: list[str] = []
+    cloud.service.observers.append(lambda method, path, reply: asked.append(f"{method} {path.split('?')[0]}"))
+    await done(graph, *[new_user(n) for n in range(size)])
+    assert asked.count("POST /users") == size, "never sent again: it was there"
+    assert any(one.startswith("GET /users/lucja") for one in asked)
+
+
+async def test_a_user_found_by_its_anchor_keeps_its_login(graph: GraphConnector, cloud: Sandbox) -> None:
+    first = (await done(graph, new_user(1, upn="another.login@schule.example")))[0]
+    cloud.faults.add("drop-before", method="POST", path="/users", count=1)
+    again = (await done(graph, new_user(1)))[0]
+    assert again.adopted
+    assert again.anchor == first.anchor
+    assert [user["userPrincipalName"] for user in users(cloud)] == ["another.login@schule.example"]
+
+
 @pytest.mark.parametrize("kind", ["drop-before", "drop-after"])
 @pytest.mark.parametrize("delay", [0.0, 0.15])
 async def test_a_lost_answer_while_new_objects_are_invisible_makes_nobody_twice(

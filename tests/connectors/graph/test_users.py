@@ -164,6 +164,14 @@ async def test_guests_synced_users_and_other_schools_are_out_of_scope_and_never_
     assert cloud.counters()["writes"] == 1
 
 
+async def test_a_user_that_became_synced_since_we_looked_is_refused(graph: GraphConnector, cloud: Sandbox) -> None:
+    anchor = (await done(graph, new_user(1)))[0].anchor
+    cloud.tenant.update(cloud.tenant.entries[anchor], {"onPremisesSyncEnabled": True})
+    outcome = (await apply(graph, change("user", anchor, fields={"surname": "Neu"})))[f"c-{anchor}"]
+    assert isinstance(outcome, Failed)
+    assert outcome.cause == "synced"
+
+
 async def test_a_privileged_user_is_refused_once_and_not_tried_again(graph: GraphConnector, cloud: Sandbox) -> None:
     one, two = await done(graph, new_user(1), new_user(2))
     cloud.tenant.entries[one.anchor].privileged = True
