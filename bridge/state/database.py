@@ -19,7 +19,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import StaticPool
 
 from bridge.core.kinds import Kind
@@ -108,7 +108,7 @@ def open_database(url: str, *, clock: Clock = _utc) -> Database:
     database = Database(engine, path=path, clock=clock)
     try:
         _migrate(database)
-    except OperationalError as error:
+    except DatabaseError as error:
         engine.dispose()
         shown = parsed.render_as_string(hide_password=True)
         raise ConfigurationError(f"the state database {shown} can't be opened: {error.orig}") from None
@@ -141,7 +141,7 @@ def _speak_sqlite(engine: Engine) -> None:
             "synchronous=FULL",
             "foreign_keys=ON",
             "busy_timeout=30000",
-            "cache_size=-32000",
+            "cache_size=-16000",
         ):
             connection.execute(f"PRAGMA {pragma}")
 

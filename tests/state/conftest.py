@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine
 
 from bridge.core.kinds import KINDS
+from bridge.lab.postgres import PostgresServer
 from bridge.state import Database, SchoolStore, open_database
+from bridge.state.tables import metadata
 
 
 class Clock:
@@ -32,11 +36,38 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty SQLite database, to be copied."""
+    path = tmp_path_factory.mktemp("state") / "empty.db"
+    opened = open_database(f"sqlite:///{path}")
+    with opened.write() as connection:
+        connection.exec_driver_sql("SELECT 1")
+    opened.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_url(postgresql_server: PostgresServer) -> str:
+    """A PostgreSQL database for all tests of the store, emptied after each."""
+    url = postgresql_server.create_database("state_tests")
+    open_database(url).close()
+    return url
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def url(request: Any, tmp_path: Path) -> str:
+def url(request: Any, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'state.db'}"
-    return str(request.getfixturevalue("postgresql_url"))
+        shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "state.db")
+        yield f"sqlite:///{tmp_path / 'state.db'}"
+        return
+    migrated: str = request.getfixturevalue("migrated_url")
+    yield migrated
+    engine = create_engine(migrated)
+    with engine.begin() as connection:
+        for table in metadata.tables.values():
+            connection.execute(table.delete())
+    engine.dispose()
 
 
 @pytest.fixture
