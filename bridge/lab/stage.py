@@ -171,10 +171,8 @@ class Stage:
         command = [sys.executable, "-m", "bridge", "--config", str(self.config), "run"]
         self.daemon = ProcessTree.start(command, log=self.root / "daemon.log", grace=15)
 
-    def stop(self, *, keep: bool = False) -> None:
-        """End all servers and remove everything; with ``keep`` only what was never started is missing."""
-        if keep:
-            return
+    def stop(self) -> None:
+        """End all servers and remove everything."""
         for tree in (self.daemon, self.sandbox):
             if tree is not None:
                 tree.stop()
