@@ -22,7 +22,7 @@ _MOST_CONTROLLERS = 8
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How far one domain controller was read. ``back`` is where it was at least an hour before ``time``."""
+    """How far one domain controller was read. ``back`` is where it was at least an hour before ``time``, -1 unknown."""
 
     host: str
     usn: int
@@ -70,7 +70,7 @@ class Token:
 
     def moved_on(self, root: Root, now: datetime, **changes: Any) -> Token:
         """The token after everything up to ``root.usn`` was read from that domain controller."""
-        fresh = Mark(root.host, root.usn, now.isoformat(), root.usn, root.usn, now.isoformat())
+        fresh = Mark(root.host, root.usn, now.isoformat(), -1, root.usn, now.isoformat())
         mark = self.marks[root.invocation].advanced(root, now) if root.invocation in self.marks else fresh
         others = {name: one for name, one in self.marks.items() if name != root.invocation}
         newest = sorted(others.items(), key=lambda pair: pair[1].time)[-(_MOST_CONTROLLERS - 1) :]
@@ -107,6 +107,10 @@ def verify(token: Token, root: Root, *, scope: str, now: datetime, longest: time
         raise TokenLost(
             f"{root.host} has a database that was not read before ({root.invocation}): it is another domain controller "
             f"than {token.now.host}, or was restored from a backup"
+        )
+    if root.invocation != token.at and mark.back < 0:
+        raise TokenLost(
+            f"{root.host} was read less than an hour before {token.now.host}: what it said last may be unknown there"
         )
     if mark.usn > root.usn:
         raise TokenLost(

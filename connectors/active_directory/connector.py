@@ -22,7 +22,7 @@ from bridge.ports import (
     Page,
     Write,
 )
-from connectors.active_directory.changes import Token, decode, verify
+from connectors.active_directory.changes import Mark, Token, decode, verify
 from connectors.active_directory.directory import Directory
 from connectors.active_directory.findings import probe
 from connectors.active_directory.mapping import FieldMapping
@@ -46,6 +46,7 @@ class ActiveDirectory:
         self._directory = Directory(options, self._password, name=f"ad-{context.school}")
         self._observer = Observer(options, self._directory, self._mapping)
         self._listener: Directory | None = None
+        self._marks: dict[str, Mark] = {}
 
     capabilities = Capabilities(
         kinds=frozenset({"user", "group"}),
@@ -67,19 +68,25 @@ class ActiveDirectory:
         now = self._context.clock()
         scope = fingerprint(self._options)
         if token is None:
-            fresh = Token(domain=root.domain, at=root.invocation, scope=scope, expiry=now.isoformat())
+            self._observer.recall("")
+            # Other domain controllers may be gone back to later; this one is begun anew.
+            marks = {name: mark for name, mark in self._marks.items() if name != root.invocation}
+            fresh = Token(root.domain, at=root.invocation, scope=scope, expiry=now.isoformat(), marks=marks)
             async for page in self._observer.everything(fresh, root, now):
                 yield page
             return
         held = decode(token)
-        if held.scope == scope:
-            self._observer.known = dict(held.anchors)  # also for the full listing that follows a lost token
+        if (held.scope, held.domain) == (scope, root.domain):
+            # Also for the full listing that follows a lost token.
+            self._observer.known, self._marks = dict(held.anchors), dict(held.marks)
         verify(held, root, scope=scope, now=now, longest=self._longest_absence(root))
         if self._nothing_new(held, root, now):
             old = now - datetime.fromisoformat(held.now.time) >= _TOKEN_AGES
-            renewed = held.moved_on(root, now).encode() if old else token
-            yield Page(token=renewed, warnings=self._directory.passed_over())
+            if old:
+                token = self._observer.renew(token, held.moved_on(root, now).encode())
+            yield Page(token=token, warnings=self._directory.passed_over())
             return
+        self._observer.recall(token)
         async for page in self._observer.changed(held, root, now):
             yield page
 

@@ -70,7 +70,8 @@ def _deleted_objects(session: Session, options: Options) -> Iterator[Finding]:
         found, _ = session.search(base, "(objectClass=*)", ["objectClass"], controls=[SHOW_DELETED])
     except (LookupError, BridgeError):
         found = []
-    if found:
+    # Whoever may not read it sees the container itself (Samba) or nothing at all, but none of its attributes.
+    if found and found[0].classes():
         yield Finding("deleted objects", True, "can be read: deletions are noticed at once")
         return
     container, account = f"CN=Deleted Objects,{session.root.base}", options.account or "ACCOUNT"

@@ -1,7 +1,8 @@
 """Everything, and what changed: the order of searches, and what is remembered from one observation to the next.
 
-What is remembered in memory (who may own groups, where the OUs stood, who was in a group) only saves searches: after a
-restart it is read anew, or more is looked at than would have to be.
+What is remembered in memory (who may own groups, where the OUs stood, who was in a group) only saves searches. It is
+worth as much as the token it belongs to: with another one (after a restart, or when the state could not be written) it
+is read anew, and more is looked at than would have to be.
 """
 
 from __future__ import annotations
@@ -31,9 +32,25 @@ class Observer:
         self._directory = directory
         self._mapping = mapping
         self.known: dict[str, str] = {}
+        self._remembered = ""
         self._reader: Reader | None = None
         self._units: dict[str, str] = {}
         self._owners_known = False
+
+    def recall(self, token: str) -> None:
+        """Forget what is in memory unless it is as of this token; until a last page says so it is as of none."""
+        if token != self._remembered:
+            self._reader, self._units, self._owners_known = None, {}, False
+        self._remembered = ""
+
+    def remember(self, token: str) -> str:
+        """What is in memory is as of this token."""
+        self._remembered = token
+        return token
+
+    def renew(self, token: str, renewed: str) -> str:
+        """The same with another time in it: what was as of the one is as of the other."""
+        return self.remember(renewed) if token == self._remembered else renewed
 
     async def _read_scope(self, now: datetime, before: Scope | None = None, changed: Set[str] = frozenset()) -> Scope:
         def read(session: Session) -> Scope:
@@ -67,10 +84,11 @@ class Observer:
         )
 
     def _marked(self, token: Token, root: Root, now: datetime, scope: Scope) -> str:
-        return token.moved_on(
+        marked = token.moved_on(
             root, now, expiry=now.isoformat(), anchors=dict(self.known), circles=scope.circles_digest(),
             privileged=sorted(scope.protected.members),
         ).encode()  # fmt: skip
+        return self.remember(marked)
 
     async def _people(
         self, reader: Reader, roots: Sequence[str], condition: str
@@ -102,7 +120,8 @@ class Observer:
         groups, units = await self._changed_groups_and_units(root, since)
         before = self._reader
         scope = await self._read_scope(now, before.scope if before else None, groups)
-        reader = Reader(self._mapping, scope, following=True, owners=before.owners if before else {})
+        owners = before.owners if before else {}
+        reader = Reader(self._mapping, scope, owners, privileged=frozenset(held.privileged), following=True)
         await self._load_owners(reader)
         again, everybody = self._moved_by_circles(held, before.scope if before else None, scope)
 

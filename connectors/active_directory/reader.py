@@ -29,10 +29,12 @@ class Reader:
 
     mapping: FieldMapping
     scope: Scope
-    following: bool = False
-    """Whether this is no full listing: then each privileged object that changed is worth a warning."""
     owners: dict[str, str] = field(default_factory=dict)
     """objectGUID → role of the people who may own groups."""
+    privileged: frozenset[str] = frozenset()
+    """objectGUIDs known as privileged the last time."""
+    following: bool = False
+    """Whether this is no full listing: then each privileged object that changed is worth a warning."""
     skipped: Counter[Skipped] = field(default_factory=Counter)
     owner_changes: dict[str, str] = field(default_factory=dict)
     """objectGUID → name of people who got or lost such a role."""
@@ -78,7 +80,8 @@ class Reader:
     def deleted(self, entry: Entry) -> Removal | None:
         """What to say of a deleted object: a tombstone, or one in the recycle bin; both can be restored."""
         classes = entry.classes()
-        if entry.guid in self.scope.surroundings.protected or "computer" in classes:
+        # A tombstone has lost its groups (and without recycle bin adminCount): what was known before counts too.
+        if entry.guid in self.privileged or untouchable(entry, self.scope.surroundings):
             return None
         kind = GROUP if "group" in classes else USER if "user" in classes else None
         if kind is None:

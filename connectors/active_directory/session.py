@@ -35,6 +35,12 @@ from connectors.active_directory.wire import (
     sid_text,
 )
 
+#: How every connection is made: nothing is guessed, escaped again, decoded by a schema, followed elsewhere or written.
+CAREFUL: dict[str, Any] = {
+    "client_strategy": ldap3.SAFE_SYNC, "auto_bind": ldap3.AUTO_BIND_NONE, "auto_range": False, "auto_escape": False,
+    "auto_encode": False, "auto_referrals": False, "check_names": False, "return_empty_attributes": False,
+    "read_only": True,
+}  # fmt: skip
 NO_SUCH_OBJECT = 32
 _UNSET_TOMBSTONE_LIFETIME = 60  # days, where the attribute has no value (MS-ADTS 6.1.1.2.4.1.1)
 _OVERLOADED = {3: "time limit", 11: "administrative limit", 51: "busy", 52: "unavailable"}
@@ -71,10 +77,8 @@ class Session:
             get_info=ldap3.NONE, connect_timeout=options.connect_seconds,
         )  # fmt: skip
         self._connection = ldap3.Connection(
-            target, **self._credentials(password), client_strategy=ldap3.SAFE_SYNC, auto_bind=ldap3.AUTO_BIND_NONE,
-            auto_range=False, auto_escape=False, auto_encode=False, auto_referrals=False, check_names=False,
-            return_empty_attributes=False, receive_timeout=options.answer_seconds, read_only=True,
-        )  # fmt: skip
+            target, **self._credentials(password), **CAREFUL, receive_timeout=options.answer_seconds
+        )
         self._bind()
         self._domain: tuple[str, str, int] | None = None
         self.root = self.read_root()

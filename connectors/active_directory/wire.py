@@ -94,7 +94,7 @@ def extended_name(name: str) -> tuple[str, str, str]:
 
 
 _RDN = re.compile(r"(?:\\.|[^,\\])+")
-_ESCAPED = re.compile(r"\\([0-9a-fA-F]{2}|.)")
+_ESCAPED = re.compile(rb"\\([0-9a-fA-F]{2}|.)")
 
 
 def name_parts(dn: str) -> tuple[str, ...]:
@@ -104,8 +104,15 @@ def name_parts(dn: str) -> tuple[str, ...]:
 
 def ou_names(dn: str) -> tuple[str, ...]:
     """The names of the OUs above an object, the topmost first: ("Schule", "Schueler", "5a")."""
-    above = _RDN.findall(dn)[1:]
-    return tuple(_ESCAPED.sub(lambda found: found[1], one[3:]) for one in reversed(above) if one[:3].upper() == "OU=")
+    above = reversed(_RDN.findall(dn)[1:])
+    return tuple(_unescaped(one.strip()[3:]) for one in above if one.strip()[:3].upper() == "OU=")
+
+
+def _unescaped(value: str) -> str:
+    def byte(found: re.Match[bytes]) -> bytes:
+        return bytes.fromhex(found[1].decode()) if len(found[1]) == 2 else found[1]
+
+    return _ESCAPED.sub(byte, value.encode()).decode("utf-8", "replace")
 
 
 def read_time(text: str) -> datetime:
