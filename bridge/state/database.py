@@ -24,10 +24,10 @@ from sqlalchemy.pool import StaticPool
 
 from bridge.core.kinds import Kind
 from bridge.ports import ConfigurationError
+from bridge.state.copy import copy_files, copy_rows
 from bridge.state.lock import advisory_lock, file_lock
 from bridge.state.store import SchoolStore
-from bridge.state.tables import journal, metadata, school
-from bridge.state.transaction import BATCH
+from bridge.state.tables import school
 
 Clock = Callable[[], datetime]
 
@@ -71,15 +71,11 @@ class Database:
 
     def copy_school(self, code: str, other: Database) -> None:
         """Copy every row of a school but the journal's; the other database knows nothing of it yet."""
+        if self.path is not None and other.path is not None:
+            copy_files(self.path, other.path, code=code)
+            return
         with self.read() as source, other.write() as target:
-            for table in metadata.sorted_tables:
-                if table is journal:
-                    continue
-                mine = table.c.code if table is school else table.c.school
-                rows = source.execution_options(stream_results=True).execute(select(table).where(mine == code))
-                for part in rows.mappings().partitions(BATCH * 4):
-                    target.execute(table.insert(), [dict(row) for row in part])
-            target.execute(school.update().where(school.c.code == code).values(journal_seq=0, journal_hash=""))
+            copy_rows(source, target, code=code)
 
     def close(self) -> None:
         """Give back all connections."""

@@ -9,23 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, select, update
+from sqlalchemy import and_, bindparam, delete, select
 
 from bridge.core.kinds import Kind
-from bridge.core.model import Action, Evidence, Fields, Link, Operation, Side, Value
+from bridge.core.model import Action, Evidence, Fields, Operation, Side, Value
 from bridge.ports import Done, Trouble, chunks
-from bridge.state import agreed, journal, space, touch
+from bridge.state import agreed, journal, touch
 from bridge.state.apply import Change, Element, write
 from bridge.state.canonical import NOTHING, as_set, decode, digest, encode, keys_of, shift
 from bridge.state.draft import Known, load
+from bridge.state.fate import forget, retirements, untouch
 from bridge.state.guardbook import count_written, hold, use_releases
 from bridge.state.pairs import drop, set_ends
-from bridge.state.tables import echo, link, observation, reference, seen, tombstone, touched
-from bridge.state.tables import key as key_table
+from bridge.state.tables import echo, link, reference
 from bridge.state.touch import ANCHOR
 from bridge.state.transaction import BATCH, LAG, Transaction
-
-_REVIVES = frozenset({Action.AGREE, Action.CREATE, Action.UPDATE, Action.RESTORE})
 
 
 def intend(tx: Transaction, operations: Sequence[Operation], *, cycle: str) -> None:
@@ -53,15 +51,15 @@ def record(tx: Transaction, done: Sequence[Done], *, cycle: str) -> None:
             presence[side] |= {change.anchor for change in changes if change.presence}
             sets |= {change.anchor for change in changes if change.flattened and side is Side.SCHOOL}
     agreed.store(tx, settled)
-    _retirements(tx, settled)
+    retirements(tx, settled)
     journal.append(tx, [_entry(tx, one, cycle) for one in done])
     count_written(tx, settled)
     use_releases(tx, [one.operation.link for one in settled if one.operation.action.writes])
-    _untouch(tx, settled)
+    untouch(tx, settled)
     for side in Side:
         touch.touch_referrers(tx, side, presence[side])
     touch.touch_containers(tx, Side.SCHOOL, sets)
-    _forget(tx, [one for one in settled if one.operation.action is Action.FORGET])
+    forget(tx, [one for one in settled if one.operation.action is Action.FORGET])
 
 
 def _waves(writes: Iterable[Done]) -> Iterable[list[Done]]:
@@ -238,69 +236,6 @@ def _remember(tx: Transaction, side: Side, *, known: Mapping[str, Known], change
 
 def _state(one: Known | Change) -> str:
     return digest(kind=one.kind, fields=one.fields, refs=one.refs, gone=one.gone)
-
-
-# --- the link -------------------------------------------------------------------------------------------------------
-
-
-def _retirements(tx: Transaction, done: Sequence[Done]) -> None:
-    for one in done:
-        mine = and_(link.c.school == tx.school, link.c.id == one.operation.link)
-        if one.operation.action is Action.RETIRE:
-            tx.run(update(link).where(mine).values(retired_at=tx.now))
-    revived = [one.operation.link for one in done if one.operation.action in _REVIVES]
-    for batch in chunks(revived, BATCH):
-        ended = select(link.c.id).where(
-            link.c.school == tx.school,
-            link.c.id.in_(batch),
-            link.c.retired_at.is_not(None),
-            *(_alive(tx, side) for side in Side),
-        )
-        alive = [row.id for row in tx.rows(ended)]
-        if alive:
-            tx.run(update(link).where(link.c.school == tx.school, link.c.id.in_(alive)).values(retired_at=None))
-            tx.run(update(touched).where(touched.c.school == tx.school, touched.c.link.in_(alive)).values(again=None))
-
-
-def _alive(tx: Transaction, side: Side) -> Any:
-    there = select(observation.c.anchor).where(
-        observation.c.school == tx.school,
-        observation.c.side == side,
-        observation.c.anchor == ANCHOR[side],
-        observation.c.gone.is_(None),
-    )
-    return there.exists()
-
-
-def _untouch(tx: Transaction, done: Sequence[Done]) -> None:
-    touch.untouch(tx, [one.operation.link for one in done])
-    touch.postpone(tx, {one.operation.link: one.again for one in done if one.again is not None})
-
-
-def _forget(tx: Transaction, done: Sequence[Done]) -> None:
-    """Remove links with all that was observed of them, and leave a tombstone for the retention period."""
-    for one in space.links(tx, [one.operation.link for one in done]):
-        tx.put(tombstone, [_tombstone(tx, one)])
-        for side in Side:
-            anchor = one.end(side).anchor
-            if anchor is None:
-                continue
-            touch.touch_referrers(tx, side, [anchor])
-            for table in (observation, reference, key_table, echo, seen):
-                mine = and_(table.c.school == tx.school, table.c.side == side, table.c.anchor == anchor)
-                tx.run(delete(table).where(mine))
-        drop(tx, one.id)
-
-
-def _tombstone(tx: Transaction, one: Link) -> dict[str, Any]:
-    return {
-        "link": one.id,
-        "kind": one.kind,
-        "school_anchor": one.school.anchor,
-        "cloud_anchor": one.cloud.anchor,
-        "at": tx.now,
-        "agreed": encode(one.agreed or {}),
-    }
 
 
 # --- the journal ----------------------------------------------------------------------------------------------------

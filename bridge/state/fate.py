@@ -1,0 +1,82 @@
+"""What operations mean for the links themselves: their retirement, when they are due again, their end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import and_, delete, select, update
+
+from bridge.core.model import Action, Link, Side
+from bridge.ports import Done, chunks
+from bridge.state import space, touch
+from bridge.state.canonical import encode
+from bridge.state.pairs import drop
+from bridge.state.tables import echo, link, observation, reference, seen, tombstone, touched
+from bridge.state.tables import key as key_table
+from bridge.state.touch import ANCHOR
+from bridge.state.transaction import BATCH, Transaction
+
+_REVIVES = frozenset({Action.AGREE, Action.CREATE, Action.UPDATE, Action.RESTORE})
+
+
+def retirements(tx: Transaction, done: Sequence[Done]) -> None:
+    """Begin them, and end those of links both of whose ends are there (again)."""
+    for one in done:
+        mine = and_(link.c.school == tx.school, link.c.id == one.operation.link)
+        if one.operation.action is Action.RETIRE:
+            tx.run(update(link).where(mine).values(retired_at=tx.now))
+    revived = [one.operation.link for one in done if one.operation.action in _REVIVES]
+    for batch in chunks(revived, BATCH):
+        ended = select(link.c.id).where(
+            link.c.school == tx.school,
+            link.c.id.in_(batch),
+            link.c.retired_at.is_not(None),
+            *(_alive(tx, side) for side in Side),
+        )
+        alive = [row.id for row in tx.rows(ended)]
+        if alive:
+            tx.run(update(link).where(link.c.school == tx.school, link.c.id.in_(alive)).values(retired_at=None))
+            tx.run(update(touched).where(touched.c.school == tx.school, touched.c.link.in_(alive)).values(again=None))
+
+
+def _alive(tx: Transaction, side: Side) -> Any:
+    there = select(observation.c.anchor).where(
+        observation.c.school == tx.school,
+        observation.c.side == side,
+        observation.c.anchor == ANCHOR[side],
+        observation.c.gone.is_(None),
+    )
+    return there.exists()
+
+
+def untouch(tx: Transaction, done: Sequence[Done]) -> None:
+    """Nothing is left to do for these links but at the time that an operation asked for."""
+    touch.untouch(tx, [one.operation.link for one in done])
+    touch.postpone(tx, {one.operation.link: one.again for one in done if one.again is not None})
+
+
+def forget(tx: Transaction, done: Sequence[Done]) -> None:
+    """Remove links with all that was observed of them, and leave a tombstone for the retention period."""
+    for one in space.links(tx, [one.operation.link for one in done]):
+        tx.put(tombstone, [_tombstone(tx, one)])
+        for side in Side:
+            anchor = one.end(side).anchor
+            if anchor is None:
+                continue
+            touch.touch_referrers(tx, side, [anchor])
+            for table in (observation, reference, key_table, echo, seen):
+                mine = and_(table.c.school == tx.school, table.c.side == side, table.c.anchor == anchor)
+                tx.run(delete(table).where(mine))
+        drop(tx, one.id)
+
+
+def _tombstone(tx: Transaction, one: Link) -> dict[str, Any]:
+    return {
+        "link": one.id,
+        "kind": one.kind,
+        "school_anchor": one.school.anchor,
+        "cloud_anchor": one.cloud.anchor,
+        "at": tx.now,
+        "agreed": encode(one.agreed or {}),
+    }
