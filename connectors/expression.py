@@ -204,7 +204,7 @@ def _parse(text: str) -> nodes.Node:
             token = parser.stream.current
             raise TemplateSyntaxError(f"unexpected {token.value!r}", token.lineno)
     except TemplateSyntaxError as error:
-        raise _wrong(text, error) from None
+        raise _wrong(text, error, last=True) from None
     for node in _walk(tree):
         if isinstance(node, nodes.Call):
             raise ExpressionError(
@@ -279,20 +279,26 @@ def _run(text: str, compiled: Callable[..., Any], scope: Mapping[str, Any]) -> A
         raise _wrong(text, error) from None
 
 
-def _wrong(text: str, error: Exception) -> ExpressionError:
+def _wrong(text: str, error: Exception, *, last: bool = False) -> ExpressionError:
     message = str(error).splitlines()[0] if str(error) else type(error).__name__
     quoted = re.findall(r"'([^']+)'", message)
-    return ExpressionError(f"expression {_short(text)}{_where(text, quoted[-1] if quoted else None)}: {message}")
+    return ExpressionError(
+        f"expression {_short(text)}{_where(text, quoted[-1] if quoted else None, last=last)}: {message}"
+    )
 
 
 def _short(text: str) -> str:
     return repr(text if len(text) <= 120 else text[:117] + "...")
 
 
-def _where(text: str, part: str | None) -> str:
-    """`` at position N`` (from 1) of ``part``; the end of the text where it is not found."""
-    found = re.search(rf"(?<!\w){re.escape(part)}", text) if part else None
-    return f" at position {(found.start() if found else len(text)) + 1}"
+def _where(text: str, part: str | None, *, last: bool = False) -> str:
+    """`` at position N`` (from 1) of ``part``; the end of the text where it is not found.
+
+    Jinja2 says only the line. A syntax error is most likely at the last such token, an unknown name at the first.
+    """
+    found = list(re.finditer(rf"(?<!\w){re.escape(part)}", text)) if part else []
+    start = found[-1 if last else 0].start() if found else len(text)
+    return f" at position {start + 1}"
 
 
 def _meant(name: str, known: Iterable[str]) -> str:

@@ -14,8 +14,8 @@ from bridge.core.model import Action
 from bridge.ports import (
     BridgeError,
     Capabilities,
-    ConfigurationError,
     Context,
+    Failed,
     Finding,
     Identity,
     Outcome,
@@ -100,11 +100,9 @@ class ActiveDirectory:
         return max(timedelta(days=root.tombstone_days) - _MARGIN, timedelta(days=1))
 
     async def apply(self, writes: Sequence[Write]) -> AsyncIterator[Outcome]:
-        """Nothing can be written (see ``capabilities``)."""
-        if writes:
-            raise ConfigurationError("the connector active_directory reads only; writeback is not available")
-        return
-        yield
+        """Nothing can be written (see ``capabilities``), and nothing is."""
+        for write in writes:
+            yield Failed(write.id, "unsupported", f"{write.action} {write.kind}: this connector only reads")
 
     async def hints(self) -> AsyncIterator[None]:
         """Ask the server for its USN each ``poll_seconds`` on a connection of its own; yield when it moved."""
