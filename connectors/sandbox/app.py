@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -115,7 +116,8 @@ class Door:
         return self.service.refusal(GraphError(400, "BadRequest", f"Invalid version: {tenant}"), headers)
 
     def _response(self, request: web.BaseRequest, reply: Reply) -> web.Response:
-        headers = {"OData-Version": "4.0", "Cache-Control": "no-store", **reply.headers}
+        request_id = str(uuid.UUID(int=self.service.rng.getrandbits(128), version=4))
+        headers = {"OData-Version": "4.0", "Cache-Control": "no-store", "request-id": request_id, **reply.headers}
         if client_id := request.headers.get("client-request-id"):
             headers["client-request-id"] = client_id
         if reply.body is None:

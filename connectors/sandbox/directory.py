@@ -8,6 +8,7 @@ from connectors.sandbox.entries import DELETED, Entry
 from connectors.sandbox.errors import bad_request, conflict, denied, mastered_on_premises, not_found
 from connectors.sandbox.members import find_group, is_unified
 from connectors.sandbox.odata import objects, render, selected, typed
+from connectors.sandbox.properties import is_texts
 from connectors.sandbox.tenant import Sku
 from connectors.sandbox.users import check_principal_name, find_user, is_synced
 from connectors.sandbox.wire import Call, Handler, Reply
@@ -94,11 +95,12 @@ def read_object(call: Call) -> Reply:
 def read_by_ids(call: Call) -> Reply:
     """``POST /directoryObjects/getByIds``: at most 1,000; unknown ids are left out."""
     body = call.json_object()
-    ids, kinds = body.get("ids"), tuple(body.get("types") or ("user", "group"))
-    if not isinstance(ids, list) or not ids:
+    ids = body.get("ids")
+    if not isinstance(ids, list) or not ids or not isinstance(body.get("types") or [], list):
         raise bad_request("Invalid value specified for property 'ids'.")
     if len(ids) > 1000:
         raise bad_request("Too many ids were included in the request: at most 1000.")
+    kinds = body.get("types") or ["user", "group"]
     found = [entry for one in ids if (entry := call.tenant.get(str(one))) and entry.kind in kinds]
     value = [typed(entry, selected(call, entry.kind)) for entry in found]
     return Reply(200, {"@odata.context": call.context("directoryObjects"), "value": value})
@@ -214,11 +216,11 @@ def assign_licence(call: Call) -> Reply:
         raise bad_request("License assignment cannot be done for user with invalid usage location.")
     skus = call.tenant.skus
     for sku_id in removed:
-        if sku_id not in skus or entry.id not in skus[sku_id].holders:
+        if not isinstance(sku_id, str) or sku_id not in skus or entry.id not in skus[sku_id].holders:
             raise bad_request("User does not have a corresponding license.")
     for licence in added:
-        sku = skus.get(licence.get("skuId", "")) if isinstance(licence, dict) else None
-        if sku is None:
+        sku = skus.get(str(licence.get("skuId"))) if isinstance(licence, dict) else None
+        if sku is None or not is_texts(licence.get("disabledPlans") or []):
             raise bad_request(f"License {licence} does not correspond to a valid company License.")
         if entry.id not in sku.holders and len(sku.holders) >= sku.enabled:
             raise bad_request(f"Subscription with SKU {sku.id} does not have any available licenses.")

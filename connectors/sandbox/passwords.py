@@ -9,7 +9,7 @@ import os
 from connectors.sandbox.errors import bad_request
 
 #: Low on purpose: 20,000 first passwords are set in one load, and a rehearsal's file must still hold no readable one.
-_ROUNDS = 500
+_ROUNDS = 100
 
 
 def check_password(password: object, policies: str = "") -> None:

@@ -7,6 +7,7 @@ characters, operators that ``$filter`` takes. Derived from the property descript
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 
@@ -86,7 +87,7 @@ userType string select write - eq,ne,not,in
 """
 
 GROUP = """
-accessType object select write - -
+accessType object select read - -
 allowExternalSenders flag select write - -
 assignedLabels objects select write - -
 assignedLicenses objects select read - eq
@@ -206,20 +207,58 @@ def default_properties(kind: str) -> tuple[str, ...]:
     return tuple(name for name, entry in properties(kind).items() if entry.default)
 
 
+_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?Z")
+_ADDRESS = ("city", "countryOrRegion", "postalCode", "state", "street")
+#: What objects inside an object may hold; all of it is text, but for the two marks of a password.
+NESTED = {
+    "address": _ADDRESS,
+    "assignedLabels": ("displayName", "labelId"),
+    "course": ("courseNumber", "description", "displayName", "externalId", "subject"),
+    "employeeOrgData": ("costCenter", "division"),
+    "mailingAddress": _ADDRESS,
+    "onPremisesExtensionAttributes": tuple(f"extensionAttribute{number}" for number in range(1, 16)),
+    "onPremisesInfo": ("immutableId",),
+    "passwordProfile": ("password", "forceChangePasswordNextSignIn", "forceChangePasswordNextSignInWithMfa"),
+    "relatedContacts": ("accessConsent", "displayName", "emailAddress", "mobilePhone", "relationship"),
+    "residenceAddress": _ADDRESS,
+    "student": ("birthDate", "externalId", "gender", "grade", "graduationYear", "studentNumber"),
+    "teacher": ("externalId", "teacherNumber"),
+    "term": ("displayName", "endDate", "externalId", "startDate"),
+}
+
+
+def is_texts(value: object) -> bool:
+    """Whether a JSON value is a list of texts."""
+    return isinstance(value, list) and all(isinstance(part, str) for part in value)
+
+
+def nested_matches(name: str, value: object) -> bool:
+    """Whether an object inside an object holds only what it may."""
+    if not isinstance(value, dict):
+        return False
+    for key, inner in value.items():
+        flag = key.startswith("forceChange") or key == "accessConsent"
+        if key not in (*NESTED.get(name, ()), "@odata.type") or not isinstance(inner, bool if flag else str | None):
+            return False
+    return True
+
+
 def type_matches(entry: Property, value: object) -> bool:
     """Whether a JSON value fits the property's type; null always does."""
     if value is None:
         return entry.type not in ("strings", "objects")
     match entry.type:
-        case "string" | "date":
+        case "string":
             return isinstance(value, str)
+        case "date":
+            return isinstance(value, str) and bool(_DATE.fullmatch(value))
         case "flag":
             return isinstance(value, bool)
         case "number":
             return isinstance(value, int) and not isinstance(value, bool)
         case "strings":
-            return isinstance(value, list) and all(isinstance(part, str) for part in value)
+            return is_texts(value)
         case "objects":
-            return isinstance(value, list)
+            return isinstance(value, list) and all(nested_matches(entry.name, part) for part in value)
         case _:
-            return isinstance(value, dict)
+            return nested_matches(entry.name, value)

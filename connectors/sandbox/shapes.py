@@ -7,7 +7,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.sandbox.entries import Entry
-from connectors.sandbox.errors import GraphError
+from connectors.sandbox.errors import GraphError, bad_request
+from connectors.sandbox.properties import NESTED, nested_matches
+
+_ENUMS = {"primaryRole": ("student", "teacher", "none"), "externalSource": ("sis", "manual")}
+
+
+def check_value(name: str, value: object) -> None:
+    """Raise 400 for a value of the wrong type, and for what an application cannot set."""
+    if name == "relatedContacts":
+        right = isinstance(value, list) and all(nested_matches(name, part) for part in value)
+    elif name in NESTED:
+        right = value is None or nested_matches(name, value)
+    elif name in _ENUMS:
+        right = value in _ENUMS[name] if isinstance(value, str) else value is None and name != "primaryRole"
+    else:
+        # displayName is the one text that the metadata does not let be null.
+        right = isinstance(value, str) or (value is None and name != "displayName")
+    if not right or name == "createdBy":
+        raise bad_request(f"Invalid value specified for property '{name}'.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +75,9 @@ class Shape:
         """A request body as base properties and education facet."""
         values = {name: value for name, value in body.items() if "@odata." not in name and name != "id"}
         self.check(name for name in values if name != "passwordProfile")
+        for name, value in values.items():
+            if name in self.own or self.kind == "school":
+                check_value(name, value)
         facet = {name: value for name, value in values.items() if name in self.own}
         return {name: value for name, value in values.items() if name not in facet}, facet
 

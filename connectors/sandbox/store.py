@@ -6,7 +6,7 @@ import json
 import sqlite3
 from pathlib import Path
 
-from connectors.sandbox.entries import DELETED, Change, Entry, Pending
+from connectors.sandbox.entries import DELETED, LIVE, Change, Entry, Pending
 from connectors.sandbox.tenant import Sku, Tenant
 
 _SCHEMA = """
@@ -45,12 +45,12 @@ class Store:
         )
         tenant.log.sequence = held["sequence"]
         for sku in held["skus"]:
-            holders = {holder: tuple(plans) for holder, plans in sku["holders"].items()}
             plans = tuple((plan, name) for plan, name in sku["plans"])
-            tenant.skus[sku["id"]] = Sku(sku["id"], sku["part_number"], sku["enabled"], plans, holders)
+            tenant.skus[sku["id"]] = Sku(sku["id"], sku["part_number"], sku["enabled"], plans)
         for entry_id, kind, position, body in run("SELECT id, kind, position, body FROM entries ORDER BY position"):
             entry = Entry(id=entry_id, kind=kind, order=position, **json.loads(body))
             tenant.adopt(entry)
+            self._hold_licences(entry)
         for source, relation, target, number in run("SELECT * FROM links ORDER BY number"):
             tenant.entries[source].links.setdefault(relation, {})[target] = number
             tenant.entries[target].backlinks.setdefault(relation, {})[source] = None
@@ -65,6 +65,12 @@ class Store:
             tenant.log.wait(Pending(due, entry_id, what, tuple(detail)))
             self._waiting += 1
         tenant.forget()
+
+    def _hold_licences(self, entry: Entry) -> None:
+        """Licences in use stand with their users; a soft-deleted user's list is only what a restore would ask for."""
+        for licence in entry.properties.get("assignedLicenses", ()) if entry.state == LIVE else ():
+            if sku := self.tenant.skus.get(licence["skuId"]):
+                sku.holders[entry.id] = tuple(licence["disabledPlans"])
 
     def commit(self) -> None:
         """Write what changed since the last call, in one transaction."""
@@ -99,10 +105,9 @@ class Store:
     def _meta_body(self) -> str:
         tenant = self.tenant
         skus = [
-            {"id": sku.id, "part_number": sku.part_number, "enabled": sku.enabled, "plans": sku.plans,
-             "holders": sku.holders}
+            {"id": sku.id, "part_number": sku.part_number, "enabled": sku.enabled, "plans": sku.plans}
             for sku in tenant.skus.values()
-        ]  # fmt: skip
+        ]
         return json.dumps(
             {"id": tenant.id, "name": tenant.name, "domains": tenant.domains, "secret": tenant.secret,
              "sequence": tenant.log.sequence, "skus": skus}

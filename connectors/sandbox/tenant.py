@@ -84,10 +84,11 @@ class Tenant:
                 yield entry
 
     def resolve(self, ids: Iterable[str], kinds: tuple[str, ...] = ()) -> Iterator[Entry]:
-        """The live entries among ``ids``: a soft-deleted member is out of sight but not out of the group."""
+        """The live and visible entries among ``ids``: a soft-deleted member is out of sight, not out of the group."""
+        now = self.clock()
         for entry_id in ids:
             entry = self.entries[entry_id]
-            if entry.state == LIVE and (not kinds or entry.kind in kinds):
+            if entry.state == LIVE and entry.visible_at <= now and (not kinds or entry.kind in kinds):
                 yield entry
 
     # -- writing

@@ -14,7 +14,8 @@ from connectors.sandbox.wire import Call, Handler, Reply
 
 REQUIRED = ("accountEnabled", "displayName", "mailNickname", "passwordProfile", "userPrincipalName")
 _LOCAL_PART = re.compile(r"[A-Za-z0-9'._!#^~-]{1,64}")
-_NICKNAME = re.compile(r"[!#-'*+\-/-9=?A-Z^-~]+")
+#: The dot is allowed, unlike in a group's alias: the part before the @ of a UPN is the usual choice.
+_NICKNAME = re.compile(r"[!#-'*+\--9=?A-Z^-~]+")
 
 
 def find_user(call: Call, key: str) -> Entry:
@@ -95,6 +96,8 @@ def _check_user(call: Call, values: dict[str, Any], owner: Entry | None) -> None
             raise bad_request("Invalid value specified for property 'onPremisesImmutableId' of resource 'User'.")
         if any(other is not owner for other in call.tenant.taken("user", "onPremisesImmutableId", anchor)):
             raise conflict("onPremisesImmutableId")
+    if (mail := values.get("mail")) and any(other is not owner for other in call.tenant.taken("user", "mail", mail)):
+        raise conflict("proxyAddresses")
     if len(values.get("businessPhones", ())) > 1:
         raise bad_request("Invalid value specified for property 'businessPhones' of resource 'User'.")
 

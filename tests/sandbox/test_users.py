@@ -55,8 +55,8 @@ async def test_wrong_value(graph: Client, name: str, value: object) -> None:
     assert await graph.all("/users") == []
 
 
-async def test_longest_employee_id_is_taken(graph: Client) -> None:
-    await graph.user("anna", employeeId="1234567890123456")
+async def test_values_at_the_edge_are_taken(graph: Client) -> None:
+    await graph.user("anna", employeeId="1234567890123456", mailNickname="anna.gross")
 
 
 async def test_principal_name_is_unique_whatever_its_case(graph: Client) -> None:
