@@ -15,9 +15,9 @@ from enum import StrEnum
 from typing import Any
 
 from bridge.core.model import Fields, Value
-from connectors.active_directory.options import GROUP_DEFAULTS, USER_DEFAULTS, USER_NAMES, Options, _Rule
+from connectors.active_directory.options import GROUP_DEFAULTS, USER_DEFAULTS, Options, Rule, compile_rule
 from connectors.active_directory.wire import Entry, extended_name, name_parts, ou_names
-from connectors.expression import Expression, ExpressionError, compile_expression
+from connectors.expression import Expression, ExpressionError
 
 _NORMAL_ACCOUNT, _DISABLED = 0x200, 0x2  # userAccountControl, MS-ADTS 2.2.16
 _OTHER_ACCOUNTS = 0x800 | 0x1000 | 0x2000 | 0x4000000  # trusts, workstations, domain controllers, read-only ones
@@ -104,7 +104,7 @@ class FieldMapping:
         self._school = school
         self._user = _compiled({**USER_DEFAULTS, **options.user_fields, **extra.get("user", {})})
         self._group = _compiled({**GROUP_DEFAULTS, **options.group_fields, **extra.get("group", {})})
-        asking: list[_Rule] = [*options.roles, *([options.consent] if options.consent else [])]
+        asking: list[Rule] = [*options.roles, *([options.consent] if options.consent else [])]
         self._when = _compiled({rule.when: rule.when for rule in (*asking, *options.groups) if rule.when})
         reference = [options.reference_attribute] if options.reference_attribute else []
         self.user_attributes = _wanted(_USER_ALWAYS, reference, [*self._user.values(), *self._conditions(asking)])
@@ -112,7 +112,7 @@ class FieldMapping:
             _GROUP_ALWAYS, reference, [*self._group.values(), *self._conditions(options.groups)]
         )
 
-    def _conditions(self, rules: Sequence[_Rule]) -> list[Expression]:
+    def _conditions(self, rules: Sequence[Rule]) -> list[Expression]:
         return [self._when[rule.when] for rule in rules if rule.when]
 
     def user(self, entry: Entry, around: Surroundings) -> Fields | Skipped:
@@ -177,7 +177,7 @@ class FieldMapping:
         reference = self._options.reference_attribute
         return (entry.text(reference).strip() if reference else "") or entry.guid
 
-    def _matches(self, rule: _Rule, entry: Entry, scope: Mapping[str, Any], around: Surroundings) -> bool:
+    def _matches(self, rule: Rule, entry: Entry, scope: Mapping[str, Any], around: Surroundings) -> bool:
         if rule.ou and not below(entry, around.places[rule.ou]):
             return False
         if rule.group and entry.guid not in around.circles[rule.group]:
@@ -190,7 +190,7 @@ class FieldMapping:
 
 
 def _compiled(fields: Mapping[str, str]) -> dict[str, Expression]:
-    return {name: compile_expression(text, USER_NAMES) for name, text in fields.items()}
+    return {name: compile_rule(text) for name, text in fields.items()}
 
 
 def _wanted(always: Sequence[str], more: Sequence[str], expressions: Sequence[Expression]) -> tuple[str, ...]:

@@ -8,11 +8,10 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from connectors.expression import ExpressionError, compile_expression
+from connectors.expression import Expression, ExpressionError, compile_expression
 
 #: Names that every expression of this connector may use.
 USER_NAMES = ("attr", "values", "ou", "dn", "school", "role")
-GROUP_NAMES = USER_NAMES
 
 USER_DEFAULTS = {
     "display_name": "attr.displayName or ((attr.givenName ~ ' ' ~ attr.sn) | trim) or attr.cn",
@@ -32,17 +31,23 @@ _REFERENCE = re.compile(r"(credential|env|file):.+")
 BACK_LINKS = frozenset({"memberof", "directreports", "managedobjects", "msds-memberoftransitive", "tokengroups"})
 
 
+def compile_rule(text: str) -> Expression:
+    """Compile an expression of this connector. Raises ExpressionError, also where it could never follow a change."""
+    compiled = compile_expression(text, USER_NAMES)
+    for name in sorted(compiled.read_from("attr") | compiled.read_from("values")):
+        if name.lower() in BACK_LINKS:
+            raise ExpressionError(
+                f"{name} can't be used in an expression: the directory does not report its changes. "
+                f"Use a rule's `group:` instead, which follows memberships."
+            )
+    return compiled
+
+
 def _expression(text: str) -> str:
     try:
-        compiled = compile_expression(text, USER_NAMES)
+        compile_rule(text)
     except ExpressionError as error:
         raise ValueError(str(error)) from None
-    for name in compiled.read_from("attr") | compiled.read_from("values"):
-        if name.lower() in BACK_LINKS:
-            raise ValueError(
-                f"{name} can't be used in an expression: the directory does not report its changes. "
-                f"Use a rule's `group:` instead, which follows memberships"
-            )
     return text
 
 
@@ -60,7 +65,9 @@ Place = Annotated[
 ]
 
 
-class _Rule(_Strict):
+class Rule(_Strict):
+    """When a rule matches: all conditions given must hold."""
+
     when: ExpressionText | None = Field(
         None,
         description="Expression over `attr`, `values`, `ou`, `dn` and `school`; the rule matches where it is true.",
@@ -76,7 +83,7 @@ class _Rule(_Strict):
         return text if text is None else _expression(text)
 
 
-class RoleRule(_Rule):
+class RoleRule(Rule):
     """Who has a role. All conditions given must hold; the first rule that matches wins."""
 
     role: str = Field(
@@ -85,7 +92,7 @@ class RoleRule(_Rule):
     licenses: tuple[str, ...] = Field((), description="SKU part numbers of the licences that people of this role get.")
 
 
-class GroupRule(_Rule):
+class GroupRule(Rule):
     """What kind of group a group is. All conditions given must hold; the first rule that matches wins."""
 
     role: Literal["class", "course", "working_group", "staff", "none"] = Field(
@@ -105,7 +112,7 @@ class GroupRule(_Rule):
     )
 
 
-class Consent(_Rule):
+class Consent(Rule):
     """Who may have an account in the cloud: no consent, no account."""
 
     roles: tuple[str, ...] = Field(

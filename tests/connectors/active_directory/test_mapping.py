@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bridge.ports import ConfigurationError
 from connectors.active_directory.mapping import FieldMapping, Skipped, Surroundings, file_time, version_of
 from connectors.active_directory.options import Options
 from connectors.active_directory.wire import Entry, name_parts
@@ -163,3 +164,8 @@ def test_version_changes_with_the_fields_only() -> None:
     assert version_of(one) == version_of(same) != version_of(other)
     members = [f"{n}" for n in range(9)]
     assert version_of({"m": frozenset(members)}) == version_of({"m": frozenset(reversed(members))})
+
+
+def test_what_could_never_be_followed_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="memberOf can't be used"):
+        FieldMapping(options(), "ssg", {"user": {"groups": "values.memberOf"}})
