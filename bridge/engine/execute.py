@@ -11,8 +11,9 @@ and a creation is found again by its anchor.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from bridge.core.kinds import Shape
@@ -32,22 +33,30 @@ Anchors = Mapping[str, tuple[str | None, str | None]]
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What the steps of one execution share. ``again``: when to look at a link next; ``attempts``: failures so far."""
+    """What the steps of one execution share. ``again``: when to look at a link next; ``attempts``: failures so far.
+
+    ``left`` are operations still to come per link: until the last of them the link stays due. ``stopped`` are links of
+    which a step was not done as planned: their later steps would agree on what is not there.
+    """
 
     bridged: Bridged
     report: Report
     again: Mapping[str, datetime]
     attempts: Mapping[str, int]
+    left: Counter[str] = field(default_factory=Counter)
+    stopped: set[str] = field(default_factory=set)
 
 
 async def execute(turn: Turn, operations: Sequence[Operation]) -> None:
     """Carry out a plan in its order. Raises Unreachable or Refused after recording what was done until then."""
     done_so_far = 0
+    turn.left.update(one.link for one in operations)
     for chunk in _chunked(operations, turn.bridged):
-        if chunk[0].action.writes:
-            await _write(turn, chunk)
-        else:
-            await _note(turn, chunk)
+        going = [one for one in chunk if one.link not in turn.stopped]
+        if going and going[0].action.writes:
+            await _write(turn, going)
+        elif going:
+            await _note(turn, going)
         done_so_far += len(chunk)
         turn.bridged.progress("execute", done_so_far, len(operations))
 
@@ -71,6 +80,7 @@ def _chunked(operations: Sequence[Operation], bridged: Bridged) -> Iterator[list
 
 async def _note(turn: Turn, chunk: Sequence[Operation]) -> None:
     bridged = turn.bridged
+    turn.left.subtract(one.link for one in chunk)
     done = [Done(one, one.agree, again=turn.again.get(one.link)) for one in chunk]
     await bridged.remember(bridged.store.record, done, cycle=turn.report.cycle, now=bridged.clock())
     turn.report.noted.update(f"{one.kind}:{one.action}" for one in chunk)
@@ -87,6 +97,7 @@ async def _write(turn: Turn, chunk: Sequence[Operation]) -> None:
         resolved = _resolved(bridged, operation, anchors)
         if resolved is None:
             report.held[f"{operation.kind}:waits for its parent"] += 1
+            turn.stopped.add(operation.link)
             continue
         ready[operation.link] = resolved
         writes.append(_as_write(bridged, resolved, anchors))
@@ -203,6 +214,7 @@ async def _record(turn: Turn, ready: Mapping[str, Operation], outcomes: Sequence
     for outcome in outcomes:
         operation = ready[outcome.id]
         if isinstance(outcome, Failed):
+            turn.stopped.add(operation.link)
             troubles.append(_failed(turn, operation, outcome))
             report.failed[f"{operation.kind}:{outcome.cause}"] += 1
             report.messages.append(outcome.message)
@@ -211,7 +223,12 @@ async def _record(turn: Turn, ready: Mapping[str, Operation], outcomes: Sequence
             continue
         settled = _less_refused(operation, outcome, anchors)
         retry = now + _FIRST_RETRY[False] if outcome.refused else now + _FIRST_RETRY[True] if outcome.unknown else None
-        later = turn.again.get(operation.link) or retry
+        turn.left[operation.link] -= 1
+        if retry is not None:
+            turn.stopped.add(operation.link)
+        # Another step follows, or the record that was cut loose needs a partner: a crash must not forget the link.
+        unfinished = turn.left[operation.link] > 0 or operation.action is Action.DETACH
+        later = retry or (now if unfinished else turn.again.get(operation.link))
         note = "; ".join([*(["adopted"] if outcome.adopted else []), *outcome.refused.values()])
         done.append(Done(settled, settled.agree, outcome, again=later, note=note))
         report.executed[f"{operation.kind}:{operation.action}"] += 1

@@ -35,7 +35,7 @@ def _store(tx: Transaction, batch: dict[str, Done]) -> None:
     wanted: dict[str, tuple[str, str, Rows]] = {}
     ended: list[str] = []
     for of, one in batch.items():
-        if one.operation.action is Action.DETACH and not one.agree:
+        if not one.agree:  # the first of several writes of a link that was never agreed on
             ended.append(of)
             continue
         plain, references = split(tx.kinds[one.operation.kind], _taken(tx, one))
