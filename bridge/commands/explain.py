@@ -10,14 +10,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bridge.commands.session import NOTHING, Mistake, Session, plain, session_of
+from bridge.commands.session import NOTHING, Mistake, plain, session_of
 from bridge.core.model import Endpoint, Side
 from bridge.daemon import wiring
+from bridge.engine.bridged import Bridged
 from bridge.engine.explain import Story
 from bridge.engine.explain import explain as tell
 from bridge.ports import Trouble
 from bridge.settings import School
 from bridge.state.books import Sighting
+
+#: Links told at most; a name that fits more is too short.
+SHOWN = 20
 
 
 def register(app: typer.Typer) -> None:
@@ -34,16 +38,18 @@ def explain(
     """Show where an object was found, what belongs to it, and for every field value, owner and what follows."""
     session = session_of(context)
     stories, loose = [], []
-    for one in session.schools(school):
-        with wiring.scratch_store(session.settings, one) as store:
+    with wiring.database(session.settings, create=False) as database:
+        known = database.schools()
+        for one in session.schools(school):
+            if one.code not in known:
+                continue
+            store = database.school(one.code, one.kinds())
             found = [sighting for sighting in store.find(name) if sighting.kind == kind]
             links = list(dict.fromkeys(sighting.link for sighting in found if sighting.link))
             loose += [(one, sighting) for sighting in found if not sighting.link]
             troubles = {trouble.link: trouble for trouble in store.troubles()}
-            stories += [
-                (one, story, troubles.get(story.link.id))
-                for story in asyncio.run(_tell(session, one, store, links[:20]))
-            ]
+            told = asyncio.run(_tell(wiring.offline(one, store), links[:SHOWN]))
+            stories += [(one, story, troubles.get(story.link.id)) for story in told]
     if not stories and not loose:
         raise Mistake(f'no {kind} is known by "{plain(name)}"; part of a name, login or anchor is enough')
     answer = {
@@ -54,9 +60,8 @@ def explain(
     return NOTHING
 
 
-async def _tell(session: Session, school: School, store: Any, links: Sequence[str]) -> list[Story]:
-    one = wiring.offline(school, store)
-    return [await tell(one, link) for link in links]
+async def _tell(school: Bridged, links: Sequence[str]) -> list[Story]:
+    return [await tell(school, link) for link in links]
 
 
 def _tree(school: School, story: Story, trouble: Trouble | None) -> dict[str, Any]:

@@ -12,9 +12,11 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 
 from bridge.commands.session import Mistake, session_of
+from bridge.daemon.catalog import Catalog
+from bridge.settings.reference import reference
 from bridge.settings.schema import bridge_schema, school_schema
 
-FILES = {"bridge": "bridge.schema.json", "school": "school.schema.json"}
+FILES = {"bridge": "bridge.schema.json", "school": "school.schema.json", "reference": "reference.md"}
 
 
 def register(app: typer.Typer) -> None:
@@ -33,30 +35,34 @@ def register(app: typer.Typer) -> None:
 def schema(
     context: typer.Context,
     which: Annotated[
-        Literal["bridge", "school"], typer.Argument(help="Schema of bridge.yaml or of a school's file.")
+        Literal["bridge", "school", "reference"],
+        typer.Argument(help="Schema of bridge.yaml, of a school's file, or the reference of both for people."),
     ] = "school",
-    write: Annotated[Path | None, typer.Option(help="Directory to write both schemas into.")] = None,
+    write: Annotated[Path | None, typer.Option(help="Directory to write all of them into.")] = None,
 ) -> None:
     """Print the JSON Schema of the configuration files, connectors' options included."""
     session = session_of(context)
+    drawn = texts(session.catalog)
     if write is None:
-        sys.stdout.write(text(schemas(session.catalog)[which]))
+        sys.stdout.write(drawn[which])
+        sys.stdout.flush()
         return
-    for name, tree in schemas(session.catalog).items():
-        (write / FILES[name]).write_text(text(tree), encoding="utf-8")
-    session.show(
-        {"ok": True, "written": [str(write / name) for name in FILES.values()]}, lambda out: out.print("written")
-    )
+    for name, content in drawn.items():
+        (write / FILES[name]).write_text(content, encoding="utf-8")
+    written = [str(write / name) for name in FILES.values()]
+    session.show({"ok": True, "written": written}, lambda out: out.print(*written, sep="\n"))
 
 
-def schemas(catalog: Any) -> dict[str, dict[str, Any]]:
+def schemas(catalog: Catalog) -> dict[str, dict[str, Any]]:
     """Both schemas by name."""
     return {"bridge": bridge_schema(), "school": school_schema(catalog)}
 
 
-def text(tree: dict[str, Any]) -> str:
-    """A schema as it stands in its file."""
-    return json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
+def texts(catalog: Catalog) -> dict[str, str]:
+    """The schemas and the reference as they stand in their files."""
+    trees = schemas(catalog)
+    drawn = {name: json.dumps(tree, indent=2, ensure_ascii=False) + "\n" for name, tree in trees.items()}
+    return {**drawn, "reference": reference(trees["bridge"], trees["school"])}
 
 
 def sandbox(context: typer.Context) -> None:

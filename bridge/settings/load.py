@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -49,6 +49,7 @@ def load(path: Path, catalog: Catalog) -> Settings:
         sources.append(source)
         said = validate(models.SchoolFile, source, source.tree) if source.readable else None
         sides = _sides(source, catalog) if source.readable else {}
+        _domain_fits(source, said, sides)
         read_schools.append((file, source, said if isinstance(said, models.SchoolFile) else None, sides))
     _unique([(source, said) for _, source, said, _ in read_schools if said is not None])
     problems = [problem for source in sources for problem in source.problems]
@@ -97,6 +98,14 @@ def _sides(source: Source, catalog: Catalog) -> dict[Side, SideSettings]:
         if options is not None:
             sides[side] = SideSettings(name, options)
     return sides
+
+
+def _domain_fits(source: Source, said: BaseModel | None, sides: Mapping[Side, SideSettings]) -> None:
+    """A connector whose options tell ``domains`` takes no names of others."""
+    domains = getattr(sides[Side.CLOUD].options, "domains", ()) if Side.CLOUD in sides else ()
+    if isinstance(said, models.SchoolFile) and domains and said.naming.domain not in domains:
+        wrong = f"{said.naming.domain} is not among the cloud's domains ({', '.join(domains)})"
+        source.add(("naming", "domain"), wrong, "use one of them, or add it to cloud_side.domains")
 
 
 def _unique(schools: Sequence[tuple[Source, models.SchoolFile]]) -> None:

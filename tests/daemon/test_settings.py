@@ -266,6 +266,15 @@ def test_missing_unreadable_and_empty_places(tmp_path: Path) -> None:
         load(path, Catalog())
 
 
+def test_names_must_end_in_a_domain_of_the_cloud(tmp_path: Path) -> None:
+    cloud = 'cloud_side: {connector: graph, tenant_id: t, client_id: c, client_secret: "env:X", domains: [a.example]}'
+    (line,) = problems(tmp_path, a=SCHOOL.replace("cloud_side: {connector: memory}", cloud))
+    assert line == (
+        "schools/a.yaml:6:18: naming.domain: school.example is not among the cloud's domains (a.example); "
+        "use one of them, or add it to cloud_side.domains"
+    )
+
+
 def test_one_school_in_two_files(tmp_path: Path) -> None:
     (line,) = problems(tmp_path, a=SCHOOL.replace("0123", "ab"), b=SCHOOL.replace("0123", "AB"))
     assert line.startswith("schools/b.yaml:2:9: school:")
