@@ -141,6 +141,23 @@ async def test_change_between_pages_is_not_lost(make_sandbox: MakeSandbox) -> No
         assert [(one["id"], "@removed" in one) for one in removed] == [(users[0], True)]
 
 
+async def test_slice_of_one_group_hides_nothing_of_the_next(make_sandbox: MakeSandbox) -> None:
+    sandbox = await make_sandbox(knobs=Knobs(delta_links=3))
+    async with connected(sandbox) as graph:
+        users = [await graph.user(f"u{number}") for number in range(8)]
+        large, small = await graph.group("large"), await graph.group("small")
+        _, link = await graph.round("/groups/delta")
+        await graph.add(small, users[0])
+        for user in users:
+            await graph.add(large, user)
+        await graph.patch(f"/groups/{small}", {"description": "x"})
+        found, _ = await graph.round(link)
+        held: dict[str, set[str]] = {}
+        for value in found:
+            _merge(held, value)
+        assert held == {large: set(users), small: {users[0]}}
+
+
 async def test_latest_gives_only_a_link(graph: Client) -> None:
     await graph.user("anna")
     answer = await graph.get("/users/delta?$deltatoken=latest")
