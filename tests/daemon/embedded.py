@@ -55,6 +55,7 @@ naming: {{domain: school.example}}
         self.school = Shelf(root / "school.json", MemorySide(name="school"))
         self.cloud = Shelf(root / "cloud.json", MemorySide(name="cloud"))
         self.people: list[str] = []
+        self.extra: dict[str, str] = {}
 
     def fill(self, count: int = 5) -> None:
         """So many pupils called Anna Lang, all in class 5a."""
@@ -70,7 +71,7 @@ naming: {{domain: school.example}}
 
     def environment(self) -> dict[str, str]:
         """That of a command: nothing of the tester's own."""
-        return {**os.environ, "SCHOOLBRIDGE_CONFIG": str(self.config), "COLUMNS": "200", "NO_COLOR": "1"}
+        return {**os.environ, "SCHOOLBRIDGE_CONFIG": str(self.config), "COLUMNS": "200", "NO_COLOR": "1", **self.extra}
 
     def run(self, *arguments: str) -> Answer:
         """Run the command inside this process: the same words, answers and exit codes, much faster."""

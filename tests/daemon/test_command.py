@@ -201,6 +201,22 @@ def test_unusable_state_databases_are_told(embedded: Embedded) -> None:
         assert said in answer.json["error"]
 
 
+@pytest.mark.postgresql
+def test_the_state_in_postgresql(embedded: Embedded, postgresql_url: str) -> None:
+    url = postgresql_url.replace("postgresql+psycopg", "postgresql")
+    embedded.config.write_text(
+        f'version: 1\nstate: {{url: "{url}", password: "env:DB_PASSWORD"}}\nruntime: {embedded.root}/run\n'
+    )
+    missing = embedded.run("sync")
+    assert (missing.code, "DB_PASSWORD is not set" in missing.err) == (1, True)
+    embedded.extra["DB_PASSWORD"] = "not asked for on a socket"
+    assert embedded.run("plan").code == 2
+    assert embedded.run("sync").code == 0
+    assert len(embedded.accounts()) == 5
+    assert embedded.run("plan").code == 0
+    assert embedded.run("journal", "verify").code == 0
+
+
 def test_a_full_disk_is_told(embedded: Embedded) -> None:
     with Path("/dev/full").open("w") as full:
         answer = subprocess.run(
