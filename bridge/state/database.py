@@ -137,7 +137,7 @@ def _speak_sqlite(engine: Engine) -> None:
             "synchronous=FULL",
             "foreign_keys=ON",
             "busy_timeout=30000",
-            "cache_size=-16000",
+            "cache_size=-48000",
         ):
             connection.execute(f"PRAGMA {pragma}")
 

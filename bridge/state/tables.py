@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Dialect, Index, Integer, MetaData, String, Table, Text, TypeDecorator
+from sqlalchemy import Boolean, Column, Dialect, Index, Integer, MetaData, String, Table, Text, TypeDecorator, text
 
 metadata = MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"})
 
@@ -53,6 +53,10 @@ def _number(name: str) -> Column[Any]:
     return Column(name, Integer, nullable=False, default=0)
 
 
+def _partial(name: str, column: str, *, where: str) -> Index:
+    return Index(name, "school", column, sqlite_where=text(where), postgresql_where=text(where))
+
+
 # --- what a school is -----------------------------------------------------------------------------------------------
 
 #: ``journal_seq`` and ``journal_hash`` are the head of the chain: rows cut off its end are noticed by it.
@@ -87,6 +91,7 @@ observation = _table(
     _time("written_until"),
     _time("doubt_until"),
     Index(None, "school", "side", "kind"),
+    _partial("ix_observation_doubt", "doubt_until", where="doubt_until IS NOT NULL"),
     compact=True,
 )
 reference = _table(
@@ -135,6 +140,9 @@ link = _table(
     _time("retired_at"),
     Index(None, "school", "school_anchor", unique=True),
     Index(None, "school", "cloud_anchor", unique=True),
+    # Few links have one end only, and every cycle asks for them in this order.
+    Index("ix_link_only_school", "school", "cloud_anchor", "school_anchor"),
+    Index("ix_link_only_cloud", "school", "school_anchor", "cloud_anchor"),
 )
 agreement = _table("agreement", _key("link"), _text("fields", default="{}"), Column("refs", String(32), nullable=False))
 agreed_reference = _table("agreed_reference", _key("link"), _key("field"), _key("target"), compact=True)

@@ -112,6 +112,8 @@ def upgrade() -> None:
         sa.Column("retired_at", sa.String(32), nullable=True),
         sa.PrimaryKeyConstraint("school", "id", name=op.f("pk_link")),
     )
+    op.create_index("ix_link_only_cloud", "link", ["school", "school_anchor", "cloud_anchor"], unique=False)
+    op.create_index("ix_link_only_school", "link", ["school", "cloud_anchor", "school_anchor"], unique=False)
     op.create_index(op.f("ix_link_school_cloud_anchor"), "link", ["school", "cloud_anchor"], unique=True)
     op.create_index(op.f("ix_link_school_school_anchor"), "link", ["school", "school_anchor"], unique=True)
     op.create_table(
@@ -140,6 +142,14 @@ def upgrade() -> None:
         sa.Column("doubt_until", sa.String(32), nullable=True),
         sa.PrimaryKeyConstraint("school", "side", "anchor", name=op.f("pk_observation")),
         sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "ix_observation_doubt",
+        "observation",
+        ["school", "doubt_until"],
+        unique=False,
+        sqlite_where=sa.text("doubt_until IS NOT NULL"),
+        postgresql_where=sa.text("doubt_until IS NOT NULL"),
     )
     op.create_index(op.f("ix_observation_school_side_kind"), "observation", ["school", "side", "kind"], unique=False)
     op.create_table(
