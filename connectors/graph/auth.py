@@ -34,7 +34,8 @@ class Tokens:
         self._lock = asyncio.Lock()
         self._application: Any = None
         self._token = ""
-        self._ends = 0.0
+        self._ends = 0.0  # when to renew it
+        self._dead = 0.0  # when it is of no use any more
         self._forget = False
 
     def __repr__(self) -> str:
@@ -49,14 +50,21 @@ class Tokens:
         async with self._lock:
             if claims is None and self._token and self._now() < self._ends:
                 return self._token
-            found = await asyncio.to_thread(self._acquire, claims)
+            try:
+                found = await asyncio.to_thread(self._acquire, claims)
+            except Unreachable:
+                if claims is None and self._now() < self._dead:
+                    return self._token  # it was to be renewed early, and is still good
+                raise
+            life = float(found.get("expires_in", 0))
             self._token = str(found["access_token"])
-            self._ends = self._now() + max(float(found.get("expires_in", 0)) - EARLY, 30.0)
+            self._ends = self._now() + max(life - EARLY, 30.0)
+            self._dead = self._now() + life - 30.0
             return self._token
 
     def forget(self) -> None:
         """The service refused the token: get a new one next time, not the same one from MSAL's memory."""
-        self._ends = 0.0
+        self._ends = self._dead = 0.0
         self._forget = True
 
     async def roles(self) -> frozenset[str]:
@@ -77,7 +85,8 @@ class Tokens:
                 self._application.remove_tokens_for_client()
                 self._forget = False
             found = self._application.acquire_token_for_client([self._options.scope], claims_challenge=claims)
-        except OSError as error:  # what requests raises is one
+        except (OSError, msal.exceptions.MsalError) as error:  # what requests raises is an OSError
+            self._application = None  # or MSAL would give the failed answer again for some seconds
             raise Unreachable(
                 f"The login service {self._options.authority_url} does not answer ({type(error).__name__})."
             ) from None

@@ -24,7 +24,7 @@ import structlog
 import tenacity
 from yarl import URL
 
-from bridge.ports import ConfigurationError, Context, Refused
+from bridge.ports import ConfigurationError, Context, Refused, Unreachable
 from connectors.graph.answers import Answer, Busy, Lost, complain
 from connectors.graph.auth import Tokens
 from connectors.graph.budget import Budget, Cost, cost
@@ -33,6 +33,7 @@ from connectors.graph.options import Options, safe
 USER_AGENT = "NONISV|schoolbridge|schoolbridge/0.1"
 BACKOFF = 0.5  # seconds before the first repetition where the service names no time
 BACKOFF_MOST = 15.0
+ATTEMPTS = 300  # more can't fit into any patience; ends it where the clock stands still
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +62,7 @@ class Patience:
         self._first = now if self._first is None else self._first
         error = state.outcome.exception() if state.outcome else None
         asked = getattr(error, "retry_after", None) or 0.0
-        return now + asked - self._first > self._limit
+        return now + asked - self._first > self._limit or state.attempt_number >= ATTEMPTS
 
     def wait(self, state: tenacity.RetryCallState) -> float:
         """Seconds to wait. Retry-After is waited for by the budget, for all requests together."""
@@ -143,7 +144,7 @@ class Client:
         content = None if body is None else json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         claims: str | None = None
         for last in (False, True):
-            bearer = await self.tokens.bearer(claims)
+            bearer = await self._bearer(claims)
             async with self.budget.spend(price or cost(method, path)) as correct:
                 answer = await self._send(method, url, content=content, headers=self._headers(bearer, headers, content))
                 correct(_whole(answer.headers.get("x-ms-resource-unit", "")))
@@ -157,6 +158,12 @@ class Client:
         if 300 <= answer.status < 400:
             raise Refused(f"{method} {url.path}: Graph redirects us. Check `endpoint` and the proxy.")
         return answer
+
+    async def _bearer(self, claims: str | None) -> str:
+        try:
+            return await self.tokens.bearer(claims)
+        except Unreachable as error:
+            raise Busy(str(error)) from None  # nothing was sent to Graph yet
 
     def url(self, path: str) -> URL:
         """The URL to send the token to. Raises Refused when it is not one of ours."""

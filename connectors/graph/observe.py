@@ -98,7 +98,7 @@ class Observer:
         if not place.users_done:
             link = place.users or self._start("users")
             while link:
-                body = await self._read(link, resumed=resumed)
+                body = await self._read(link, stored=resumed)
                 resumed = False
                 link = str(body.get("@odata.nextLink") or "")
                 place = replace(place, users=link or _delta(body), users_done=not link)
@@ -109,7 +109,7 @@ class Observer:
         link = self._start("groups")
         known: dict[str, str] = {}  # one string object an id, however many groups it is in
         while link:
-            body = await self._read(link, resumed=False)
+            body = await self._read(link)
             gone += self._groups(body, groups, known)
             link = str(body.get("@odata.nextLink") or "")
         owners, warnings = await self._owners(groups)
@@ -121,8 +121,8 @@ class Observer:
 
     async def _changes(self, place: Place) -> AsyncIterator[Page]:
         # Both first pages before anything is said: a lost token must show before the first page.
-        bodies = {"users": await self._read(place.users, resumed=True)}
-        bodies["groups"] = await self._read(place.groups, resumed=True)
+        bodies = {"users": await self._read(place.users, stored=True)}
+        bodies["groups"] = await self._read(place.groups, stored=True)
         for collection, body in bodies.items():
             while True:
                 link = str(body.get("@odata.nextLink") or "")
@@ -133,7 +133,7 @@ class Observer:
                     yield page
                 if not link:
                     break
-                body = await self._read(link, resumed=False)
+                body = await self._read(link)
 
     def _page(self, collection: str, body: Mapping[str, Any], token: str) -> Page:
         if collection == "users":
@@ -196,10 +196,11 @@ class Observer:
         select = self._desk.names.user_select if collection == "users" else GROUP_SELECT
         return f"/{collection}/delta?$select={','.join(select)}"
 
-    async def _read(self, link: str, *, resumed: bool) -> Mapping[str, Any]:
+    async def _read(self, link: str, *, stored: bool = False) -> Mapping[str, Any]:
+        """One page. ``stored``: the link comes from a stored token, which may have become too old."""
         answer = await self._desk.client.call(link)
-        if answer.status in (400, 410):
-            if resumed:
+        if answer.status in (400, 410) and "token" in link:
+            if stored:
                 raise TokenLost(f"Graph no longer knows the delta token ({answer.status} {answer.code}).")
             raise Unreachable(f"Graph broke off its listing ({answer.status} {answer.code}); it begins again.")
         if not answer.ok:

@@ -242,6 +242,23 @@ async def test_tokens_are_kept_and_a_refused_one_is_replaced(make_sandbox: MakeS
     await graph.close()
 
 
+async def test_a_token_that_is_still_good_is_used_while_the_login_service_is_away(make_sandbox: MakeSandbox) -> None:
+    sandbox = await make_sandbox(tls=True, applications=[application()])
+    timeline, at = Timeline(1), [5000.0]
+    clock = replace(context(timeline), monotonic=lambda: at[0] + timeline.now())
+    graph = build(options(sandbox, timeouts={"retry": 0.1}), clock)
+    await graph.identify()
+    sandbox.faults.add("unavailable", path="oauth2")
+    graph.client.tokens._application = None  # MSAL's own memory goes by the wall's clock
+    at[0] += 3400  # it ends at 3,599 s
+    await graph.identify()
+    assert sandbox.faults.rules[0].fired, "it was to be renewed"
+    at[0] += 190
+    with pytest.raises(Unreachable):
+        await graph.identify()
+    await graph.close()
+
+
 async def test_no_secret_shows_anywhere(
     make_sandbox: MakeSandbox, client_certificate: KeyPair, caplog: pytest.LogCaptureFixture
 ) -> None:

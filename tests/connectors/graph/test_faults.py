@@ -141,6 +141,41 @@ async def test_a_lost_answer_while_new_objects_are_invisible_makes_nobody_twice(
     assert not second.unknown
 
 
+@pytest.mark.parametrize("cut", range(1, 9))
+async def test_cut_off_anywhere_and_started_again_it_ends_the_same_with_nobody_twice(
+    cloud: Sandbox, timeline: Timeline, cut: int
+) -> None:
+    people = [new_user(n, licenses=frozenset({PART})) for n in range(50)]
+    crashed = connector(cloud, timeline)
+    answered = 0
+    reached = asyncio.Event()
+
+    def count(method: str, path: str, reply: object) -> None:
+        nonlocal answered
+        answered += path.endswith("/$batch")
+        if answered >= cut:
+            reached.set()
+
+    async def both(graph: GraphConnector) -> None:
+        made = [one.anchor for one in await done(graph, *people)]
+        await done(graph, *[new_group(n, made[n:], made[:1], unified=True) for n in range(4)])
+
+    cloud.service.observers.append(count)
+    mirroring = asyncio.create_task(both(crashed))
+    cutting = asyncio.create_task(reached.wait())
+    await asyncio.wait({mirroring, cutting}, return_when=asyncio.FIRST_COMPLETED)
+    assert reached.is_set()
+    mirroring.cancel()
+    await asyncio.gather(mirroring, return_exceptions=True)
+    await crashed.close()
+    graph = connector(cloud, timeline)
+    await both(graph)
+    assert sorted(user["userPrincipalName"] for user in users(cloud)) == sorted(one.fields["upn"] for one in people)
+    assert all(user.get("assignedLicenses") for user in users(cloud))
+    assert sorted(len(group["members"]) for group in groups(cloud)) == [47, 48, 49, 50]
+    await graph.close()
+
+
 async def test_new_objects_that_read_404_are_waited_for(graph: GraphConnector, cloud: Sandbox) -> None:
     cloud.tenant.visibility_delay = 0.2  # 10 s of the connector's clock
     made = await done(graph, *[new_user(n, licenses=frozenset({PART})) for n in range(5)])
@@ -177,6 +212,14 @@ async def test_licences_that_run_out_under_our_count_are_reported(graph: GraphCo
     made = (await done(graph, new_user(2, licenses=frozenset({PART}))))[0]
     assert "licenses" in made.refused
     assert len(users(cloud)) == 2
+
+
+async def test_a_login_service_that_is_busy_is_asked_again(graph: GraphConnector, cloud: Sandbox) -> None:
+    fault = cloud.faults.add("unavailable", path="oauth2", count=2)
+    made = await done(graph, *[new_user(n) for n in range(3)])
+    assert fault.fired == 2
+    assert len(made) == len(users(cloud)) == 3
+    assert not any(one.adopted for one in made), "nothing was in doubt"
 
 
 async def test_an_expired_token_is_lost_and_a_listing_heals(graph: GraphConnector, cloud: Sandbox) -> None:

@@ -226,3 +226,11 @@ async def test_new_passwords_are_readable_work_and_are_shown_to_nobody_else(
         assert password not in repr(passwords)
         assert len(password) == 16
         assert not set(password) & set("lI1O0|")
+
+
+async def test_it_asks_every_so_often_as_the_cloud_does_not_call(graph: GraphConnector, timeline: Timeline) -> None:
+    timeline.speed = 10_000
+    hints = graph.hints()
+    for _ in range(3):
+        await anext(hints)
+    assert timeline.slept == [60, 60, 60]
