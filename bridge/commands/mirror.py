@@ -13,9 +13,10 @@ from rich.console import Console
 from bridge.commands.session import ERROR, NOTHING, SOMETHING, Session, plain, session_of
 from bridge.core.model import Operation, Side
 from bridge.daemon import turn, wiring
-from bridge.engine.bridged import Report
+from bridge.engine.bridged import Progress, Report
 from bridge.engine.cycle import cycle
 from bridge.settings import School
+from bridge.state.store import SchoolStore
 
 SchoolOption = Annotated[str | None, typer.Option(help="Only this school (its code).")]
 
@@ -34,28 +35,37 @@ def plan(
     """Show what would happen, by kind and operation, with before and after. Writes nothing. Exit code 2: something."""
     session = session_of(context)
     with session.progress() as progress:
-        reports = {one.code: asyncio.run(_rehearse(session, one, progress)) for one in session.schools(school)}
+        rehearsed = {one.code: asyncio.run(_rehearse(session, one, progress)) for one in session.schools(school)}
+    reports = {code: report for code, (report, _) in rehearsed.items()}
+    waiting = {code: held for code, (_, held) in rehearsed.items()}
     planned: Counter[str] = Counter()
     for report in reports.values():
         planned.update(report.planned)
     failed = any(report.error for report in reports.values())
-    something = any(report.operations or report.holds for report in reports.values())
+    something = any(report.operations or report.holds or waiting[code] for code, report in reports.items())
     answer = {
         "ok": not failed,
         "planned": dict(planned),
-        "schools": [_tree(report, plan_too=True) for report in reports.values()],
+        "schools": [
+            {**_tree(report, plan_too=True), "waiting": dict(waiting[code])} for code, report in reports.items()
+        ],
     }
-    session.show(answer, lambda out: _draw_plans(out, reports, limit))
+    session.show(answer, lambda out: _draw_plans(out, reports, waiting=waiting, limit=limit))
     for report in reports.values():
         if report.error:
             session.fail(report.error)
     return ERROR if failed else SOMETHING if something else NOTHING
 
 
-async def _rehearse(session: Session, school: School, progress: Any) -> Report:
+async def _rehearse(session: Session, school: School, progress: Progress) -> tuple[Report, Counter[str]]:
+    """The plan, and by rule how many links wait for a person or for their next try besides."""
     with wiring.scratch_store(session.settings, school) as store:
+        for rule in ("guard:", "stage"):
+            store.unhold(rule)  # judged anew, so that a plan tells what is held each time it is asked
         async with wiring.bridged(session.settings, session.catalog, school, store, progress=progress) as one:
-            return await cycle(wiring.read_only(one), rehearse=True)
+            report = await cycle(wiring.read_only(one), rehearse=True)
+        shown = {hold.operation.link for hold in report.holds}
+        return report, Counter(one.rule for one in store.troubles() if one.link not in shown)
 
 
 def sync(
@@ -70,7 +80,7 @@ def sync(
         for one in session.schools(school):
             store = database.school(one.code, one.kinds())
             with store.lock():
-                reports[one.code] = asyncio.run(_sync(session, one, store, progress, full))
+                reports[one.code] = asyncio.run(_sync(session, one, store, progress, full=full))
     failed = any(report.error for report in reports.values())
     answer = {"ok": not failed, "schools": [_tree(report) for report in reports.values()]}
     session.show(answer, lambda out: _draw_reports(out, reports))
@@ -80,7 +90,7 @@ def sync(
     return ERROR if failed else NOTHING
 
 
-async def _sync(session: Session, school: School, store: Any, progress: Any, full: bool) -> Report:
+async def _sync(session: Session, school: School, store: SchoolStore, progress: Progress, *, full: bool) -> Report:
     turn.begin(store, school, session.settings.runtime)
     async with wiring.bridged(session.settings, session.catalog, school, store, progress=progress) as one:
         return await turn.turn(one, school, store, sides=tuple(Side), full=full)
@@ -119,7 +129,9 @@ def _json(value: object) -> Any:
     return value if isinstance(value, str | int | bool | None) else str(value)
 
 
-def _draw_plans(out: Console, reports: Mapping[str, Report], limit: int) -> None:
+def _draw_plans(
+    out: Console, reports: Mapping[str, Report], *, waiting: Mapping[str, Counter[str]], limit: int
+) -> None:
     for code, report in reports.items():
         out.print(f"[bold]{plain(code)}[/]: what would happen (nothing was written)")
         writes = [one for one in report.operations if one.action.writes]
@@ -131,7 +143,9 @@ def _draw_plans(out: Console, reports: Mapping[str, Report], limit: int) -> None
         if len(writes) > limit:
             out.print(f"  … {len(writes) - limit} more: --limit {len(writes)}")
         _draw_held(out, report)
-        if not writes and not report.holds and not report.error:
+        for rule, number in sorted(waiting[code].items()):
+            out.print(f"  [yellow]waiting[/]: {number} × {plain(rule)}; see: schoolbridge quarantine")
+        if not writes and not report.holds and not waiting[code] and not report.error:
             out.print("  nothing to do")
 
 

@@ -52,12 +52,12 @@ class Session:
     @cached_property
     def out(self) -> Console:
         """Standard output. Lines are cut in a terminal only."""
-        return Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+        return Console(soft_wrap=not sys.stdout.isatty(), highlight=False, emoji=False)
 
     @cached_property
     def err(self) -> Console:
         """Standard error."""
-        return Console(stderr=True, soft_wrap=True, highlight=False)
+        return Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
     @cached_property
     def settings(self) -> Settings:

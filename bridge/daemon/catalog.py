@@ -15,15 +15,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
-import connectors
 from bridge.ports import ConfigurationError, Connector, Context
 
 
 class Catalog:
     """The connectors that are installed. A connector is imported when it is asked for, not before."""
 
-    def __init__(self, package: ModuleType = connectors) -> None:
-        self._package = package
+    def __init__(self, package: ModuleType | None = None) -> None:
+        self._package = package = package or importlib.import_module("connectors")
         self._folders = frozenset(row.name for row in pkgutil.iter_modules(package.__path__))
         self._loaded: dict[str, ModuleType] = {}
 

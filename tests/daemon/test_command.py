@@ -109,6 +109,11 @@ def test_too_much_is_held_told_and_released_by_name(tmp_path: Path) -> None:
     held = school.run("quarantine", "--json").json["held"]
     assert len(held) == 3
     assert school.run("status", "--json").json["schools"][0]["held"] == 3
+    for _ in range(2):
+        planned = school.run("plan", "--json")
+        assert planned.code == 2, "what is held is something to do"
+        assert len({one["link"] for one in planned.json["schools"][0]["holds"]}) == 3
+    assert "user:guard:" in school.run("plan").out, "and no picture of a guardsman"
     refused = school.run("release", "0123", held[0]["link"])
     assert (refused.code, "--reason" in refused.err) == (1, True)
     assert school.run("release", "0123", held[0]["link"], "--reason", "has left").code == 0
