@@ -63,6 +63,8 @@ class Demo:
         mark = "[green]✓[/green]" if done.ok else "[red]✗[/red]"
         self.console.print(f"  {mark} expected {done.expected}")
         self.console.print(f"    found    {done.found}  [dim]({done.seconds} s)[/dim]")
+        if not done.ok:
+            self.console.print(f"[dim]{self.stage.last_words()}[/dim]")
 
     # -- the story
 
@@ -71,6 +73,8 @@ class Demo:
         wanted = [person for person in self.people if person.consent]
         self._before(wanted)
         self._first_mirror(wanted)
+        if not all(step.ok for step in self.steps):
+            return False  # without a mirror the rest of the story would only wait in vain
         self._rename(wanted)
         self._promote(wanted)
         self._teacher()

@@ -98,10 +98,10 @@ class SambaDirectory:
                 {"role": "pupil", "ou": f"OU=Abgaenger,{root}"},
             ],
             "groups": [
-                {"role": "class", "when": "attr.cn is regex_match('klasse-.*')", "unified": True},
-                {"role": "course", "when": "attr.cn is regex_match('kurs-.*')", "unified": True},
-                {"role": "working_group", "when": "attr.cn is regex_match('ag-.*')"},
-                {"role": "staff", "when": "attr.cn is regex_match('(alle|fs|ganztag).*')"},
+                {"role": "class", "when": "attr.cn | regex_match('klasse-.*')", "unified": True},
+                {"role": "course", "when": "attr.cn | regex_match('kurs-.*')", "unified": True},
+                {"role": "working_group", "when": "attr.cn | regex_match('ag-.*')"},
+                {"role": "staff", "when": "attr.cn | regex_match('(alle|fs|ganztag).*')"},
             ],
         }
 

@@ -24,6 +24,11 @@ from bridge.lab.seed import School, draw_school
 _TENANT = "6f2c8a52-9a0e-4c9c-8f43-0d7c1f3b5a10"
 _BRIDGE_APP, _READER_APP = "8c1f3f2e-0b7d-4f0e-9a53-2d6a7f1e0001", "8c1f3f2e-0b7d-4f0e-9a53-2d6a7f1e0002"
 _DOMAIN = "schule.example"
+_READ = ("User.Read.All", "Group.Read.All", "Organization.Read.All")
+_GRANTED = (
+    *_READ, "User.ReadWrite.All", "User.EnableDisableAccount.All", "User.DeleteRestore.All", "Group.ReadWrite.All",
+    "GroupMember.ReadWrite.All", "LicenseAssignment.ReadWrite.All", "User-PasswordProfile.ReadWrite.All",
+)  # fmt: skip
 _READY_SECONDS = 20.0
 _SKUS = {
     "M365EDU_A3_STUDENT": "7cfd9a2b-e110-4c39-bf20-c6a3f36a3121",
@@ -49,6 +54,7 @@ class Stage:
         self.why_embedded = ""
         self.daemon: ProcessTree | None = None
         self.sandbox: ProcessTree | None = None
+        self.last: Answer | None = None
         self.directory: Directory = self._start_directory(directory)
         try:
             self.cloud = self._start_sandbox()
@@ -77,8 +83,11 @@ class Stage:
     def _start_sandbox(self) -> CloudReader:
         admin_key, bridge_secret, reader_secret = (secrets.token_urlsafe(24) for _ in range(3))
         applications = self.root / "applications.json"
-        known = ((_BRIDGE_APP, bridge_secret), (_READER_APP, reader_secret))
-        _private(applications, json.dumps([{"client_id": client, "secrets": [secret]} for client, secret in known]))
+        known = ((_BRIDGE_APP, bridge_secret, _GRANTED), (_READER_APP, reader_secret, _READ))
+        _private(
+            applications,
+            json.dumps([{"client_id": app, "secrets": [key], "permissions": list(may)} for app, key, may in known]),
+        )
         _private(self.root / "client.secret", bridge_secret)
         seed = self.root / "tenant.json"
         seed.write_text(json.dumps(_tenant()))
@@ -164,12 +173,19 @@ class Stage:
             check=False,
             timeout=180,
         )
-        return Answer(done.returncode, done.stdout, done.stderr)
+        self.last = Answer(done.returncode, done.stdout, done.stderr)
+        return self.last
 
     def start_daemon(self) -> None:
         """Start the production daemon."""
         command = [sys.executable, "-m", "bridge", "--config", str(self.config), "run"]
         self.daemon = ProcessTree.start(command, log=self.root / "daemon.log", grace=15)
+
+    def last_words(self) -> str:
+        """The end of the daemon's and the last command's output, for a step that failed."""
+        daemon = self.daemon.last_words(5) if self.daemon else ""
+        command = "\n".join(self.last.errors.splitlines()[-5:]) if self.last and self.last.code == 1 else ""
+        return "\n".join(filter(None, (daemon, command)))
 
     def stop(self) -> None:
         """End all servers and remove everything."""
