@@ -76,10 +76,6 @@ def _pattern(pattern: str) -> re.Pattern[str]:
         raise SecurityError(f"the pattern {pattern!r} is not a regular expression: {error}") from None
 
 
-def _regex_match(value: object, pattern: str) -> bool:
-    return _pattern(pattern).search(_text(value)) is not None
-
-
 def _regex_replace(value: object, pattern: str, replacement: str = "") -> str:
     return _text(_pattern(pattern).sub(_text(replacement), _text(value)))
 
@@ -90,10 +86,6 @@ def _split(value: object, separator: str | None = None) -> tuple[str, ...]:
 
 def _first(value: Any) -> Any:
     return next(iter(value), "")
-
-
-def _last(value: Any) -> Any:
-    return value[-1] if value else ""
 
 
 def _default(value: Any, other: Any = "") -> Any:
@@ -110,10 +102,10 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "split": _split,
     "join": lambda values, separator="": _text(_text(separator).join(_text(value) for value in values)),
     "first": _first,
-    "last": _last,
+    "last": lambda value: value[-1] if value else "",
     "length": lambda value: len(value),
     "default": _default,
-    "regex_match": _regex_match,
+    "regex_match": lambda value, pattern: _pattern(pattern).search(_text(value)) is not None,
     "regex_replace": _regex_replace,
 }
 

@@ -20,6 +20,7 @@ from bridge.ports import (
     Identity,
     Outcome,
     Page,
+    Refused,
     Write,
 )
 from connectors.active_directory.changes import Mark, Token, decode, verify
@@ -34,6 +35,7 @@ from connectors.active_directory.session import Root
 _MARGIN = timedelta(days=7)
 _EXPIRY_EVERY = timedelta(minutes=10)
 _TOKEN_AGES = timedelta(hours=1)
+_AFTER_REFUSAL = 900.0  # seconds
 
 
 class ActiveDirectory:
@@ -66,7 +68,7 @@ class ActiveDirectory:
         """See the port. TokenLost for all that `changes.verify` names; ConfigurationError when a place is gone."""
         root = await self._directory.begin()
         now = self._context.clock()
-        scope = fingerprint(self._options)
+        scope = fingerprint(self._options, self._context.school, self._context.attributes)
         if token is None:
             self._observer.recall("")
             # Other domain controllers may be gone back to later; this one is begun anew.
@@ -112,9 +114,11 @@ class ActiveDirectory:
         while True:
             try:
                 seen = await self._listener.run(lambda session: (session.root.invocation, session.usn()))
-            except BridgeError:
-                # The next cycle meets the same trouble and says so; here only the wait gets longer.
-                await self._context.sleep(10 * self._options.poll_seconds)
+            except BridgeError as error:
+                # The next cycle meets the same trouble and says so; here only the wait gets longer. Wrong credentials
+                # must not be tried often: the account would be locked.
+                wait = _AFTER_REFUSAL if isinstance(error, Refused) else 10 * self._options.poll_seconds
+                await self._context.sleep(wait)
                 continue
             if last is not None and seen != last:
                 yield None

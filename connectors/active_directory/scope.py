@@ -45,10 +45,11 @@ class Circle:
     groups: set[str] = field(default_factory=set)
 
 
-def fingerprint(options: Options) -> str:
+def fingerprint(options: Options, school: str, extra: Mapping[str, Mapping[str, str]]) -> str:
     """Changes when an option does that decides who and what is seen, and how: then the whole is listed again."""
     said = options.model_dump(mode="json", exclude=set(_HOW_NOT_WHAT))
-    return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=8).hexdigest()
+    more = {"school": school, "extra": {kind: dict(fields) for kind, fields in extra.items()}}
+    return hashlib.blake2b(json.dumps([said, more], sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
 def ous_of(options: Options) -> list[str]:

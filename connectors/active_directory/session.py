@@ -31,6 +31,7 @@ from connectors.active_directory.wire import (
     extended_name,
     guid_base,
     guid_text,
+    lean_decoder,
     read_time,
     sid_text,
 )
@@ -79,6 +80,8 @@ class Session:
         self._connection = ldap3.Connection(
             target, **self._credentials(password), **CAREFUL, receive_timeout=options.answer_seconds
         )
+        strategy = self._connection.strategy
+        strategy.decode_response_fast = lean_decoder(strategy.decode_response_fast)
         self._bind()
         self._domain: tuple[str, str, int] | None = None
         self.root = self.read_root()

@@ -7,7 +7,7 @@ that a person or the directory wrote is made by a function of this module.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -118,6 +118,29 @@ def _unescaped(value: str) -> str:
 def read_time(text: str) -> datetime:
     """Generalized time, as 20261123191541.0Z."""
     return datetime.strptime(text.split(".")[0].rstrip("Z") + "+0000", "%Y%m%d%H%M%S%z")
+
+
+class _Found(dict[str, Any]):
+    """A decoded response that nobody changes: ldap3 copies each response deeply, which took half of all the time."""
+
+    def __deepcopy__(self, memo: object) -> _Found:
+        return self
+
+
+def lean_decoder(decode: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Stands in for `decode_response_fast` of an ldap3 strategy: objects keep their bytes, the rest goes to ``decode``.
+
+    ldap3 2.9.1 also decodes each value to text, which is not used here. Together: 0.2 instead of 0.44 ms an object.
+    """
+
+    def decoded(message: Any) -> Any:
+        if message["protocolOp"] != 4:  # searchResEntry, RFC 4511 4.5.2
+            return decode(message)
+        name, attributes = message["payload"][0][3], message["payload"][1][3]
+        found = {one[3][0][3].decode(): [bytes(value[3]) for value in one[3][1][3] or ()] for one in attributes or ()}
+        return _Found(type="searchResEntry", dn=name.decode(), raw_attributes=found)
+
+    return decoded
 
 
 def entry_of(response: Mapping[str, Any]) -> Entry | None:

@@ -261,6 +261,29 @@ async def test_other_options_need_a_full_compare(server: SchoolServer, watch: St
         await (await reopened(seen, usage_location="AT")).look()
 
 
+async def test_other_attributes_need_a_full_compare(server: SchoolServer, watch: Start) -> None:
+    seen = await watch(server)
+    more = await watch(server, attributes={"user": {"phone": "attr.telephoneNumber"}})
+    with pytest.raises(TokenLost, match="options"):
+        await more.look(seen.token)
+
+
+async def test_hints_do_not_lock_the_account(server: SchoolServer) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            raise asyncio.CancelledError
+
+    wrong = replace(context(server), secret=lambda reference: b"wrong", sleep=sleep)
+    connector = await connect(options_of(server), wrong)
+    with pytest.raises(asyncio.CancelledError):
+        await anext(connector.hints())
+    await connector.close()
+    assert waits == [900, 900]
+
+
 async def test_gssapi_says_what_is_missing(server: SchoolServer) -> None:
     pytest.importorskip("ldap3")
     try:
