@@ -165,7 +165,6 @@ class Options(_Strict):
         None,
         description="PEM file of the authority that issued the servers' certificates; else the system's authorities.",
     )
-    base: str | None = Field(None, description="The domain's distinguished name; found by itself if left out.")
     connect_seconds: float = Field(5.0, gt=0, le=60, description="How long a server may take to accept a connection.")
     answer_seconds: int = Field(60, gt=0, le=600, description="How long a server may take to answer.")
     page_size: int = Field(1000, ge=10, le=1000, description="Objects a page; Windows allows 1,000.")
