@@ -4,6 +4,7 @@ code is too coarse (``Request_BadRequest`` stands for a dozen different things).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -98,6 +99,12 @@ class Answer:
     def missing(self) -> bool:
         """The object, or one that it refers to, is not there or not visible yet."""
         return self.status == 404 or (self.status == 400 and "Not a valid reference" in self.message)
+
+    @property
+    def named(self) -> str | None:
+        """The object that the message says is not there."""
+        found = re.search(r"Resource '([^']+)'", self.message)
+        return found[1] if found else None
 
     @property
     def already(self) -> bool:

@@ -29,7 +29,7 @@ class Part:
     """One request of a batch. ``id`` is unique within a call.
 
     ``repeat``: it does no harm to send it twice. ``fresh``: it is about an object created moments ago, so that
-    "not found" may only mean "not visible yet".
+    "not found" may only mean "not visible yet"; but not where the answer names one of ``old``.
     """
 
     id: str
@@ -39,6 +39,7 @@ class Part:
     headers: Mapping[str, str] = field(default_factory=dict)
     repeat: bool = True
     fresh: bool = False
+    old: frozenset[str] = frozenset()
 
     def wire(self, number: int) -> dict[str, Any]:
         """The part as Graph wants it; a body needs its Content-Type."""
@@ -92,7 +93,7 @@ class Batches:
             return True
         if answer.in_doubt:
             return part.repeat
-        if part.fresh and answer.missing:
+        if part.fresh and answer.missing and answer.named not in part.old:
             first = hidden_since.setdefault(part.id, self._now())
             return self._now() - first < self._client.options.timeouts.visible
         return False

@@ -72,7 +72,8 @@ class Members:
         body = {f"{lot.relation}@odata.bind": [directory_url.bind(root, key) for key in lot.keys]}
         recent = self._desk.recent
         fresh = lot.job.anchor in recent or any(key in recent for key in lot.keys)
-        return Part(number, "PATCH", directory_url.entity("groups", lot.job.anchor), body, fresh=fresh)
+        old = frozenset(key for key in lot.keys if key not in recent)
+        return Part(number, "PATCH", directory_url.entity("groups", lot.job.anchor), body, fresh=fresh, old=old)
 
     async def remove(self, jobs: Sequence[Job], *, fallback_owner: str | None) -> None:
         """Remove references; one that is gone already is as good."""

@@ -119,8 +119,9 @@ class GroupWriter:
             if keys:
                 properties[f"{name}@odata.bind"] = [directory_url.bind(root, key) for key in keys]
                 bound[write.id, name] = frozenset(keys)
-        fresh = any(key in self._desk.recent for key in (*owners, *members))
-        return Part(write.id, "PATCH", path, properties, headers=UPSERT, fresh=fresh)
+        references = {*owners, *members}
+        old = frozenset(key for key in references if key not in self._desk.recent)
+        return Part(write.id, "PATCH", path, properties, headers=UPSERT, fresh=old != references, old=old)
 
     async def _bare(self, jobs: Sequence[Job]) -> None:
         """Once more without the references that Graph may not know."""
