@@ -92,7 +92,7 @@ def _default(value: Any, other: Any = "") -> Any:
     return other if isinstance(value, StrictUndefined) or value in (None, "", ()) else value
 
 
-#: The filters by name; those of Jinja2 itself are not there.
+#: The filters by name; those of Jinja2 itself are not there. A pattern matches from the start, not always to the end.
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "translit": translit,
     "lower": lambda value: _text(value).lower(),
@@ -105,7 +105,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "last": lambda value: value[-1] if value else "",
     "length": lambda value: len(value),
     "default": _default,
-    "regex_match": lambda value, pattern: _pattern(pattern).search(_text(value)) is not None,
+    "regex_match": lambda value, pattern: _pattern(pattern).match(_text(value)) is not None,
     "regex_replace": _regex_replace,
 }
 

@@ -41,6 +41,7 @@ NAMES = {
         ("attr.absent or attr.sn", "O'Größl"),
         ("attr.absent | default('none')", "none"),
         ("attr.department | regex_match('^[0-9]+[a-z]$')", True),
+        ("attr.department | regex_match('a')", False),  # from the start
         ("attr.department | regex_replace('[a-z]', '')", "5"),
         ("attr.givenName | split | first", "Jörg"),
         ("attr.givenName | split | last | upper", "UWE"),
