@@ -10,12 +10,12 @@
 | both | s | c | other | conflict: the kind's rule |
 
 Sets that both own merge element by element; in a set that one side owns, ``shared`` columns leave alone what was never
-agreed on.
+agreed on, and all leave alone whom the owner does not know.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bridge.core.kinds import Authority, Field, Kind, OnConflict, Shape, Where, equal
@@ -54,8 +54,13 @@ def transit_name(link: str) -> str:
     return f".schoolbridge-{link}"
 
 
-def merge(link: Link, kind: Kind, policy: Policy) -> Merged:
-    """Merge a link of which both records are there."""
+def merge(
+    link: Link, kind: Kind, policy: Policy, known: Callable[[str, Side], bool] = lambda link, side: True
+) -> Merged:
+    """Merge a link of which both records are there; ``known`` tells whether a link has an endpoint on a side.
+
+    Members whom the owner of a set does not know (a guest added in Teams) are not his to remove: they stay.
+    """
     if link.school.record is None or link.cloud.record is None:
         raise ValueError(f"link {link.id} has no two records to merge")
     school, cloud = (_settled_name(link, kind, end.record.fields) for end in (link.school, link.cloud) if end.record)
@@ -70,7 +75,11 @@ def merge(link: Link, kind: Kind, policy: Policy) -> Merged:
             continue
         owner = policy.owner(kind, column)
         if column.shape in (Shape.REFS, Shape.TEXTS):
-            _merge_set(draft, column, owner, (_set(s), _set(c), _set(agreed)))
+            strangers = frozenset[str]()
+            if column.shape is Shape.REFS and owner is not Authority.BOTH:
+                theirs = _set(c if owner is Authority.SCHOOL else s) - _set(agreed)
+                strangers = frozenset(one for one in theirs if not known(one, Side(owner.value)))
+            _merge_set(draft, column, owner, (_set(s), _set(c), _set(agreed)), strangers)
             continue
         value, clash = _merge_value(column, owner, (s, c, agreed), agreed_before)
         if clash:
@@ -102,17 +111,21 @@ def _merge_value(
 
 
 def _merge_set(
-    draft: _Draft, column: Field, owner: Authority, values: tuple[frozenset[str], frozenset[str], frozenset[str]]
+    draft: _Draft,
+    column: Field,
+    owner: Authority,
+    values: tuple[frozenset[str], frozenset[str], frozenset[str]],
+    strangers: frozenset[str],
 ) -> None:
     school, cloud, agreed = values
     if owner is Authority.BOTH:
         both = (agreed - (agreed - school) - (agreed - cloud)) | (school - agreed) | (cloud - agreed)
         _put(draft, column.name, both, both, both)
     elif owner is Authority.SCHOOL:
-        extra = cloud - agreed if column.shared else frozenset()
+        extra = cloud - agreed if column.shared else strangers
         _put(draft, column.name, school, school | extra, school)
     else:
-        extra = school - agreed if column.shared else frozenset()
+        extra = school - agreed if column.shared else strangers
         _put(draft, column.name, cloud | extra, cloud, cloud)
 
 

@@ -41,10 +41,12 @@ def reconcile(
     now: datetime,
     anchored: Anchored,
     only: frozenset[str] | None = None,
+    released: frozenset[str] = frozenset(),
 ) -> Reconciled:
     """Reconcile links; those not in ``only`` are context (the neighbourhood in a tree) and get no operation.
 
-    Context that ``settle`` had to change (a kept folder) gets its operations all the same.
+    Context that ``settle`` had to change (a kept folder) gets its operations all the same. A person has ``released``
+    links: what vanished from them without evidence is made again.
     """
     outcome = Reconciled()
     desired: dict[str, Desired] = {}
@@ -52,8 +54,8 @@ def reconcile(
     before_settling: dict[str, Desired] = {}
     for link in links:
         kind = kinds[link.kind]
-        decided = fates[link.id] = fate(link, kind, policy)
-        before_settling[link.id] = desired[link.id] = _desired(link, kind, policy, decided)
+        decided = fates[link.id] = fate(link, kind, policy, released=link.id in released)
+        before_settling[link.id] = desired[link.id] = _desired(link, kind, policy, decided, anchored)
     settled = settle(desired)
     operations: list[Operation] = []
     for link_id, one in settled.items():
@@ -71,11 +73,11 @@ def reconcile(
     return outcome
 
 
-def _desired(link: Link, kind: Kind, policy: Policy, decided: Fate) -> Desired:
+def _desired(link: Link, kind: Kind, policy: Policy, decided: Fate, anchored: Anchored) -> Desired:
     if decided.verdict is not Verdict.LIVE:
         return Desired(link, kind, exists=False, reason=decided.reason)
     if link.school.record is not None and link.cloud.record is not None:
-        merged = merge(link, kind, policy)
+        merged = merge(link, kind, policy, anchored)
         return Desired(
             link, kind, True, merged.wanted, merged.agree, decided.row.value, merged.conflicts, merged.keep_both
         )

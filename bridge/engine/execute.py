@@ -35,6 +35,7 @@ Anchors = Mapping[str, tuple[str | None, str | None]]
 class Turn:
     """What the steps of one execution share. ``again``: when to look at a link next; ``attempts``: failures so far.
 
+    ``versions`` are those that this turn's own writes gave: what a link's next step has to expect.
     ``left`` are operations still to come per link: until the last of them the link stays due. ``stopped`` are links of
     which a step was not done as planned: their later steps would agree on what is not there.
     """
@@ -43,6 +44,7 @@ class Turn:
     report: Report
     again: Mapping[str, datetime]
     attempts: Mapping[str, int]
+    versions: dict[tuple[str, Side], str] = field(default_factory=dict)
     left: Counter[str] = field(default_factory=Counter)
     stopped: set[str] = field(default_factory=set)
 
@@ -99,6 +101,7 @@ async def _write(turn: Turn, chunk: Sequence[Operation]) -> None:
             report.held[f"{operation.kind}:waits for its parent"] += 1
             turn.stopped.add(operation.link)
             continue
+        resolved = replace(resolved, expected=turn.versions.get((operation.link, side), resolved.expected))
         ready[operation.link] = resolved
         writes.append(_as_write(bridged, resolved, anchors))
     if not writes:
@@ -224,6 +227,7 @@ async def _record(turn: Turn, ready: Mapping[str, Operation], outcomes: Sequence
         settled = _less_refused(operation, outcome, anchors)
         retry = now + _FIRST_RETRY[False] if outcome.refused else now + _FIRST_RETRY[True] if outcome.unknown else None
         turn.left[operation.link] -= 1
+        turn.versions[operation.link, operation.side] = outcome.version
         if retry is not None:
             turn.stopped.add(operation.link)
         # Another step follows, or the record that was cut loose needs a partner: a crash must not forget the link.

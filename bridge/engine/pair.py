@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from bridge.core.correlate import Found, Match, Verdict, correlate, keys_of
+from bridge.core.correlate import PLACE, Found, Match, Verdict, correlate, keys_of
+from bridge.core.kinds import Authority
 from bridge.core.model import Action, Side
 from bridge.engine.bridged import Bridged, Report
 from bridge.ports import Candidate, Loose, Pair, Trouble
@@ -30,10 +30,11 @@ async def _pair_rows(bridged: Bridged, side: Side, kind: str, rows: Sequence[Loo
         wanted = sorted({loose.keys[key] for loose in rows if key in loose.keys})
         if wanted:
             found[key] = await bridged.remember(bridged.store.candidates, side.other, kind, key, wanted)
+    strongest = keys_of(bridged.kinds[kind])[0]
     pairs: list[Pair] = []
     troubles: list[Trouble] = []
     taken: set[str] = set()
-    claims = _claims(rows, bridged, kind)
+    claims = await _claims(rows, bridged, side, kind)
     for loose in rows:
         matches = {
             key: [candidate for candidate in found.get(key, {}).get(value, ()) if candidate.anchor not in taken]
@@ -43,8 +44,10 @@ async def _pair_rows(bridged: Bridged, side: Side, kind: str, rows: Sequence[Loo
             bridged.kinds[kind],
             {key: [Found(one.anchor, one.paired) for one in several] for key, several in matches.items()},
         )
-        if judged.match is Match.LINKED and claims[loose.keys[judged.key]] > 1:
-            judged = Verdict(Match.DISPUTED, judged.key, judged.anchors)
+        rivals = claims.get(loose.keys.get(strongest, ""), ())
+        if len(rivals) > 1:
+            # Whoever of them is right, another one must not get the account: neither is linked, neither is created.
+            judged = Verdict(Match.DISPUTED, strongest, tuple(rivals))
         link = loose.link or bridged.new_id()
         if judged.match is Match.LINKED:
             other = next(one for one in matches[judged.key] if one.anchor == judged.anchors[0])
@@ -54,8 +57,9 @@ async def _pair_rows(bridged: Bridged, side: Side, kind: str, rows: Sequence[Loo
         if loose.link is None:
             ends = (loose.anchor, None) if side is Side.SCHOOL else (None, loose.anchor)
             pairs.append(Pair(link, kind, *ends))
-        if judged.match in {Match.DISPUTED, Match.UNLINKED} and side is Side.SCHOOL:
-            troubles.append(_undecided(bridged, loose, link, judged))
+        decides = bridged.policy.existence(bridged.kinds[kind]).value in {side.value, Authority.BOTH.value}
+        if judged.match in {Match.DISPUTED, Match.UNLINKED} and decides:
+            troubles.append(_undecided(bridged, loose, link, judged, rivals=len(rivals) > 1))
     await bridged.remember(bridged.store.pair, pairs)
     if troubles:
         await bridged.remember(bridged.store.trouble, troubles)
@@ -64,14 +68,17 @@ async def _pair_rows(bridged: Bridged, side: Side, kind: str, rows: Sequence[Loo
             report.messages.append(trouble.message)
 
 
-def _claims(rows: Sequence[Loose], bridged: Bridged, kind: str) -> Mapping[str, int]:
-    """How many records of one side carry the same strongest key: more than one and nobody gets it."""
+async def _claims(rows: Sequence[Loose], bridged: Bridged, side: Side, kind: str) -> Mapping[str, Sequence[str]]:
+    """Strongest key -> the anchors of all living records of this very side that carry it, paired or not.
+
+    A place in a tree is no identity and can't be claimed twice.
+    """
     strongest = keys_of(bridged.kinds[kind])[0]
-    counted: dict[str, int] = defaultdict(int)
-    for loose in rows:
-        if strongest in loose.keys:
-            counted[loose.keys[strongest]] += 1
-    return counted
+    wanted = sorted({loose.keys[strongest] for loose in rows if strongest in loose.keys})
+    if strongest == PLACE or not wanted:
+        return {}
+    found = await bridged.remember(bridged.store.candidates, side, kind, strongest, wanted)
+    return {value: sorted(one.anchor for one in several) for value, several in found.items()}
 
 
 def _joined(loose: Loose, other: Candidate, link: str) -> Pair:
@@ -82,9 +89,15 @@ def _joined(loose: Loose, other: Candidate, link: str) -> Pair:
     return Pair(kept, loose.kind, *ends, absorbs=absorbed)
 
 
-def _undecided(bridged: Bridged, loose: Loose, link: str, judged: Verdict) -> Trouble:
+def _undecided(bridged: Bridged, loose: Loose, link: str, judged: Verdict, *, rivals: bool) -> Trouble:
     seen = ", ".join(judged.anchors)
-    if judged.match is Match.DISPUTED:
+    if rivals:
+        text = (
+            f"{bridged.code}: the {loose.side}'s {loose.kind} records {seen} all have the same {judged.key}. Expected "
+            f"one. None of them was linked or created, so that nobody gets another one's account. Correct the "
+            f"{judged.key} of all but one."
+        )
+    elif judged.match is Match.DISPUTED:
         text = (
             f"{bridged.code}: {loose.kind} {loose.anchor} could be any of the {loose.side.other}'s {seen} (same "
             f"{judged.key}). Expected exactly one free match. Nothing was linked or created. Correct the "

@@ -124,6 +124,7 @@ def mirror(world: World, owner: Side) -> None:
             mine, theirs = one.fields.get(column.name), two.fields.get(column.name)
             if column.shape is Shape.REFS:  # nobody can be a member where he has no account
                 mine = (mine if isinstance(mine, frozenset) else frozenset()) & both
+                theirs = (theirs if isinstance(theirs, frozenset) else frozenset()) & both
             if column.shared:
                 assert (mine or frozenset()) <= (theirs or frozenset()), (link.id, column.name)
             else:
