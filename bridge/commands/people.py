@@ -133,7 +133,9 @@ def letters(
     school: Annotated[str, typer.Argument(help="Code of the school.")],
     out: Annotated[Path, typer.Option("--out", help="The PDF to write; must not exist yet.")],
     group: Annotated[str | None, typer.Option(help="Only this class or group.")] = None,
-    again: Annotated[bool, typer.Option("--again", help="Also for people who got a letter before.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also who got a letter before, or had an account before.")
+    ] = False,
     language: Annotated[Literal["de", "en"] | None, typer.Option(help="By default the school's.")] = None,
 ) -> int:
     """Set new first passwords and print them as a class list to cut up. They are stored nowhere else."""
@@ -149,7 +151,7 @@ def letters(
             raise Mistake(f"{one.code}: in stage {stage} nothing is written to the cloud, not even passwords")
         people = handout.choose(store, group=group, again=again)
         if not people:
-            hint = "" if again else "; --again prints new ones for those who got a letter before"
+            hint = "" if again else "; --again prints new ones for those who got a letter or had an account before"
             raise Mistake(f"{one.code}: nobody is to get a letter{hint}")
         result = asyncio.run(_hand_out(session, one, store, people, out, language))
     ok = not result.failed and not result.error

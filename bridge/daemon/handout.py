@@ -1,6 +1,7 @@
 """Hands out first passwords: set in the cloud, printed, and only then marked as handed out.
 
-choose   whose account is linked, enabled and (unless printed again) not handed out yet, with their class
+choose   whose account the bridge made, and is enabled and not handed out yet, with their class; asked to print again,
+         also the others: an account that was there before has a password already, which is not to be lost unasked
 reset    a few at a time; the journal says so before and after, without the passwords
 print    the document is on the disk before anybody counts as handed out: a crash in between only means once more
 """
@@ -13,9 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 
-from bridge.core.model import Link, Side
+from bridge.core.model import Action, Link, Side
 from bridge.daemon.actor import actor
 from bridge.engine.bridged import Progress
 from bridge.letters import Letter, document, save
@@ -83,8 +84,19 @@ def choose(store: SchoolStore, *, group: str | None = None, again: bool = False)
     chosen = [person for link in people if (person := _person(link, belongs.get(link.id, ""))) is not None]
     if group is not None:
         chosen = [person for person in chosen if person.link in belongs]
-    handed = {} if again else store.handed_out(person.link for person in chosen)
-    return [person for person in chosen if person.link not in handed]
+    if again:
+        return chosen
+    handed, made = store.handed_out(person.link for person in chosen), _made_here(store)
+    return [person for person in chosen if person.link in made and person.link not in handed]
+
+
+def _made_here(store: SchoolStore) -> frozenset[str]:
+    """Links of the accounts that the bridge created, by the journal; those that it only linked are not among them."""
+    rows = tables.journal.c
+    mine = and_(rows.school == store.code, rows.kind == "user", rows.side == Side.CLOUD.value)
+    made = and_(rows.action == Action.CREATE.value, or_(rows.outcome.like("written%"), rows.outcome.like("adopted%")))
+    with store.database.read() as connection:
+        return frozenset(connection.execute(select(rows.link).where(mine, made)).scalars())
 
 
 def _wanted(groups: Sequence[Link], name: str) -> list[Link]:

@@ -12,11 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pypdf import PdfReader
 
+from bridge.daemon import handout, wiring
+from bridge.daemon.catalog import Catalog
 from bridge.letters import Letter, document, save
 from bridge.letters.document import FONTS, PER_PAGE, order
 from bridge.letters.text import WORDS
+from bridge.settings import load
 from connectors.sandbox import Sandbox
-from tests.daemon.embedded import Answer, Embedded
+from tests.daemon.embedded import Answer, Embedded, person
 from tests.sandbox.plugin import CLIENT_ID, CLIENT_SECRET
 
 DAY = date(2026, 8, 31)
@@ -98,6 +101,21 @@ def test_the_file_is_private_and_whole_or_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         save(tmp_path / "link.pdf", b"content")
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_an_account_that_was_there_before_keeps_its_password(tmp_path: Path) -> None:
+    """The teacher's account existed and was linked: only who is asked for by --again gets a new password."""
+    school = Embedded(tmp_path)
+    with school.cloud.changing() as side:
+        side.create("user", {**person(0), "upn": "old@school.example"})
+    school.fill(2)
+    assert school.run("sync").code == 0
+    assert len(school.accounts()) == 2
+    found = load(school.config, Catalog())
+    with wiring.database(found, create=False) as database:
+        store = database.school("0123", found.schools[0].kinds())
+        assert [one.login for one in handout.choose(store)] == ["anna.lang@school.example"]
+        assert len(handout.choose(store, again=True)) == 2
 
 
 @pytest.fixture
