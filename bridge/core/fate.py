@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bridge.core.kinds import Authority, Kind, equal
-from bridge.core.merge import compared
+from bridge.core.merge import compared, was_agreed
 from bridge.core.model import Evidence, Link, Side
 from bridge.core.policy import Policy
 
@@ -67,8 +67,8 @@ def row_of(link: Link) -> Row | None:
     }.get((link.agreed is not None, link.school.record is not None, link.cloud.record is not None))
 
 
-def fate(link: Link, kind: Kind, policy: Policy) -> Fate:
-    """Decide a link by the seven rows."""
+def fate(link: Link, kind: Kind, policy: Policy, *, released: bool = False) -> Fate:
+    """Decide a link by the seven rows; ``released``: a person has seen what is missing and wants it made again."""
     row = row_of(link)
     if row is None:
         return Fate(Row.FORGET, Verdict.FORGET)
@@ -79,9 +79,9 @@ def fate(link: Link, kind: Kind, policy: Policy) -> Fate:
     if row is Row.ENROL_SCHOOL:
         return _enrol(link, kind, policy, Side.CLOUD)
     if row is Row.CLOUD_GONE:
-        return _gone(link, kind, policy, Side.CLOUD)
+        return _gone(link, kind, policy, Side.CLOUD, released=released)
     if row is Row.SCHOOL_GONE:
-        return _gone(link, kind, policy, Side.SCHOOL)
+        return _gone(link, kind, policy, Side.SCHOOL, released=released)
     if Evidence.DELETED in (link.school.gone, link.cloud.gone):
         return Fate(
             row, Verdict.WAIT, "recycle-bin", "it can still be restored, so the link is kept until it is purged"
@@ -97,13 +97,18 @@ def _enrol(link: Link, kind: Kind, policy: Policy, source: Side) -> Fate:
     if existence is not Authority.BOTH and existence.value != source.value:
         return Fate(row, Verdict.WAIT, "unmatched", f"only the {existence.value} decides which {kind.name}s exist")
     if source is Side.SCHOOL and kind.consent and fields.get(kind.consent) is False:
-        return Fate(row, Verdict.HOLD, "consent", "no consent, no account: the consent is missing at the school")
+        return Fate(
+            row,
+            Verdict.HOLD,
+            "consent",
+            "no consent, no account. Record the consent at the school; the account follows by itself",
+        )
     if kind.switch and fields.get(kind.switch) is False:
         return Fate(row, Verdict.WAIT, "disabled", f"disabled in the {source.value}: created once it is enabled")
     return Fate(row, Verdict.LIVE)
 
 
-def _gone(link: Link, kind: Kind, policy: Policy, gone: Side) -> Fate:
+def _gone(link: Link, kind: Kind, policy: Policy, gone: Side, *, released: bool) -> Fate:
     row = Row.CLOUD_GONE if gone is Side.CLOUD else Row.SCHOOL_GONE
     evidence = link.end(gone).gone
     existence = policy.existence(kind)
@@ -116,9 +121,12 @@ def _gone(link: Link, kind: Kind, policy: Policy, gone: Side) -> Fate:
             )
     if not owner:
         return Fate(row, Verdict.RETIRE, reason=f"{evidence or 'gone'} at the {gone.value}")
-    if evidence in (Evidence.LEFT, Evidence.MISSING):
+    if evidence in (Evidence.LEFT, Evidence.MISSING) and not released:
         found = "it is outside the scope there" if evidence is Evidence.LEFT else "nothing says that it was deleted"
-        return Fate(row, Verdict.HOLD, f"{evidence.value}-{gone.value}", f"not seen in the {gone.value}; {found}")
+        remedy = f"Bring it back there, or release it to have it made again in the {gone.value}"
+        return Fate(
+            row, Verdict.HOLD, f"{evidence.value}-{gone.value}", f"not seen in the {gone.value}: {found}. {remedy}"
+        )
     return Fate(row, Verdict.LIVE, reason=f"{evidence or 'gone'} in the {gone.value}, alive in the {gone.other.value}")
 
 
@@ -129,6 +137,6 @@ def changed_since_agreed(link: Link, kind: Kind, side: Side) -> bool:
         return False
     agreed = link.agreed
     return any(
-        column.name in agreed and not equal(column, record.fields.get(column.name), agreed[column.name])
+        was_agreed(column, agreed) and not equal(column, record.fields.get(column.name), agreed.get(column.name))
         for column in compared(kind)
     )

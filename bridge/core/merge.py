@@ -49,6 +49,11 @@ def compared(kind: Kind) -> tuple[Field, ...]:
     return tuple(column for column in kind.fields if column.where is Where.BOTH)
 
 
+def was_agreed(column: Field, agreed: Fields) -> bool:
+    """Whether an agreement covers a column. Places are always covered: no parent is the root, and may not be stored."""
+    return column.name in agreed or column.shape is Shape.REF
+
+
 def transit_name(link: str) -> str:
     """The name a record bears for a moment while names are swapped; merge never takes it for a person's change."""
     return f".schoolbridge-{link}"
@@ -66,7 +71,7 @@ def merge(
     school, cloud = (_settled_name(link, kind, end.record.fields) for end in (link.school, link.cloud) if end.record)
     draft, conflicts, keep = _Draft(), [], None
     for column in compared(kind):
-        agreed_before = link.agreed is not None and column.name in link.agreed
+        agreed_before = link.agreed is not None and was_agreed(column, link.agreed)
         agreed = link.agreed.get(column.name) if link.agreed is not None else None
         s, c = school.get(column.name), cloud.get(column.name)
         if column.once:

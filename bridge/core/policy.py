@@ -73,7 +73,8 @@ class Policy:
     ``writable``: sides that may be written. ``authority``: whose value counts for people's fields in this stage.
     ``owners``: exceptions by (kind, field), the field ``*`` meaning existence. ``thresholds`` and ``periods`` are
     looked up by (side, kind, role, tally) and (kind, role), ``*`` standing for any side, kind or role.
-    ``window`` is how far back the guard counts what was done already.
+    ``window`` is how far back the guard counts what was done already. ``pause`` is how long nothing more may vanish
+    from a side before what vanished there is retired on the other: a wave is seen as a whole before it is judged.
     """
 
     stage: Stage
@@ -83,6 +84,7 @@ class Policy:
     thresholds: Mapping[tuple[str, str, str, Tally], Threshold] = field(default_factory=dict)
     periods: Mapping[tuple[str, str], tuple[timedelta, ...]] = field(default_factory=dict)
     window: timedelta = timedelta(hours=24)
+    pause: timedelta = timedelta(0)
 
     def owner(self, kind: Kind, column: Field) -> Authority:
         """Whose value of a field counts: the YAML's exception, else the kind's, turned round once cut over."""

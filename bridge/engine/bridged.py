@@ -43,6 +43,8 @@ class Bridged:
     observed: bool = True
     progress: Progress = silent
     identified: set[Side] = field(default_factory=set)
+    #: When a side last told of something that is gone; in memory only, because a restart sees what is due as a whole.
+    vanished: dict[Side, datetime] = field(default_factory=dict)
 
     async def remember(self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the synchronous store off the event loop, so that other schools go on."""
@@ -51,7 +53,10 @@ class Bridged:
 
 @dataclass(slots=True)
 class Report:
-    """What one cycle saw and did; all numbers are objects, not requests. ``noted`` wrote to the state only."""
+    """What one cycle saw and did; all numbers are objects, not requests. ``noted`` wrote to the state only.
+
+    ``again`` is when something that waits for the end of a wave is due.
+    """
 
     cycle: str
     school: str
@@ -69,6 +74,7 @@ class Report:
     operations: list[Operation] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
     error: str = ""
+    again: datetime | None = None
     seconds: float = 0.0
 
     @property

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
+from datetime import datetime
 
 from bridge.core.guard import Guard
 from bridge.core.model import Hold, Link, Operation, Side
@@ -57,14 +59,14 @@ async def judge(bridged: Bridged, report: Report) -> Guard:
         released=await bridged.remember(store.released),
         empty=await bridged.remember(store.empty),
     )
-    async for _, reconciled in _batches(bridged):
+    async for _, reconciled in _batches(bridged, guard.released):
         allowed = [one for one in reconciled.operations if _capable(bridged, one) is None]
         guard.count(allowed)
         report.planned.update(f"{one.kind}:{one.action}" for one in allowed if one.action.writes)
     return guard
 
 
-async def _batches(bridged: Bridged) -> AsyncIterator[tuple[list[Link], Reconciled]]:
+async def _batches(bridged: Bridged, released: frozenset[str]) -> AsyncIterator[tuple[list[Link], Reconciled]]:
     """Derive the plan batch by batch; links of tree kinds come with their neighbourhood."""
     after: tuple[int, str] | None = None
     now = bridged.clock()
@@ -79,7 +81,13 @@ async def _batches(bridged: Bridged) -> AsyncIterator[tuple[list[Link], Reconcil
             return known.get(link, (None, None))[0 if side is Side.SCHOOL else 1] is not None
 
         reconciled = reconcile(
-            [*links, *around], kinds=bridged.kinds, policy=bridged.policy, now=now, anchored=anchored, only=mine
+            [*links, *around],
+            kinds=bridged.kinds,
+            policy=bridged.policy,
+            now=now,
+            anchored=anchored,
+            only=mine,
+            released=released,
         )
         yield links, reconciled
 
@@ -113,8 +121,8 @@ def _capable(bridged: Bridged, operation: Operation) -> Hold | None:
 
 
 async def _carry_out(bridged: Bridged, guard: Guard, report: Report, *, rehearse: bool) -> None:
-    async for links, reconciled in _batches(bridged):
-        holds = list(reconciled.holds)
+    async for links, reconciled in _batches(bridged, guard.released):
+        holds = [_addressed(bridged, hold) for hold in reconciled.holds]
         allowed: list[Operation] = []
         for operation in reconciled.operations:
             hold = _capable(bridged, operation) or guard.judge(operation)
@@ -131,12 +139,29 @@ async def _carry_out(bridged: Bridged, guard: Guard, report: Report, *, rehearse
             report.operations += await named(bridged, allowed)
             report.holds += holds
             continue
-        later = {link: when for link, when in reconciled.again.items() if link not in held}
+        waves = {one.link: until for one in allowed if (until := _wave_ends(bridged, one)) is not None}
+        report.again = min(filter(None, (report.again, *waves.values())), default=None)
+        allowed = [operation for operation in allowed if operation.link not in waves]
+        later = {link: when for link, when in reconciled.again.items() if link not in held} | waves
         turn = Turn(bridged, report, later, {link.id: link.attempts for link in links})
         await execute(turn, allowed)
         busy = held | {operation.link for operation in allowed}
         await bridged.remember(bridged.store.quiet, [one for one in reconciled.quiet if one not in busy])
         await bridged.remember(bridged.store.postpone, {one: at for one, at in later.items() if one not in busy})
+
+
+def _addressed(bridged: Bridged, hold: Hold) -> Hold:
+    """A hold of the core says why and what to do; a person also needs to know where."""
+    return replace(hold, message=f"{bridged.code}: {hold.operation.kind} {hold.operation.link}: {hold.message}.")
+
+
+def _wave_ends(bridged: Bridged, operation: Operation) -> datetime | None:
+    """Until when a removal waits, because more may vanish; None when it need not wait."""
+    last = bridged.vanished.get(operation.side.other)
+    if operation.evidence is None or last is None:
+        return None
+    until = last + bridged.policy.pause
+    return until if bridged.clock() < until else None
 
 
 async def _hold(bridged: Bridged, holds: list[Hold], report: Report) -> None:

@@ -28,7 +28,11 @@ async def observe(bridged: Bridged, side: Side, report: Report) -> None:
 async def _fold_all(bridged: Bridged, side: Side, token: str | None, report: Report) -> None:
     changed = seen = 0
     async for page in bridged.connectors[side].observe(token):
-        changed += await bridged.remember(bridged.store.fold, side, page, now=bridged.clock())
+        now = bridged.clock()
+        folded = await bridged.remember(bridged.store.fold, side, page, now=now)
+        if folded and (page.complete or page.removals or not all(one.in_scope for one in page.observations)):
+            bridged.vanished[side] = now
+        changed += folded
         seen += len(page.observations) + len(page.removals)
         report.warnings += page.warnings
         if page.complete:
