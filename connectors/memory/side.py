@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bridge.core.kinds import KINDS, Kind, Shape
-from bridge.core.model import Elements, Evidence, Fields, Record, Value
+from bridge.core.model import Evidence, Fields, Record, Value
 from bridge.core.settle import folded
 from bridge.ports import Observation, Removal
+from connectors.memory.fields import difference_of, filled
 
 
 class Rejected(Exception):
@@ -128,7 +129,7 @@ class MemorySide:
     def create(self, kind: str, fields: Fields, *, anchor: str | None = None) -> str:
         """Make an object and return its anchor; Rejected when its name is taken or its parent is not there."""
         anchor = anchor or f"{self.name}-{self.number + 1}"
-        entry = Entry(kind, anchor, 0, _filled(fields))
+        entry = Entry(kind, anchor, 0, filled(fields))
         self._check(entry, entry.fields)
         self.entries[anchor] = entry
         self._note(entry)
@@ -137,7 +138,7 @@ class MemorySide:
     def change(self, anchor: str, fields: Fields) -> int:
         """Give fields new values (None empties one); returns the new version. Equal values change nothing."""
         entry = self._there(anchor)
-        after = _filled({**entry.fields, **fields})
+        after = filled({**entry.fields, **fields})
         if after == entry.fields:
             return entry.version
         self._check(entry, after)
@@ -165,7 +166,7 @@ class MemorySide:
             raise Rejected("gone", f"{anchor} is not in the recycle bin any more")
         if entry.state.present:
             return self.change(anchor, fields or {})
-        after = _filled({**entry.fields, **(fields or {})})
+        after = filled({**entry.fields, **(fields or {})})
         self._check(entry, after)
         entry.fields = after
         self._become(entry, State.ALIVE)
@@ -261,42 +262,6 @@ class MemorySide:
         whole = self.sight(entry.anchor)
         difference = whole
         if before is not None and isinstance(whole, Observation):
-            difference = _difference(self.kinds[entry.kind], before, whole)
+            difference = difference_of(self.kinds[entry.kind], before, whole)
         self.log.append(Change(self.number, entry.anchor, whole, difference))
         self.changed()
-
-
-def _filled(fields: Fields) -> dict[str, Value]:
-    # An empty field is no field, as in AD and Graph.
-    return {name: value for name, value in fields.items() if value not in (None, "", frozenset())}
-
-
-def _difference(kind: Kind, before: Fields, now: Observation) -> Observation:
-    fields: dict[str, Value] = {}
-    added: dict[str, frozenset[str]] = {}
-    removed: dict[str, frozenset[str]] = {}
-    sets = {column.name for column in kind.shaped(Shape.REFS, Shape.TEXTS)}
-    for name in before.keys() | now.fields.keys():
-        old, new = before.get(name), now.fields.get(name)
-        if name in sets:
-            gained, lost = elements(new) - elements(old), elements(old) - elements(new)
-            added |= {name: gained} if gained else {}
-            removed |= {name: lost} if lost else {}
-        elif old != new:
-            fields[name] = new
-    return Observation(
-        now.kind, now.anchor, now.version, fields, whole=False, added=added, removed=removed, in_scope=now.in_scope
-    )
-
-
-def elements(value: Value) -> frozenset[str]:
-    """The elements of a set field; none when it is empty."""
-    return value if isinstance(value, frozenset) else frozenset()
-
-
-def combined(fields: Fields, added: Elements, removed: Elements, before: Fields) -> dict[str, Value]:
-    """The new values of a write: plain fields as given, set fields by element."""
-    values = dict(fields)
-    for name in added.keys() | removed.keys():
-        values[name] = (elements(before.get(name)) | added.get(name, frozenset())) - removed.get(name, frozenset())
-    return values

@@ -6,7 +6,8 @@ from bridge.core.kinds import Shape
 from bridge.core.model import Action, Elements, Value
 from bridge.ports import Failed, Outcome, Write, Written
 from connectors.memory.faults import Faults
-from connectors.memory.side import MemorySide, Rejected, combined, elements
+from connectors.memory.fields import combined, elements
+from connectors.memory.side import MemorySide, Rejected
 
 
 def carry_out(side: MemorySide, write: Write, faults: Faults) -> Outcome:
