@@ -175,9 +175,13 @@ def possible(operations: Sequence[Operation], agreed: Mapping[str, Fields | None
                     del after[name]
         if after or not operation.after or operation.action is not Action.UPDATE:
             result.append(replace(operation, after=after, agree=agree))
-        elif agree != agreed.get(operation.link):
+        elif _filled(agree) != _filled(agreed.get(operation.link) or {}):
             result.append(replace(operation, action=Action.AGREE, before={}, after={}, agree=agree))
     return result
+
+
+def _filled(fields: Fields) -> Fields:
+    return {name: value for name, value in fields.items() if value not in (None, "", frozenset())}
 
 
 def ordered(
