@@ -21,7 +21,7 @@ from tests.core.people import FILES, PEOPLE, Edit, do, edits
 from tests.core.world import Crash, World
 
 #: `make test` draws this many; the soak far more.
-EXAMPLES, SOAK = 300, 20_000
+EXAMPLES, SOAK = 600, 20_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,7 +224,7 @@ def test_bridge(machine: type[Bridge]) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=8, stateful_step_count=25, deadline=None, derandomize=True, suppress_health_check=_CALM
+            max_examples=20, stateful_step_count=30, deadline=None, derandomize=True, suppress_health_check=_CALM
         ),
     )
 
