@@ -10,7 +10,8 @@ from bridge.core.model import Action, Side
 from bridge.engine.bridged import Bridged, Report
 from bridge.ports import Candidate, Loose, Pair, Trouble
 
-BATCH = 1000
+#: Records paired at a time: each batch marks the groups of its people once, so few large ones are cheaper.
+BATCH = 4000
 
 
 async def pair(bridged: Bridged, report: Report) -> None:

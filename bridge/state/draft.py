@@ -185,7 +185,7 @@ def _first(one: Incoming) -> Change:
         added=elements,
         keys=keys_of(one.kind, plain, parent=_parent(one.kind, elements)),
         presence=True,
-        flattened=True,
+        flattened=any(column.flatten for column in one.kind.references),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import and_, select, update
 
@@ -15,19 +15,43 @@ from bridge.state.transaction import BATCH, Transaction
 def reserve(tx: Transaction, space: str, wanted: Sequence[tuple[str, Sequence[str]]]) -> dict[str, str]:
     """Link -> its name in the space; a link all of whose candidates are taken is left out."""
     held = _held_by(tx, space, [link for link, _ in wanted])
-    candidates = {folded(one) for link, names in wanted if link not in held for one in names}
-    taken = _taken(tx, space, candidates)
+    known = _Known(tx, space)
+    # Most people get the first candidate: asking for all 30 of each would read thirty times as much.
+    known.ask(names[0] for link, names in wanted if link not in held and names)
     fresh: list[dict[str, object]] = []
     for link, names in wanted:
         if link in held:
             continue
-        free = next((one for one in names if one and folded(one) not in taken), None)
+        free = next((one for one in names if one and not known.taken(one, further=names)), None)
         if free is not None:
-            taken.add(folded(free))
+            known.take(free)
             held[link] = free
             fresh.append({"space": space, "folded": folded(free), "name": free, "link": link, "at": tx.now})
     tx.add(name, fresh)
     return held
+
+
+class _Known:
+    """Which names of a space are taken, asked of the database as far as somebody needs to know."""
+
+    def __init__(self, tx: Transaction, space: str) -> None:
+        self._tx, self._space = tx, space
+        self._asked: set[str] = set()
+        self._taken: set[str] = set()
+
+    def ask(self, names: Iterable[str]) -> None:
+        unknown = {folded(one) for one in names} - self._asked
+        self._taken |= _taken(self._tx, self._space, unknown)
+        self._asked |= unknown
+
+    def taken(self, name: str, *, further: Sequence[str]) -> bool:
+        """Whether a name is taken; where that is not known yet, ``further`` are asked for with it."""
+        if folded(name) not in self._asked:
+            self.ask(further)
+        return folded(name) in self._taken
+
+    def take(self, name: str) -> None:
+        self._taken.add(folded(name))
 
 
 def _held_by(tx: Transaction, space: str, links: Sequence[str]) -> dict[str, str]:

@@ -62,20 +62,24 @@ def forget_loose(tx: Transaction, side: Side, anchors: Iterable[str]) -> None:
 
 
 def touch_referrers(tx: Transaction, side: Side, anchors: Iterable[str]) -> None:
-    """The presence or the link of these records changed: mark what refers to them and what contains that."""
+    """The presence or the link of these records changed: mark what refers to them and what contains that.
+
+    The referrers of all are gathered before any is marked: thousands of people are in the same few hundred groups.
+    """
     nested = _flattened(tx)
+    referrers: set[str] = set()
+    containing: set[str] = set()
     for batch in chunks(sorted(set(anchors)), BATCH):
         found = tx.rows(
             select(reference.c.anchor, reference.c.field)
             .distinct()
             .where(reference.c.school == tx.school, reference.c.side == side, reference.c.target.in_(batch))
         )
-        referrers = {row.anchor for row in found}
-        if not referrers:
-            continue
-        _touch_anchors(tx, side, referrers)
-        # A record that is not a linked group itself (a group that is nested without being linked) passes it on as well.
-        touch_containers(tx, side, {row.anchor for row in found if row.field in nested})
+        referrers.update(row.anchor for row in found)
+        containing.update(row.anchor for row in found if row.field in nested)
+    _touch_anchors(tx, side, referrers)
+    # A record that is not a linked group itself (a group that is nested without being linked) passes it on as well.
+    touch_containers(tx, side, containing)
 
 
 def touch_containers(tx: Transaction, side: Side, anchors: Iterable[str]) -> None:
