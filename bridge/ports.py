@@ -252,11 +252,15 @@ class Loose:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A record of the other side that carries a wanted key value. ``paired``: its link already has both ends."""
+    """A record of the other side that carries a wanted key value. ``paired``: its link already has both ends.
+
+    ``gone``: it is in the recycle bin; its link waits there for somebody who comes back.
+    """
 
     anchor: str
     link: str | None
     paired: bool
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,9 @@ def fate(link: Link, kind: Kind, policy: Policy, *, released: bool = False) -> F
         return _gone(link, kind, policy, Side.SCHOOL, released=released)
     if link.cloud.gone is Evidence.DELETED:
         # The school's tombstone says nothing more once the cloud's recycle bin is empty: there is nothing to restore.
-        return Fate(row, Verdict.WAIT, "recycle-bin", "it can still be restored, so the link is kept until it is purged")
+        return Fate(
+            row, Verdict.WAIT, "recycle-bin", "it can still be restored, so the link is kept until it is purged"
+        )
     return Fate(row, Verdict.FORGET)
 
 

@@ -32,7 +32,8 @@ _BY_ACTION: Mapping[Action, Tally] = {
 def tally_of(operation: Operation, kind: Kind) -> Mapping[str, int]:
     """What an operation counts for: tally -> number of objects. Agreements count for nothing."""
     main = _BY_ACTION.get(operation.action)
-    if main is None:
+    if main is None or (operation.action is Action.RETIRE and Action.DISABLE in kind.retire):
+        # Where a retirement begins with disabling, that step is counted; its mark in the state counts for nothing.
         return {}
     counted = {main.value: 1}
     if operation.action is not Action.UPDATE:
@@ -138,7 +139,7 @@ class Guard:
             return Hold(
                 operation, "stage", f"{self.school}: stage {self.policy.stage} writes nothing to the {operation.side}"
             )
-        if operation.link in self.released or not tally_of(operation, self.kinds[operation.kind]):
+        if operation.link in self.released:
             return None
         removes = operation.action in {Action.DISABLE, Action.DELETE, Action.RETIRE}
         if removes and operation.side.other in self.empty:

@@ -37,6 +37,9 @@ class Merged:
     keep_both: Side | None = None
 
 
+_NOBODY: frozenset[str] = frozenset()
+
+
 @dataclass(slots=True)
 class _Draft:
     school: dict[str, Value] = field(default_factory=dict)
@@ -64,7 +67,9 @@ def merge(
 ) -> Merged:
     """Merge a link of which both records are there; ``known`` tells whether a link has an endpoint on a side.
 
-    Members whom the owner of a set does not know (a guest added in Teams) are not his to remove: they stay.
+    Members whom the owner of a set does not know are not his to remove: a guest added in Teams stays, and so does a
+    pupil who vanished from the school, until the account itself is deleted. A wave of vanished people that the guard
+    holds back must not empty the classes behind its back.
     """
     if link.school.record is None or link.cloud.record is None:
         raise ValueError(f"link {link.id} has no two records to merge")
@@ -80,11 +85,13 @@ def merge(
             continue
         owner = policy.owner(kind, column)
         if column.shape in (Shape.REFS, Shape.TEXTS):
-            strangers = frozenset[str]()
-            if column.shape is Shape.REFS and owner is not Authority.BOTH:
-                theirs = _set(c if owner is Authority.SCHOOL else s) - _set(agreed)
-                strangers = frozenset(one for one in theirs if not known(one, Side(owner.value)))
-            _merge_set(draft, column, owner, (_set(s), _set(c), _set(agreed)), strangers)
+            absent = {
+                side: frozenset(one for one in _set(s) | _set(c) if not known(one, side))
+                if column.shape is Shape.REFS
+                else _NOBODY
+                for side in Side
+            }
+            _merge_set(draft, column, owner, (_set(s), _set(c), _set(agreed)), absent)
             continue
         value, clash = _merge_value(column, owner, (s, c, agreed), agreed_before)
         if clash:
@@ -120,18 +127,21 @@ def _merge_set(
     column: Field,
     owner: Authority,
     values: tuple[frozenset[str], frozenset[str], frozenset[str]],
-    strangers: frozenset[str],
+    absent: Mapping[Side, frozenset[str]],
 ) -> None:
     school, cloud, agreed = values
     if owner is Authority.BOTH:
-        both = (agreed - (agreed - school) - (agreed - cloud)) | (school - agreed) | (cloud - agreed)
+        removed = (agreed - school - absent[Side.SCHOOL]) | (agreed - cloud - absent[Side.CLOUD])
+        both = (agreed | school | cloud) - removed
         _put(draft, column.name, both, both, both)
     elif owner is Authority.SCHOOL:
-        extra = cloud - agreed if column.shared else strangers
-        _put(draft, column.name, school, school | extra, school)
+        kept = cloud & absent[Side.SCHOOL]
+        extra = kept | (cloud - agreed) if column.shared else kept
+        _put(draft, column.name, school, school | extra, school | (kept & agreed))
     else:
-        extra = school - agreed if column.shared else strangers
-        _put(draft, column.name, cloud | extra, cloud, cloud)
+        kept = school & absent[Side.CLOUD]
+        extra = kept | (school - agreed) if column.shared else kept
+        _put(draft, column.name, cloud | extra, cloud, cloud | (kept & agreed))
 
 
 def _put(draft: _Draft, name: str, school: Value, cloud: Value, agree: Value) -> None:

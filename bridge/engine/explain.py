@@ -8,7 +8,7 @@ from bridge.core.fate import Fate, fate
 from bridge.core.kinds import Authority, Kind, Where, equal
 from bridge.core.merge import merge
 from bridge.core.model import Hold, Link, Operation, Side, Value
-from bridge.core.plan import references_of
+from bridge.core.plan import Anchored, references_of
 from bridge.core.reconcile import reconcile
 from bridge.engine.bridged import Bridged
 
@@ -47,29 +47,33 @@ async def explain(bridged: Bridged, link_id: str) -> Story:
     ends = [end.record.fields for end in (link.school, link.cloud) if end.record]
     referred = frozenset[str]().union(*(references_of(kind, fields) for fields in ends))
     anchors = await bridged.remember(bridged.store.anchors, referred)
+
+    def anchored(one: str, side: Side) -> bool:
+        return anchors.get(one, (None, None))[0 if side is Side.SCHOOL else 1] is not None
+
     reconciled = reconcile(
         found,
         kinds=bridged.kinds,
         policy=bridged.policy,
         now=bridged.clock(),
-        anchored=lambda one, side: anchors.get(one, (None, None))[0 if side is Side.SCHOOL else 1] is not None,
+        anchored=anchored,
     )
     again = reconciled.again.get(link_id)
     return Story(
         link=link,
         fate=fate(link, kind, bridged.policy),
-        fields=_fields(bridged, link, kind),
+        fields=_fields(bridged, link, kind, anchored),
         operations=reconciled.operations,
         holds=reconciled.holds,
         again=again.isoformat() if again else "",
     )
 
 
-def _fields(bridged: Bridged, link: Link, kind: Kind) -> list[FieldStory]:
+def _fields(bridged: Bridged, link: Link, kind: Kind, anchored: Anchored) -> list[FieldStory]:
     school = link.school.record.fields if link.school.record else {}
     cloud = link.cloud.record.fields if link.cloud.record else {}
     both = link.school.record is not None and link.cloud.record is not None
-    merged = merge(link, kind, bridged.policy) if both else None
+    merged = merge(link, kind, bridged.policy, anchored) if both else None
     stories = []
     for column in kind.fields:
         s, c = school.get(column.name), cloud.get(column.name)

@@ -30,7 +30,8 @@ async def _pair_rows(bridged: Bridged, side: Side, kind: str, rows: Sequence[Loo
     for key in keys_of(bridged.kinds[kind]):
         wanted = sorted({loose.keys[key] for loose in rows if key in loose.keys})
         if wanted:
-            found[key] = await bridged.remember(bridged.store.candidates, side.other, kind, key, wanted)
+            seen = await bridged.remember(bridged.store.candidates, side.other, kind, key, wanted)
+            found[key] = {value: _eligible(bridged, side, kind, several) for value, several in seen.items()}
     strongest = keys_of(bridged.kinds[kind])[0]
     pairs: list[Pair] = []
     troubles: list[Trouble] = []
@@ -79,7 +80,14 @@ async def _claims(rows: Sequence[Loose], bridged: Bridged, side: Side, kind: str
     if strongest == PLACE or not wanted:
         return {}
     found = await bridged.remember(bridged.store.candidates, side, kind, strongest, wanted)
-    return {value: sorted(one.anchor for one in several) for value, several in found.items()}
+    return {value: sorted(one.anchor for one in several if not one.gone) for value, several in found.items()}
+
+
+def _eligible(bridged: Bridged, side: Side, kind: str, several: Sequence[Candidate]) -> Sequence[Candidate]:
+    """The living ones; where there are none, what waits in the recycle bin for somebody whom this side brings back."""
+    living = [one for one in several if not one.gone]
+    decides = bridged.policy.existence(bridged.kinds[kind]).value == side.value
+    return living if living or not decides else several
 
 
 def _joined(loose: Loose, other: Candidate, link: str) -> Pair:

@@ -101,7 +101,8 @@ def candidates(
 ) -> dict[str, list[Candidate]]:
     """Value -> the records of ``side`` that carry it. ``paired``: with a record that isn't surely gone.
 
-    A link whose other end was deleted for good is free: the person came back under another anchor.
+    A link whose other end was deleted for good is free: the person came back under another anchor. Records with a link
+    count also from the recycle bin, except in a tree, where a place is no identity.
     """
     wanted = _wanted(tx, side, name, values)
     other = observation.alias("other")
@@ -115,11 +116,21 @@ def candidates(
             .outerjoin(other, there)
         )
         mine = and_(key.c.school == tx.school, key.c.side == side, key.c.kind == kind, key.c.name == name)
-        columns = (key.c.value, key.c.anchor, link.c.id, ANCHOR[side.other].label("far"), other.c.gone)
-        query = select(*columns).select_from(source).where(mine, key.c.value.in_(batch), observation.c.gone.is_(None))
+        columns = (
+            key.c.value,
+            key.c.anchor,
+            link.c.id,
+            ANCHOR[side.other].label("far"),
+            other.c.gone,
+            observation.c.gone.label("binned"),
+        )
+        seen: ColumnElement[bool] = observation.c.gone.is_(None)
+        if name != "place":
+            seen = or_(seen, and_(observation.c.gone == Evidence.DELETED, link.c.id.is_not(None)))
+        query = select(*columns).select_from(source).where(mine, key.c.value.in_(batch), seen)
         for row in tx.rows(query.order_by(key.c.anchor)):
             paired = row.far is not None and row.gone not in _GONE_FOR_SURE
-            found[wanted[row.value]].append(Candidate(row.anchor, row.id, paired))
+            found[wanted[row.value]].append(Candidate(row.anchor, row.id, paired, gone=row.binned is not None))
     return found
 
 

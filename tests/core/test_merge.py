@@ -60,8 +60,9 @@ def test_a_set_of_the_school_is_what_the_school_has() -> None:
 
 def test_whom_the_owner_does_not_know_stays() -> None:
     assert _sets("members", Authority.SCHOOL, "ab", "abg", "ab") == ("ab", "abg", "ab")
-    # Somebody who was agreed on and is gone from the school goes.
-    assert _sets("members", Authority.SCHOOL, "a", "ag", "ag") == ("a", "a", "a")
+    # Somebody who was agreed on and vanished from the school stays until the account itself is deleted.
+    assert _sets("members", Authority.SCHOOL, "a", "ag", "ag") == ("a", "ag", "ag")
+    assert _sets("members", Authority.SCHOOL, "a", "ab", "ab") == ("a", "a", "a")
 
 
 def test_a_shared_set_keeps_what_was_never_agreed() -> None:
