@@ -1,4 +1,4 @@
-"""What a person decides about single people and groups: ``release``, ``quarantine``, ``letters``."""
+"""What a person decides about single people and groups: ``release``, ``link``, ``quarantine``, ``letters``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bridge.core.model import Side
 from bridge.core.policy import Tally
 from bridge.daemon import wiring
 from bridge.daemon.actor import actor
-from bridge.ports import Trouble
+from bridge.ports import Pair, Trouble
 from bridge.settings import School
 from bridge.settings.render import guess
 from bridge.state.store import SchoolStore
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(release)
+    app.command()(link)
     app.command()(quarantine)
     app.command()(letters)
 
@@ -102,6 +103,52 @@ def release(
     answer = {"ok": True, "school": one.code, "released": links}
     session.show(answer, lambda out: out.print(f"{plain(one.code)}: {len(links)} released; the next cycle goes on"))
     return NOTHING
+
+
+def link(
+    context: typer.Context,
+    school: Annotated[str, typer.Argument(help="Code of the school.")],
+    name: Annotated[str, typer.Argument(help="Who has no partner: link, anchor, login or name of one object.")],
+    anchor: Annotated[str, typer.Argument(help="Anchor of the partner on the other side, as the message shows it.")],
+    reason: Annotated[str, typer.Option(help="Why; goes into the journal.")] = "",
+) -> int:
+    """Say that two records are the same person or group, where the bridge only supposed so or found several."""
+    session = session_of(context)
+    one = session.school(school)
+    if not reason.strip():
+        raise Mistake("say why with --reason: it goes into the journal")
+    with wiring.database(session.settings, create=False) as database:
+        store = database.school(one.code, one.kinds())
+        pair = _partners(store, _named(store, name), anchor)
+        store.pair([pair])
+        store.release(pair.link, actor=actor(), reason=f"linked by hand: {reason}")
+    answer = {
+        "ok": True,
+        "school": one.code,
+        "link": pair.link,
+        "school_anchor": pair.school,
+        "cloud_anchor": pair.cloud,
+    }
+    session.show(answer, lambda out: out.print(f"{plain(one.code)}: {plain(pair.link)} linked; the next cycle goes on"))
+    return NOTHING
+
+
+def _partners(store: SchoolStore, link_id: str, anchor: str) -> Pair:
+    mine = store.links([link_id])[0]
+    missing = [side for side in Side if mine.end(side).record is None]
+    if len(missing) != 1:
+        raise Mistake(f"{link_id} has both ends already; nothing to link")
+    found = [one for one in store.find(anchor) if one.anchor == anchor]
+    if not found or found[0].side is not missing[0] or found[0].kind != mine.kind or found[0].gone is not None:
+        raise Mistake(f"{plain(anchor)} is no living {mine.kind} of the {missing[0]}; see: schoolbridge quarantine")
+    other = found[0].link
+    if other is not None and all(store.links([other])[0].end(side).record is not None for side in Side):
+        raise Mistake(
+            f"{plain(anchor)} belongs to somebody else; see: schoolbridge explain {mine.kind} {plain(anchor)}"
+        )
+    own = mine.end(missing[0].other).anchor
+    school, cloud = (own, anchor) if missing[0] is Side.CLOUD else (anchor, own)
+    return Pair(link_id, mine.kind, school, cloud, absorbs=other)
 
 
 def _of_a_sort(store: SchoolStore, text: str) -> list[str]:

@@ -87,7 +87,8 @@ class Excess:
         return (
             f"{school}: {self.wanted} × {tally.replace('_', ' ')} of {whom} wanted in the {side}{before}, "
             f"{self.limit} allowed for a population of {self.population}. Nothing of this was done. If it is right, "
-            f"release it: schoolbridge release {school} --all {kind}:{tally}; if not, repair the other side."
+            f"release it: schoolbridge release {school} --all {kind}:{tally} --reason '...'; "
+            f"if not, repair the other side."
         )
 
 

@@ -105,7 +105,7 @@ class Supervisor:
                 raise Stopped
             sides, full = frozenset(self._wanted), self._full
             self._wanted, self._full = set(), False
-            report = await turn.turn(one, self.school, store, sides=sides, full=full)
+            report = await turn.turn(one, self.school, store, sides=sides, full=full, pause=self.school.pause)
             row = self.board.schools[self.school.code]
             row.stage, row.observed, row.doing = one.policy.stage.value, one.observed, ""
             self._note(report, sides)
@@ -114,6 +114,9 @@ class Supervisor:
                 await self._pause()
             elif report.failed:
                 asyncio.get_running_loop().call_later(LOOK_AGAIN, self.wake)
+            if report.again is not None:
+                wait = max(0.0, (report.again - one.clock()).total_seconds()) + 0.1
+                asyncio.get_running_loop().call_later(wait, self.wake)
 
     def _note(self, report: Report, sides: frozenset[Side]) -> None:
         now = wiring.now()

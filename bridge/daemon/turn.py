@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from bridge.core.model import Side
@@ -34,10 +36,20 @@ def begin(store: SchoolStore, school: School, runtime: Path) -> None:
 
 
 async def turn(
-    bridged: Bridged, school: School, store: SchoolStore, *, sides: Iterable[Side], full: bool = False
+    bridged: Bridged,
+    school: School,
+    store: SchoolStore,
+    *,
+    sides: Iterable[Side],
+    full: bool = False,
+    pause: timedelta = timedelta(0),
 ) -> Report:
-    """Run one cycle over ``sides``; ``full``: compare them in full. The stage is looked up anew each time."""
+    """Run one cycle over ``sides``; ``full``: compare them in full. The stage is looked up anew each time.
+
+    ``pause``: how long a wave of vanishing must be over before it is judged; 0 for a cycle that sees all at once.
+    """
     await bridged.remember(wiring.enter_stage, bridged, school, store)
+    bridged.policy = replace(bridged.policy, pause=pause)
     wanted = set(sides)
     doubtful = await bridged.remember(store.doubtful)
     for side in wanted if full else wanted & doubtful:

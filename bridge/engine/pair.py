@@ -37,6 +37,7 @@ async def _pair_rows(bridged: Bridged, side: Side, kind: str, rows: Sequence[Loo
     troubles: list[Trouble] = []
     taken: set[str] = set()
     claims = await _claims(rows, bridged, side, kind)
+    released = await bridged.remember(bridged.store.released)
     for loose in rows:
         matches = {
             key: [candidate for candidate in found.get(key, {}).get(value, ()) if candidate.anchor not in taken]
@@ -60,6 +61,8 @@ async def _pair_rows(bridged: Bridged, side: Side, kind: str, rows: Sequence[Loo
             ends = (loose.anchor, None) if side is Side.SCHOOL else (None, loose.anchor)
             pairs.append(Pair(link, kind, *ends))
         decides = bridged.policy.existence(bridged.kinds[kind]).value in {side.value, Authority.BOTH.value}
+        if judged.match is Match.UNLINKED and link in released:
+            continue  # a person said that it is somebody else
         if judged.match in {Match.DISPUTED, Match.UNLINKED} and decides:
             troubles.append(_undecided(bridged, loose, link, judged, rivals=len(rivals) > 1))
     await bridged.remember(bridged.store.pair, pairs)
@@ -110,13 +113,13 @@ def _undecided(bridged: Bridged, loose: Loose, link: str, judged: Verdict, *, ri
         text = (
             f"{bridged.code}: {loose.kind} {loose.anchor} could be any of the {loose.side.other}'s {seen} (same "
             f"{judged.key}). Expected exactly one free match. Nothing was linked or created. Correct the "
-            f"{judged.key}, or decide with: schoolbridge link {bridged.code} {link} ANCHOR"
+            f"{judged.key}, or decide with: schoolbridge link {bridged.code} {link} ANCHOR --reason '...'"
         )
     else:
         text = (
             f"{bridged.code}: {loose.kind} {loose.anchor} has no partner, but {seen} in the {loose.side.other} has the "
-            f"same {judged.key}. If it is the same: schoolbridge link {bridged.code} {link} ANCHOR; if it is somebody "
-            f"else: schoolbridge release {bridged.code} {link}"
+            f"same {judged.key}. If it is the same: schoolbridge link {bridged.code} {link} ANCHOR --reason '...'; "
+            f"if it is somebody else: schoolbridge release {bridged.code} {link} --reason '...'"
         )
     return Trouble(
         link=link,

@@ -159,6 +159,7 @@ class Stage:
             },
             "attributes": {"user": {"department": {"from": "attr.department", "purpose": "class lists in Teams"}}},
             "naming": {"domain": _DOMAIN, "group_prefix": "demo-"},
+            "guard": {"pause": "3s"},
         }
         with (self.root / "schools" / "demo.yaml").open("w") as file:
             yaml.dump(school, file)

@@ -19,6 +19,7 @@ from bridge.settings.secrets import masked
 from bridge.settings.words import in_words
 
 _DAY = timedelta(days=1)
+_PAUSE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class School:
     naming: models.Naming
     timetable: Timetable
     window: timedelta
+    pause: timedelta
     thresholds: Mapping[tuple[str, str, str, Tally], Threshold]
     periods: Mapping[tuple[str, str], tuple[timedelta, ...]]
 
@@ -123,9 +125,14 @@ def school(
         naming=said.naming,
         timetable=Timetable(**{**_said(defaults.schedule), **_said(said.schedule)}),
         window=said.guard.window or defaults.guard.window or _DAY,
+        pause=_first(said.guard.pause, defaults.guard.pause, _PAUSE),
         thresholds={**_thresholds(defaults.guard), **_thresholds(said.guard)},
         periods=_periods({**_said(defaults.leavers), **_said(said.leavers)}),
     )
+
+
+def _first(*choices: timedelta | None) -> timedelta:
+    return next(one for one in choices if one is not None)
 
 
 def _said(block: BaseModel) -> dict[str, Any]:
@@ -176,6 +183,7 @@ def _shown_school(one: School) -> dict[str, Any]:
     tree["naming"] = one.naming.model_dump(mode="json")
     tree["guard"] = {
         "window": in_words(one.window),
+        "pause": in_words(one.pause),
         "thresholds": [
             {"side": key[0], "kind": key[1], "role": key[2], "tally": key[3].value, "limit": _limit(threshold)}
             for key, threshold in one.thresholds.items()

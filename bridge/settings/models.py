@@ -109,6 +109,11 @@ class Guard(Strict):
     """What is too much. Where nothing is said the defaults of the documentation hold."""
 
     window: Duration | None = Field(default=None, description="How far back is counted; by default 24 hours.")
+    pause: Duration | None = Field(
+        default=None,
+        description="How long nothing more may vanish from a side before what vanished is retired on the other, so "
+        "that a wave is judged as a whole; by default 60 seconds. Only the daemon waits; `sync` sees all at once.",
+    )
     thresholds: list[Threshold] = Field(default_factory=list, description="The most specific one counts.")
 
 

@@ -17,7 +17,7 @@ from tests.daemon.embedded import Embedded
 
 COMMANDS = {
     "demo", "check", "plan", "sync", "run", "status", "explain", "journal", "schema", "sandbox", "release",
-    "quarantine", "stage", "letters",
+    "quarantine", "stage", "letters", "link",
 }  # fmt: skip
 
 

@@ -1,0 +1,80 @@
+"""What a person decides: linking what the bridge only supposed; and that the daemon judges a wave as a whole."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.daemon.embedded import Embedded, person
+
+
+def until(probe: Callable[[], bool], *, seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not probe():
+        assert time.monotonic() < end, "did not happen in time"
+        time.sleep(0.05)
+
+
+def handmade(root: Path) -> tuple[Embedded, str, str]:
+    """A school whose only pupil has an account that somebody made by hand; anchors of both."""
+    school = Embedded(root)
+    with school.cloud.changing() as side:
+        account = side.create("user", {"display_name": "A. Lang", "upn": "anna@school.example", "enabled": True})
+    with school.school.changing() as side:
+        pupil = side.create("user", {**person(1), "upn": "anna@school.example"})
+    return school, pupil, account
+
+
+def test_a_supposed_partner_is_linked_by_a_person(tmp_path: Path) -> None:
+    school, pupil, account = handmade(tmp_path)
+    school.run("sync")
+    (held,) = school.run("quarantine", "--json").json["held"]
+    assert held["rule"] == "correlate:unlinked"
+    assert account in held["message"]
+    assert list(school.accounts()) == ["anna@school.example"], "nothing is made meanwhile"
+
+    refused = school.run("link", "0123", pupil, account)
+    assert (refused.code, "--reason" in refused.err) == (1, True)
+    wrong = school.run("link", "0123", pupil, pupil, "--reason", "the same girl")
+    assert (wrong.code, "no living user of the cloud" in wrong.err) == (1, True)
+
+    assert school.run("link", "0123", pupil, account, "--reason", "the same girl").code == 0
+    school.run("sync")
+    assert [one["display_name"] for one in school.accounts().values()] == ["Anna Lang"]
+    assert school.run("quarantine", "--json").json["held"] == []
+    again = school.run("link", "0123", pupil, account, "--reason", "once more")
+    assert (again.code, "both ends already" in again.err) == (1, True)
+    assert school.run("journal", "verify").code == 0
+
+
+def test_released_instead_the_pupil_gets_an_account_of_her_own(tmp_path: Path) -> None:
+    school, pupil, _ = handmade(tmp_path)
+    school.run("sync")
+    assert school.run("release", "0123", pupil, "--reason", "somebody else").code == 0
+    school.run("sync")
+    assert len(school.accounts()) == 2
+
+
+def test_a_wave_that_comes_in_drops_is_judged_as_a_whole(tmp_path: Path) -> None:
+    limit = "guard: {pause: 2s, thresholds: [{tally: disable, kind: user, count: 3, percent: 0}]}\n"
+    school = Embedded(tmp_path, more=limit + "schedule: {school_poll: 1s, jitter: 0s}\n")
+    school.fill(12)
+    daemon = subprocess.Popen(
+        [sys.executable, "-m", "bridge", "run"], env=school.environment(), stderr=subprocess.DEVNULL
+    )
+    try:
+        until(lambda: len(school.accounts()) == 12)
+        for anchor in school.people[:6]:
+            with school.school.changing() as side:
+                side.delete(anchor)
+            time.sleep(0.3)
+        until(lambda: len(school.run("quarantine", "--json").json["held"]) == 6)
+        assert sum(one["enabled"] for one in school.accounts().values()) == 12
+        with school.school.changing() as side:
+            side.change(school.people[7], {"display_name": "Anna Neu"})
+        until(lambda: any(one["display_name"] == "Anna Neu" for one in school.accounts().values()), seconds=6)
+    finally:
+        daemon.send_signal(signal.SIGTERM)
+        daemon.wait(timeout=15)
