@@ -15,6 +15,7 @@ from bridge.core import fate
 from bridge.core.cutover import STAGES, TRANSITIONS, Power, Stage, diagram
 from bridge.core.kinds import KINDS, Where
 from bridge.core.policy import DEFAULT_PERIODS, DEFAULT_THRESHOLDS
+from connectors.graph.permissions import BUNDLES
 
 DOCS = Path(__file__).parents[2] / "docs"
 _PART = re.compile(
@@ -77,6 +78,13 @@ def periods() -> str:
     return "\n".join(lines)
 
 
+def permissions() -> str:
+    """The bundles of application permissions of the cloud's connector."""
+    lines = ["| bundle | application permissions |", "|---|---|"]
+    lines += [f"| `{name}` | {', '.join(f'`{one}`' for one in bundle)} |" for name, bundle in BUNDLES.items()]
+    return "\n".join(lines)
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "rows": rows,
     "stages": stages,
@@ -85,6 +93,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "kinds": kinds,
     "thresholds": thresholds,
     "periods": periods,
+    "permissions": permissions,
 }
 #: Every stage is shown somewhere: a new one without a row would not be noticed otherwise.
 assert set(STAGES) == set(Stage)
