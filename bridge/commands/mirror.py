@@ -134,7 +134,9 @@ def _draw_plans(
 ) -> None:
     for code, report in reports.items():
         out.print(f"[bold]{plain(code)}[/]: what would happen (nothing was written)")
-        writes = [one for one in report.operations if one.action.writes]
+        # What only the stage holds is what a rehearsal is for: it is shown like the rest, and counted as held below.
+        staged = [hold.operation for hold in report.holds if hold.rule == "stage"]
+        writes = [one for one in (*report.operations, *staged) if one.action.writes]
         counts = Counter((one.side.value, one.kind, one.action.value) for one in writes)
         for (side, kind, action), number in sorted(counts.items()):
             out.print(f"  {number:>6} × {action} {kind} in the {side}")
