@@ -119,25 +119,23 @@ async def _write(turn: Turn, chunk: Sequence[Operation]) -> None:
             await _record(turn, ready, waiting, anchors)
 
 
-async def named(bridged: Bridged, chunk: Sequence[Operation]) -> list[Operation]:
+async def named(bridged: Bridged, operations: Sequence[Operation]) -> list[Operation]:
     """Turn the bases of assigned columns into reserved names."""
-    creations = [one for one in chunk if one.action is Action.CREATE and one.side is Side.CLOUD]
-    if not creations:
-        return list(chunk)
-    kind = bridged.kinds[chunk[0].kind]
-    given: dict[str, dict[str, Value]] = {one.link: {} for one in creations}
-    for column in (column for column in kind.fields if column.assigned_from):
-        spaces: dict[str, list[tuple[str, Sequence[str]]]] = {}
-        for one in creations:
+    wanted: dict[tuple[str, str], list[tuple[str, Sequence[str]]]] = {}
+    for one in operations:
+        kind = bridged.kinds[one.kind]
+        if one.action is not Action.CREATE or one.side is not Side.CLOUD:
+            continue
+        for column in (column for column in kind.fields if column.assigned_from):
             base = str(one.after.get(column.name) or "")
-            space, candidates = bridged.naming(
-                kind.name, column.name, base, str(one.after.get(kind.keys[0]) or one.link)
-            )
-            spaces.setdefault(space, []).append((one.link, candidates))
-        for space, wanted in spaces.items():
-            for link, name in (await bridged.remember(bridged.store.reserve, space, wanted)).items():
-                given[link][column.name] = name
-    return [replace(one, after={**one.after, **given.get(one.link, {})}) for one in chunk]
+            anchor = str(one.after.get(kind.keys[0]) or one.link)
+            space, candidates = bridged.naming(kind.name, column.name, base, anchor)
+            wanted.setdefault((column.name, space), []).append((one.link, candidates))
+    given: dict[str, dict[str, Value]] = {}
+    for (name, space), links in wanted.items():
+        for link, reserved in (await bridged.remember(bridged.store.reserve, space, links)).items():
+            given.setdefault(link, {})[name] = reserved
+    return [replace(one, after={**one.after, **given.get(one.link, {})}) for one in operations]
 
 
 def _referred(bridged: Bridged, chunk: Sequence[Operation]) -> set[str]:

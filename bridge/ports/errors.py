@@ -1,0 +1,28 @@
+"""Errors that a person may see. Their class says what the caller does next."""
+
+from __future__ import annotations
+
+
+class BridgeError(Exception):
+    """Base of all errors a person may see: ``str(error)`` says what was expected, what was found, what to do next."""
+
+
+class ConfigurationError(BridgeError):
+    """The configuration can't work as it stands (plain LDAP, unknown OU ...). A person has to change it."""
+
+
+class Unreachable(BridgeError):
+    """The side does not answer or is overloaded. Try the whole cycle again later, with back-off."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """Seconds the side asked us to wait, or None."""
+
+
+class Refused(BridgeError):
+    """The side answers but does not let us in: credentials, rights, certificate. A person has to act."""
+
+
+class TokenLost(BridgeError):
+    """The side no longer knows the token: observe again with ``token=None``."""

@@ -1,0 +1,199 @@
+"""The door to one side of a school: what a connector tells, what it is asked to write, what it has to promise."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from bridge.core.model import Action, Elements, Evidence, Fields
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a connector saw of one object, references as anchors of its own side.
+
+    ``whole``: ``fields`` is everything there is, an absent field is empty. Otherwise absent fields are unchanged, and
+    ``added`` and ``removed`` change set fields element by element. ``in_scope`` False: the object exists outside the
+    configured scope; the engine ignores it unless it knows its anchor.
+    """
+
+    kind: str
+    anchor: str
+    version: str
+    fields: Fields
+    whole: bool = True
+    added: Elements = field(default_factory=dict)
+    removed: Elements = field(default_factory=dict)
+    in_scope: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """An object that is gone, with the evidence. ``kind`` may be unknown to the side: None."""
+
+    anchor: str
+    evidence: Evidence
+    kind: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of what was observed, folded into the state in one transaction together with ``token``.
+
+    ``token``: from where to go on after this page, None when this page can't be resumed from. ``listing`` True on all
+    pages of a full listing. ``complete`` on the last page of a full listing only, and only if it was read to its end
+    without an error: what was known of ``kinds`` and not seen in it is MISSING. ``warnings`` are shown to a person.
+    """
+
+    observations: tuple[Observation, ...] = ()
+    removals: tuple[Removal, ...] = ()
+    token: str | None = None
+    listing: bool = False
+    complete: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write to one side, references as anchors of that side.
+
+    ``id`` is unique within a call and comes back in the outcome. ``fields`` hold the new values of the changed plain
+    fields; set fields of references change by ``added`` and ``removed`` only (on CREATE ``added`` holds all).
+    ``expected`` is the version that was read: the connector refuses (Stale) where the side can tell that it changed.
+
+    """
+
+    id: str
+    kind: str
+    action: Action
+    anchor: str | None
+    fields: Fields = field(default_factory=dict)
+    added: Elements = field(default_factory=dict)
+    removed: Elements = field(default_factory=dict)
+    expected: str = ""
+    key: str = ""
+    """The source anchor. A CREATE that finds an object with this key already there adopts it instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A write that happened: what the object is now. ``fields`` as really written, in the connector's own terms.
+
+    ``refused``: fields (or field elements) that the side did not take while it took the others, with the reason and
+    the remedy for a person. ``adopted``: a CREATE found the object already there.
+    """
+
+    id: str
+    anchor: str
+    version: str
+    refused: Mapping[str, str] = field(default_factory=dict)
+    unknown: Elements = field(default_factory=dict)
+    """Elements of ``added`` that the side does not know (yet); they were left out and are tried again."""
+    adopted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A write that did not happen, or of which nobody knows. Only this one object is affected.
+
+    ``cause`` is a short stable code (``name_taken``, ``licence_stock``, ``privileged``, ``stale``, ``invalid``,
+    ``gone``, ``unknown_outcome`` ...), ``message`` is for a person. ``transient``: the same write may succeed later.
+    """
+
+    id: str
+    cause: str
+    message: str
+    transient: bool = False
+
+
+Outcome = Written | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What an endpoint proves to be: AD domain GUID, tenant id, root marker. A changed ``id`` stops every cycle."""
+
+    id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a connector can do, as values. ``writes``: actions per kind; ``chunk``: the best number of writes a call."""
+
+    kinds: frozenset[str]
+    writes: Mapping[str, frozenset[Action]]
+    chunk: int = 20
+    hints: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of ``check --online``: ``ok`` None is a warning. ``remedy`` says what to do where it isn't ok."""
+
+    subject: str
+    ok: bool | None
+    found: str
+    remedy: str = ""
+
+
+class Connector(Protocol):
+    """One side of one school, for some kinds. Not thread-safe; one per school and side; used from one event loop."""
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    async def identify(self) -> Identity:
+        """Prove what this is; raises Unreachable or Refused."""
+        ...
+
+    def observe(self, token: str | None) -> AsyncIterator[Page]:
+        """Yield what changed since ``token``, or a full listing when it is None.
+
+        At least one page comes, the last one carries a token. Referenced objects need not come first. The same object
+        may come repeatedly; the last one counts. Raises TokenLost before the first page; Unreachable or Refused at any
+        time, after which nothing may be concluded from what did not come. A connector that finds by itself that the
+        token proves nothing any more (restored server) raises TokenLost with the reason.
+        """
+        ...
+
+    def apply(self, writes: Sequence[Write]) -> AsyncIterator[Outcome]:
+        """Carry out independent writes of one kind and yield one outcome each, in any order, as soon as it is known.
+
+        Never raises for a single object. Raises Unreachable or Refused when nothing more can be written; writes
+        without an outcome by then are in doubt, and the next observation tells.
+        """
+        ...
+
+    def hints(self) -> AsyncIterator[None]:
+        """Yield whenever something may have changed; never ends by itself. Lossy: a hint is no datum."""
+        ...
+
+    async def check(self) -> Sequence[Finding]:
+        """Probe read-only: certificates, rights, scope, clock, licences. Never raises for what it finds wrong."""
+        ...
+
+    async def close(self) -> None:
+        """Give back connections. May be called twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the daemon hands to a connector's ``connect(options, context)``.
+
+    ``secret(reference)`` resolves ``credential:NAME``, ``env:NAME`` or ``file:PATH`` (ConfigurationError when it
+    can't). ``clock`` is timezone-aware UTC; ``sleep`` and ``monotonic`` are injected so that tests need not wait.
+    ``school`` is the school's code.
+    """
+
+    school: str
+    secret: Callable[[str], bytes]
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], Any]
+    monotonic: Callable[[], float]
+    random: Callable[[], float]
+    attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Kind -> field -> expression: the attributes that the school's YAML adds to the kind by allow-list."""
