@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import traceback
@@ -12,12 +11,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from typer.exceptions import TyperException
 
 from bridge.commands import check, explain, journal, mirror, people, run, schema, stage
 from bridge.commands.session import DEFAULT_CONFIG, ERROR, Session
 from bridge.daemon import logs
+from bridge.daemon.trouble import said
 from bridge.ports import BridgeError
 from bridge.settings import SettingsError
 
@@ -127,22 +127,6 @@ def _settings(error: SettingsError, session: Session) -> int:
         session.err.print(str(one), markup=False)
     session.fail(f"{count} problem{'s' if count != 1 else ''} in the configuration", problems=problems)
     return ERROR
-
-
-def said(error: BaseException) -> str:
-    """An error in one or two lines for a person, without secrets: drivers put URLs and values into theirs."""
-    if isinstance(error, OperationalError):
-        reason = str(error.orig).strip().splitlines()[0] if error.orig else ""
-        return f"the state database can't be used ({reason}); check state.url, that it runs, and the disk"
-    if isinstance(error, SQLAlchemyError):
-        return f"the state database refused ({type(error).__name__}); check state.url and the database's log"
-    if isinstance(error, MemoryError):
-        return "out of memory; close other programs or add memory"
-    if isinstance(error, OSError) and not isinstance(error, BridgeError):
-        where = f" {error.filename}" if error.filename else ""
-        hint = "; free some space" if error.errno in {errno.ENOSPC, errno.EDQUOT} else ""
-        return f"{error.strerror or error}{where}{hint}"
-    return str(error)
 
 
 def installed_version() -> str:

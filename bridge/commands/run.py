@@ -41,25 +41,26 @@ def status(
     session = session_of(context)
     schools = session.schools(school)
     tree = board.read(session.settings.runtime)
+    running = board.running(session.settings.runtime)
     rows: list[tuple[School, Health, dict[str, Any]]] = []
     if wiring.has_state(session.settings):
         with wiring.database(session.settings, create=False) as database:
             known = set(database.schools())
-            rows = [_row(one, tree, database if one.code in known else None) for one in schools]
+            rows = [_row(one, tree, database if one.code in known else None, running=running) for one in schools]
     else:
-        rows = [_row(one, tree, None) for one in schools]
+        rows = [_row(one, tree, None, running=running) for one in schools]
     worst = max((health.colour for _, health, _ in rows), key=list(Colour).index, default=Colour.GREEN)
     answer = {
         "health": worst.value,
-        "daemon": {name: tree[name] for name in ("pid", "started", "beat")} if tree else None,
+        "daemon": {name: tree[name] for name in ("pid", "started", "beat")} if tree and running else None,
         "schools": [facts for _, _, facts in rows],
     }
-    session.show(answer, lambda out: _draw(out, tree, rows))
+    session.show(answer, lambda out: _draw(out, tree if running else None, rows))
     return ERROR if worst is Colour.RED else NOTHING
 
 
 def _row(
-    school: School, tree: Mapping[str, Any] | None, database: Database | None
+    school: School, tree: Mapping[str, Any] | None, database: Database | None, *, running: bool
 ) -> tuple[School, Health, dict[str, Any]]:
     now = wiring.now()
     facts: dict[str, Any] = {"school": school.code, "name": school.name}
@@ -87,7 +88,7 @@ def _row(
         }
     else:
         facts |= {"stage": None, "held": 0, "rules": {}, "messages": [], "records": {}, "last_cycle": None}
-    health = judge(tree, school.code, now, held=held, held_since=since)
+    health = judge(tree, school.code, now, running=running, held=held, held_since=since)
     facts["health"] = health.colour.value
     facts["causes"] = [
         {"colour": one.colour.value, "text": one.text, "since": one.since.isoformat() if one.since else None}

@@ -6,10 +6,12 @@ itself that nobody is running.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +23,9 @@ from bridge.ports import ConfigurationError
 FILE = "status.json"
 #: The daemon writes the file at least so often, in seconds.
 BEAT = 10.0
+#: Locked as long as the daemon lives: the system gives the lock back even after SIGKILL.
+LOCK = "daemon.lock"
+_LOOKS, _LOOK_PAUSE = 10, 0.1
 
 
 @dataclass(slots=True)
@@ -95,6 +100,54 @@ def prepare(runtime: Path) -> None:
             f"the directory {runtime} can't be made ({error.strerror}); create it for the bridge's account, "
             f"or name another one as `runtime` in bridge.yaml"
         ) from None
+
+
+@contextmanager
+def occupied(runtime: Path) -> Iterator[None]:
+    """Be the only daemon of a runtime directory; raises ConfigurationError when there is one already.
+
+    Two would overwrite each other's status, and the first to end would take it away from the other.
+    """
+    try:
+        descriptor = os.open(runtime / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{runtime / LOCK} can't be written ({error.strerror}); run this as the bridge's account (sudo -u ...)"
+        ) from None
+    try:
+        for _ in range(_LOOKS):  # who asks whether the daemon runs holds the lock for a moment
+            if _locked(descriptor, fcntl.LOCK_EX):
+                break
+            time.sleep(_LOOK_PAUSE)
+        else:
+            raise ConfigurationError(
+                f"another schoolbridge daemon runs already with {runtime}. Stop it first (systemctl stop schoolbridge)"
+            )
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def running(runtime: Path) -> bool:
+    """Whether a daemon lives; True also where that can't be found out, and the age of its status has to tell."""
+    try:
+        descriptor = os.open(runtime / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        return not _locked(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int, how: int) -> bool:
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def read(runtime: Path) -> Mapping[str, Any] | None:

@@ -55,10 +55,16 @@ class Health:
 
 
 def judge(
-    tree: Mapping[str, Any] | None, code: str, now: datetime, *, held: int = 0, held_since: datetime | None = None
+    tree: Mapping[str, Any] | None,
+    code: str,
+    now: datetime,
+    *,
+    running: bool = True,
+    held: int = 0,
+    held_since: datetime | None = None,
 ) -> Health:
-    """The health of one school."""
-    causes = list(_daemon(tree, code, now))
+    """The health of one school. ``running`` False: the daemon of that status is known to be dead."""
+    causes = list(_daemon(tree, code, now, running=running))
     if tree is not None and not causes:
         row = tree["schools"][code]
         causes += _school(row, now, started=_time(row.get("since")) or now)
@@ -71,11 +77,11 @@ def judge(
     return Health(causes[0].colour if causes else Colour.GREEN, tuple(causes))
 
 
-def _daemon(tree: Mapping[str, Any] | None, code: str, now: datetime) -> list[Cause]:
+def _daemon(tree: Mapping[str, Any] | None, code: str, now: datetime, *, running: bool) -> list[Cause]:
     if tree is None:
         return [Cause(Colour.RED, "the daemon is not running: start it (systemctl start schoolbridge)")]
     beat = _time(tree.get("beat"))
-    if beat is None or now - beat > timedelta(seconds=6 * BEAT):
+    if not running or beat is None or now - beat > timedelta(seconds=6 * BEAT):
         return [Cause(Colour.RED, "the daemon is not running any more: start it (systemctl start schoolbridge)", beat)]
     if code not in tree.get("schools", {}):
         return [Cause(Colour.RED, "the daemon does not know this school: reload it (systemctl reload schoolbridge)")]

@@ -32,7 +32,7 @@ def serve(config: Path, *, verbose: bool = False) -> None:
     settings = load(config, catalog)
     logs.configure("debug" if verbose else settings.bridge.logging.level, settings.bridge.logging.format)
     boards.prepare(settings.runtime)
-    with wiring.database(settings, create=True) as database:
+    with boards.occupied(settings.runtime), wiring.database(settings, create=True) as database:
         asyncio.run(Service(settings, catalog, database, verbose=verbose).run())
 
 
@@ -85,13 +85,16 @@ class Service:
     async def _beat(self) -> None:
         """From the loop that does the work: when that hangs, the status grows old and systemd's watchdog bites."""
         while True:
-            try:
-                self.board.write(wiring.now())
-            except OSError as error:
-                self.log.warning("the status file can't be written", reason=error.strerror)
+            self._write()
             troubled = sum(bool(row.error) for row in self.board.schools.values())
             sd.notify(WATCHDOG=1, STATUS=f"{len(self.supervisors)} schools, {troubled} held up")
             await asyncio.sleep(boards.BEAT)
+
+    def _write(self) -> None:
+        try:
+            self.board.write(wiring.now())
+        except OSError as error:
+            self.log.warning("the status file can't be written", reason=error.strerror)
 
     # -- schools
 
@@ -155,7 +158,7 @@ class Service:
             self.board.configuration_error, self.board.configuration_since = "", None
             self.log.info("configuration loaded", schools=len(self.supervisors))
             sd.notify(READY=1, STATUS=f"{len(self.supervisors)} schools")
-        self.board.write(now)
+        self._write()
 
     def _kept(self, error: SettingsError, now: datetime) -> None:
         count = len(error.problems)

@@ -11,13 +11,15 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.core.model import Side
 from bridge.daemon import turn, wiring
 from bridge.daemon.board import Board
 from bridge.daemon.catalog import Catalog
+from bridge.daemon.trouble import place, said
 from bridge.engine.bridged import Bridged, Report
-from bridge.ports import BridgeError, Connector
+from bridge.ports import BridgeError, ConfigurationError, Connector
 from bridge.settings import School, Settings
 from bridge.state.database import Database
 from bridge.state.store import SchoolStore
@@ -44,6 +46,7 @@ class Supervisor:
         self._woken = asyncio.Event()
         self._stop = asyncio.Event()
         self._failures = 0
+        self._state = _identity(database)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -74,11 +77,13 @@ class Supervisor:
                 await self._serve()
             except Stopped:
                 return
-            except BridgeError as error:
-                self._failed(str(error))
-            except Exception as error:  # a bug in one school's cycle must not stop the others
-                self.log.error("cycle broke off", error=type(error).__name__, exc_info=True)
+            except (BridgeError, OSError, SQLAlchemyError, MemoryError) as error:
+                self._failed(said(error))
+            except Exception as error:  # noqa: BLE001 - a bug in one school's cycle must not stop the others
+                # No traceback: the text of an error may hold names of people.
+                self.log.error("cycle broke off", error=type(error).__name__, place=place(error))
                 self._failed(f"internal error ({type(error).__name__}); the log has more")
+            self.board.schools[self.school.code].doing = ""
             await self._pause()
 
     async def _serve(self) -> None:
@@ -103,6 +108,7 @@ class Supervisor:
             self._woken.clear()
             if self._stop.is_set():
                 raise Stopped
+            self._same_state()
             sides, full = frozenset(self._wanted), self._full
             self._wanted, self._full = set(), False
             report = await turn.turn(one, self.school, store, sides=sides, full=full, pause=self.school.pause)
@@ -117,6 +123,14 @@ class Supervisor:
             if report.again is not None:
                 wait = max(0.0, (report.again - one.clock()).total_seconds()) + 0.1
                 asyncio.get_running_loop().call_later(wait, self.wake)
+
+    def _same_state(self) -> None:
+        """A file that was deleted or replaced goes on being written, and nobody would ever see it again."""
+        if _identity(self.database) != self._state:
+            raise ConfigurationError(
+                f"{self.school.code}: the state {self.database.path} was removed or replaced while the bridge runs. "
+                f"Stop the bridge, put the file back from its backup, start it again; without one it links anew"
+            )
 
     def _note(self, report: Report, sides: frozenset[Side]) -> None:
         now = wiring.now()
@@ -166,3 +180,14 @@ class Supervisor:
         self.board.schools[self.school.code].doing = f"{phase}: {done}" + (f" of {total}" if total else "")
         if self._stop.is_set():
             raise Stopped
+
+
+def _identity(database: Database) -> tuple[int, int] | None:
+    """Which file the state is; None for no file."""
+    if database.path is None:
+        return None
+    try:
+        found = database.path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_dev, found.st_ino
