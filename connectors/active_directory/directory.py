@@ -82,7 +82,7 @@ class Directory:
         self, base: str, condition: str, attributes: Sequence[str],
         *, controls: Sequence[Control] = (), page: int | None = None,
     ) -> AsyncIterator[list[Entry]]:  # fmt: skip
-        """Pages of a subtree search, each read in the thread when it is asked for; all of one connection."""
+        """Pages of a subtree search, all of one connection; one is read ahead while the caller works on the last."""
         started: list[tuple[Session, Iterator[list[Entry]]]] = []
 
         def step(session: Session) -> list[Entry] | None:
@@ -95,8 +95,15 @@ class Directory:
             except LookupError:
                 raise Unreachable(f"{base} was moved or deleted while it was read") from None
 
-        while (found := await self.run(step)) is not None:
-            yield found
+        ahead = asyncio.ensure_future(self.run(step))
+        try:
+            while (found := await ahead) is not None:
+                ahead = asyncio.ensure_future(self.run(step))
+                yield found
+        finally:
+            # A caller that stops early asks nobody why the page that it never wanted could not be read.
+            ahead.add_done_callback(lambda one: one.cancelled() or one.exception())
+            ahead.cancel()
 
     async def read(self, guids: Sequence[str], condition: str, attributes: Sequence[str]) -> list[Entry]:
         """Living objects by objectGUID, wherever they stand in the domain; those that are not there are left out."""
