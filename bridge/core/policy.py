@@ -54,7 +54,7 @@ DEFAULT_THRESHOLDS: Mapping[Tally, Threshold] = {
     Tally.RENAME: Threshold(20, 10),
     Tally.DISABLE: Threshold(10, 5),
     Tally.DELETE: Threshold(10, 5),
-    Tally.MEMBER_REMOVAL: Threshold(150, 10),
+    Tally.MEMBER_REMOVAL: Threshold(150),
 }
 
 #: After the start of a retirement: when each step of ``Kind.retire`` is due.
