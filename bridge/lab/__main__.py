@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
+from rich.markup import escape
 
 from bridge.lab.demo import Demo, write_report
 from bridge.lab.processes import Unavailable
@@ -44,7 +45,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         stage = Stage(directory=options.directory, seed=options.seed)
     except Unavailable as error:
-        console.print(f"[red]The demo can't start:[/red] {error}", markup=True)
+        console.print(f"[red]The demo can't start:[/red] {escape(str(error))}")
+        return 1
+    except KeyboardInterrupt:
+        console.print("Stopped.")
         return 1
     try:
         if stage.why_embedded:

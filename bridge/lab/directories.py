@@ -118,7 +118,8 @@ class EmbeddedDirectory:
         # By name, as the daemon finds its connectors: the bridge imports none of them.
         memory = importlib.import_module("connectors.memory")
         self.path = path
-        self._shelf = memory.Shelf(path, memory.MemorySide(name="school"))
+        shelf = importlib.import_module("connectors.memory.persistence").Shelf
+        self._shelf = shelf(path, memory.MemorySide(name="school"))
         self._anchors: dict[str, str] = {}
         with self._shelf.changing() as side:
             for person in school.people:

@@ -55,7 +55,11 @@ class Stage:
         self.daemon: ProcessTree | None = None
         self.sandbox: ProcessTree | None = None
         self.last: Answer | None = None
-        self.directory: Directory = self._start_directory(directory)
+        try:
+            self.directory: Directory = self._start_directory(directory)
+        except BaseException:
+            shutil.rmtree(self.root, ignore_errors=True)
+            raise
         try:
             self.cloud = self._start_sandbox()
             self.config = self._configure()
