@@ -93,6 +93,7 @@ class Tokens:
         except ValueError as error:
             raise ConfigurationError(f"The login service can't be used: {_without_keys(str(error))}") from None
         if "access_token" not in found:
+            self._application = None  # the credential is read again: somebody may have renewed it meanwhile
             raise Refused(
                 f"The login service refuses the app {self._options.client_id}: {found.get('error')}: "
                 f"{_without_keys(str(found.get('error_description', '')))[:400]}"

@@ -259,6 +259,17 @@ async def test_a_token_that_is_still_good_is_used_while_the_login_service_is_awa
     await graph.close()
 
 
+async def test_a_renewed_secret_is_taken_up_without_a_restart(make_sandbox: MakeSandbox) -> None:
+    sandbox = await make_sandbox(tls=True, applications=[application()])
+    secrets = {"env:SECRET": b"revoked"}
+    graph = build(options(sandbox), context(Timeline(), secrets))
+    with pytest.raises(Refused):
+        await graph.identify()
+    secrets["env:SECRET"] = CLIENT_SECRET.encode()
+    assert (await graph.identify()).id == sandbox.tenant.id
+    await graph.close()
+
+
 async def test_no_secret_shows_anywhere(
     make_sandbox: MakeSandbox, client_certificate: KeyPair, caplog: pytest.LogCaptureFixture
 ) -> None:
