@@ -27,6 +27,7 @@ from connectors.active_directory.changes import Mark, Token, decode, verify
 from connectors.active_directory.directory import Directory
 from connectors.active_directory.findings import probe
 from connectors.active_directory.mapping import FieldMapping
+from connectors.active_directory.notifications import Notifications
 from connectors.active_directory.observing import Observer
 from connectors.active_directory.options import Options
 from connectors.active_directory.scope import fingerprint
@@ -48,6 +49,7 @@ class ActiveDirectory:
         self._directory = Directory(options, self._password, name=f"ad-{context.school}")
         self._observer = Observer(options, self._directory, self._mapping)
         self._listener: Directory | None = None
+        self._notifications = Notifications(options, self._password, context)
         self._marks: dict[str, Mark] = {}
 
     capabilities = Capabilities(
@@ -107,23 +109,37 @@ class ActiveDirectory:
             yield Failed(write.id, "unsupported", f"{write.action} {write.kind}: this connector only reads")
 
     async def hints(self) -> AsyncIterator[None]:
-        """Ask the server for its USN each ``poll_seconds`` on a connection of its own; yield when it moved."""
+        """Ask the server for its USN each ``poll_seconds`` on a connection of its own; yield when it moved.
+
+        Where the server also tells of changes by itself it is asked as soon as it does.
+        """
         if self._listener is None:
             self._listener = Directory(self._options, self._password, name=f"ad-hints-{self._context.school}")
+        try:
+            async for _ in self._moves(self._listener):
+                yield None
+        finally:
+            await self._notifications.stop()
+
+    async def _moves(self, listener: Directory) -> AsyncIterator[None]:
         last: tuple[str, int] | None = None
         while True:
             try:
-                seen = await self._listener.run(lambda session: (session.root.invocation, session.usn()))
-            except BridgeError as error:
+                seen = await listener.run(lambda session: (session.root.invocation, session.usn()))
+            except Refused:
                 # The next cycle meets the same trouble and says so; here only the wait gets longer. Wrong credentials
                 # must not be tried often: the account would be locked.
-                wait = _AFTER_REFUSAL if isinstance(error, Refused) else 10 * self._options.poll_seconds
-                await self._context.sleep(wait)
+                await self._context.sleep(_AFTER_REFUSAL)
+                continue
+            except BridgeError:
+                await self._notifications.rest(10 * self._options.poll_seconds)
                 continue
             if last is not None and seen != last:
                 yield None
             last = seen
-            await self._context.sleep(self._options.poll_seconds)
+            # Only now: it is known that the credentials are good.
+            self._notifications.start()
+            await self._notifications.rest(self._options.poll_seconds)
 
     async def check(self) -> Sequence[Finding]:
         """See the port."""
@@ -131,6 +147,7 @@ class ActiveDirectory:
 
     async def close(self) -> None:
         """See the port."""
+        await self._notifications.stop()
         await self._directory.close()
         if self._listener is not None:
             await self._listener.close()

@@ -200,6 +200,11 @@ class Options(_Strict):
     poll_seconds: float = Field(
         1.0, ge=0.1, le=3600, description="How often the server is asked whether anything changed."
     )
+    notifications: bool = Field(
+        True,
+        description="Whether the server is also asked to tell of changes at once, on a connection of its own; where it "
+        "does not, the poll goes on alone.",
+    )
     missing_days: int | None = Field(
         None,
         ge=1,

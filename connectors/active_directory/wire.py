@@ -18,6 +18,8 @@ from ldap3.utils.conv import escape_bytes, escape_filter_chars
 Control = tuple[str, bool, bytes | None]
 
 PAGED = "1.2.840.113556.1.4.319"
+#: No value; its restrictions are in notifications.py (MS-ADTS 3.1.1.3.4.1.9).
+NOTIFICATION = ("1.2.840.113556.1.4.528", True, None)
 SHOW_DELETED = ("1.2.840.113556.1.4.417", True, None)
 SHOW_RECYCLED = ("1.2.840.113556.1.4.2064", True, None)
 #: Names carry <GUID=...>;<SID=...>; the value, SEQUENCE { INTEGER 1 }, asks for
