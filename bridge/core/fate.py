@@ -54,6 +54,9 @@ class Fate:
     reason: str = ""
 
 
+_NO_CONSENT = "no consent, no account. Record the consent at the school; the account follows by itself"
+
+
 def row_of(link: Link) -> Row | None:
     """The row a link is in; None when neither side nor an agreement is left."""
     return {
@@ -73,7 +76,7 @@ def fate(link: Link, kind: Kind, policy: Policy, *, released: bool = False) -> F
     if row is None:
         return Fate(Row.FORGET, Verdict.FORGET)
     if row in {Row.FIRST_MERGE, Row.MERGE}:
-        return Fate(row, Verdict.LIVE)
+        return _together(link, kind, policy, row)
     if row is Row.ENROL_CLOUD:
         return _enrol(link, kind, policy, Side.SCHOOL)
     if row is Row.ENROL_SCHOOL:
@@ -90,6 +93,22 @@ def fate(link: Link, kind: Kind, policy: Policy, *, released: bool = False) -> F
     return Fate(row, Verdict.FORGET)
 
 
+def _together(link: Link, kind: Kind, policy: Policy, row: Row) -> Fate:
+    """Both records are there; only a consent that is missing at the school stands against them."""
+    if not _refused(link, kind) or policy.existence(kind) is not Authority.SCHOOL:
+        return Fate(row, Verdict.LIVE)
+    if row is Row.FIRST_MERGE:
+        return Fate(
+            row, Verdict.HOLD, "consent", "an account is there already, but the consent is missing at the school"
+        )
+    return Fate(row, Verdict.RETIRE, reason="the consent was withdrawn at the school")
+
+
+def _refused(link: Link, kind: Kind) -> bool:
+    record = link.school.record
+    return record is not None and kind.consent is not None and record.fields.get(kind.consent) is False
+
+
 def _enrol(link: Link, kind: Kind, policy: Policy, source: Side) -> Fate:
     row = Row.ENROL_CLOUD if source is Side.SCHOOL else Row.ENROL_SCHOOL
     record = link.end(source).record
@@ -97,13 +116,8 @@ def _enrol(link: Link, kind: Kind, policy: Policy, source: Side) -> Fate:
     existence = policy.existence(kind)
     if existence is not Authority.BOTH and existence.value != source.value:
         return Fate(row, Verdict.WAIT, "unmatched", f"only the {existence.value} decides which {kind.name}s exist")
-    if source is Side.SCHOOL and kind.consent and fields.get(kind.consent) is False:
-        return Fate(
-            row,
-            Verdict.HOLD,
-            "consent",
-            "no consent, no account. Record the consent at the school; the account follows by itself",
-        )
+    if source is Side.SCHOOL and _refused(link, kind):
+        return Fate(row, Verdict.HOLD, "consent", _NO_CONSENT)
     if kind.switch and fields.get(kind.switch) is False:
         return Fate(row, Verdict.WAIT, "disabled", f"disabled in the {source.value}: created once it is enabled")
     return Fate(row, Verdict.LIVE)
@@ -122,6 +136,8 @@ def _gone(link: Link, kind: Kind, policy: Policy, gone: Side, *, released: bool)
             )
     if not owner:
         return Fate(row, Verdict.RETIRE, reason=f"{evidence or 'gone'} at the {gone.value}")
+    if gone is Side.CLOUD and _refused(link, kind):
+        return Fate(row, Verdict.HOLD, "consent", _NO_CONSENT)
     if evidence in (Evidence.LEFT, Evidence.MISSING) and not released:
         found = "it is outside the scope there" if evidence is Evidence.LEFT else "nothing says that it was deleted"
         remedy = f"Bring it back there, or release it to have it made again in the {gone.value}"

@@ -223,7 +223,9 @@ async def _record(turn: Turn, ready: Mapping[str, Operation], outcomes: Sequence
                 await bridged.remember(bridged.store.spoil, operation.link)
             continue
         settled = _less_refused(operation, outcome, anchors)
-        retry = now + _FIRST_RETRY[False] if outcome.refused else now + _FIRST_RETRY[True] if outcome.unknown else None
+        retry = now + _FIRST_RETRY[True] if outcome.unknown else None
+        if outcome.refused:
+            troubles.append(_refused(turn, operation, outcome))
         turn.left[operation.link] -= 1
         turn.versions[operation.link, operation.side] = outcome.version
         if retry is not None:
@@ -275,6 +277,13 @@ def _failed(turn: Turn, operation: Operation, failed: Failed) -> Trouble:
         attempts=attempts,
         retry_at=now + backoff(attempts, transient=failed.transient),
     )
+
+
+def _refused(turn: Turn, operation: Operation, written: Written) -> Trouble:
+    """What a side did not take of a write that it took otherwise: shown to a person, and tried again by itself."""
+    names = ",".join(sorted({name.partition(":")[0] for name in written.refused}))
+    failed = Failed(operation.link, f"refused:{names}", "; ".join(sorted(set(written.refused.values()))))
+    return replace(_failed(turn, operation, failed), rule=failed.cause)
 
 
 def backoff(attempts: int, *, transient: bool) -> timedelta:

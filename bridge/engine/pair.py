@@ -19,13 +19,20 @@ async def pair(bridged: Bridged, report: Report) -> None:
     after: str | None = None
     while batch := await bridged.remember(bridged.store.loose, after, BATCH):
         after = batch[-1].anchor
+        joined: set[tuple[Side, str]] = set()
         # One kind and side at a time: both ends of a pair may be in this batch, and each must see the other's link.
         for side, kind in sorted({(loose.side, loose.kind) for loose in batch}, key=lambda key: (key[1], key[0])):
             rows = [loose for loose in batch if loose.side is side and loose.kind == kind]
-            await _pair_rows(bridged, side, kind, rows, report)
+            # After a crash the school's end has a link and the cloud's none: once the cloud's found it, the school's is
+            # not loose any more, and must not be held as if somebody else had its partner.
+            rows = [loose for loose in rows if (side, loose.anchor) not in joined]
+            pairs = await _pair_rows(bridged, side, kind, rows, report)
+            for one in pairs:
+                if one.school is not None and one.cloud is not None:
+                    joined |= {(Side.SCHOOL, one.school), (Side.CLOUD, one.cloud)}
 
 
-async def _pair_rows(bridged: Bridged, side: Side, kind: str, rows: Sequence[Loose], report: Report) -> None:
+async def _pair_rows(bridged: Bridged, side: Side, kind: str, rows: Sequence[Loose], report: Report) -> list[Pair]:
     found: dict[str, Mapping[str, Sequence[Candidate]]] = {}
     for key in keys_of(bridged.kinds[kind]):
         wanted = sorted({loose.keys[key] for loose in rows if key in loose.keys})
@@ -71,6 +78,7 @@ async def _pair_rows(bridged: Bridged, side: Side, kind: str, rows: Sequence[Loo
         for trouble in troubles:
             report.held[trouble.rule] += 1
             report.messages.append(trouble.message)
+    return pairs
 
 
 async def _claims(rows: Sequence[Loose], bridged: Bridged, side: Side, kind: str) -> Mapping[str, Sequence[str]]:

@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     """0 when every step was found true, 1 otherwise."""
     options = _arguments(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 120)
     console.print("Starting a school server and a cloud ... (the first time this takes a minute)")
     try:
         stage = Stage(directory=options.directory, seed=options.seed)

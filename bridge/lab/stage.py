@@ -90,7 +90,12 @@ class Stage:
         known = ((_BRIDGE_APP, bridge_secret, _GRANTED), (_READER_APP, reader_secret, _READ))
         _private(
             applications,
-            json.dumps([{"client_id": app, "secrets": [key], "permissions": list(may)} for app, key, may in known]),
+            json.dumps(
+                [
+                    {"client_id": app, "secrets": [key], "permissions": list(may), "roles": ["User Administrator"]}
+                    for app, key, may in known
+                ]
+            ),
         )
         _private(self.root / "client.secret", bridge_secret)
         seed = self.root / "tenant.json"

@@ -30,6 +30,10 @@ _U, _F = user(), file()
 
 ROWS: tuple[Case, ...] = (
     Case("a newcomer", Row.ENROL_CLOUD, "user", Verdict.LIVE, school=_U, operations=((_C, Action.CREATE),)),
+    Case(
+        "no consent, but an account", Row.FIRST_MERGE, "user", Verdict.HOLD,
+        school=user(consent=False), cloud=_U, rule="consent",
+    ),
     Case("no consent", Row.ENROL_CLOUD, "user", Verdict.HOLD, school=user(consent=False), rule="consent"),
     Case("not enabled yet", Row.ENROL_CLOUD, "user", Verdict.WAIT, school=user(enabled=False)),
     Case("a new file", Row.ENROL_CLOUD, "file", Verdict.LIVE, school=_F, operations=((_C, Action.CREATE),)),

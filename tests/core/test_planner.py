@@ -107,7 +107,8 @@ def people_under_authority(drawn: list[Round], stage: Stage) -> None:
                 continue
             ends = (link.end(owner).record, link.end(owner.other).record)
             assert ends[1] is None or ends[0] is not None, f"{link.id} lives on although its owner deleted it"
-            assert ends[0] is None or ends[1] is not None, f"{link.id} is missing on the other side"
+            consents = ends[0] is None or ends[0].fields.get("consent") is not False
+            assert ends[0] is None or ends[1] is not None or not consents, f"{link.id} is missing on the other side"
         mirror(world, owner)
         nothing_left_to_do(world)
 
@@ -118,8 +119,8 @@ def mirror(world: World, owner: Side) -> None:
     both = {link.id for link in links if link.school.record and link.cloud.record}
     for link in links:
         one, two = link.end(owner).record, link.end(owner.other).record
-        if one is None or two is None:
-            continue
+        if one is None or two is None or (owner is Side.SCHOOL and one.fields.get("consent") is False):
+            continue  # without consent the account is disabled, and nothing more is written to it
         for column in compared(KINDS[link.kind]):
             mine, theirs = one.fields.get(column.name), two.fields.get(column.name)
             if column.shape is Shape.REFS:  # nobody can be a member where he has no account
