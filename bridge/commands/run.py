@@ -12,6 +12,7 @@ from rich.console import Console
 from bridge.commands.session import ERROR, NOTHING, plain, session_of
 from bridge.daemon import board, wiring
 from bridge.daemon.health import Colour, Health, judge
+from bridge.ports import Trouble
 from bridge.settings import School
 from bridge.state.database import Database
 
@@ -64,15 +65,16 @@ def _row(
 ) -> tuple[School, Health, dict[str, Any]]:
     now = wiring.now()
     facts: dict[str, Any] = {"school": school.code, "name": school.name}
-    held, since = 0, None
+    deciding: list[Trouble] = []
     if database is not None:
         store = database.school(school.code, school.kinds())
         troubles = store.troubles()
-        held, since = len(troubles), min((one.since for one in troubles), default=None)
+        # Who has given no consent is no trouble: that is how the school wants it, and nobody has to act.
+        deciding = [one for one in troubles if one.rule != "consent"]
         last = store.cycles(limit=1)
         facts |= {
             "stage": store.stage(),
-            "held": held,
+            "held": len(troubles),
             "rules": dict(Counter(one.rule for one in troubles)),
             "messages": sorted({one.message for one in troubles})[:20],
             "records": {f"{side}:{kind}": number for (side, kind), number in sorted(store.counts().items())},
@@ -88,7 +90,8 @@ def _row(
         }
     else:
         facts |= {"stage": None, "held": 0, "rules": {}, "messages": [], "records": {}, "last_cycle": None}
-    health = judge(tree, school.code, now, running=running, held=held, held_since=since)
+    since = min((one.since for one in deciding), default=None)
+    health = judge(tree, school.code, now, running=running, held=len(deciding), held_since=since)
     facts["health"] = health.colour.value
     facts["causes"] = [
         {"colour": one.colour.value, "text": one.text, "since": one.since.isoformat() if one.since else None}

@@ -171,6 +171,9 @@ async def _hold(bridged: Bridged, holds: list[Hold], report: Report) -> None:
     if not holds:
         return
     now = bridged.clock()
+    # A person may have released a link since the guard was asked: holding it again would outlive the release.
+    released = await bridged.remember(bridged.store.released)
+    holds = [hold for hold in holds if hold.operation.link not in released or not hold.rule.startswith("guard:")]
     await bridged.remember(bridged.store.trouble, [held_trouble(hold, now) for hold in holds])
     for hold in holds:
         report.held[f"{hold.operation.kind}:{hold.rule}"] += 1

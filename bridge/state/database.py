@@ -98,7 +98,8 @@ def open_database(url: str, *, clock: Clock = _utc) -> Database:
         else:
             path = Path(str(parsed.database))
             _prepare_file(path)
-    engine = create_engine(parsed, **options)
+    # Parameters hold names of people: they have no place in the text of an error.
+    engine = create_engine(parsed, hide_parameters=True, **options)
     if path is not None or parsed.get_backend_name() == "sqlite":
         _speak_sqlite(engine)
     database = Database(engine, path=path, clock=clock)

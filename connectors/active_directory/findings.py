@@ -80,7 +80,7 @@ def _deleted_objects(session: Session, options: Options) -> Iterator[Finding]:
         f"{account} may not read {container}: a deleted account is only noticed as missing, and then held",
         f'Windows, as a domain administrator: dsacls "{container}" /takeOwnership, then '
         f'dsacls "{container}" /G "{account}:LCRP". '
-        f'Samba: samba-tool dsacl set --objectdn="{container}" --sddl="(A;;RPLCLORC;;;{session.root.account_sid})".',
+        f"Samba: the right (A;;RPLCLORC;;;{session.root.account_sid}), set as docs/connect/active_directory.md shows.",
     )  # fmt: skip
 
 
