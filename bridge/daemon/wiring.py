@@ -27,7 +27,9 @@ from sqlalchemy import make_url
 
 from bridge.core import naming
 from bridge.core.cutover import STAGES, Stage
-from bridge.core.model import Side
+from bridge.core.kinds import Authority
+from bridge.core.merge import compared
+from bridge.core.model import Action, Side
 from bridge.daemon.catalog import Catalog
 from bridge.engine.bridged import Bridged, Naming, Progress, silent
 from bridge.engine.wrap import ReadOnly
@@ -181,6 +183,7 @@ async def bridged(
     """A school with both sides connected, in its present stage."""
     async with AsyncExitStack() as stack:
         sides = {side: await stack.enter_async_context(connected(settings, catalog, school, side)) for side in Side}
+        _can_give_back(school, sides[Side.SCHOOL])
         one = Bridged(
             code=school.code,
             name=school.name,
@@ -195,6 +198,19 @@ async def bridged(
         )
         enter_stage(one, school, store)
         yield one
+
+
+def _can_give_back(school: School, connector: Connector) -> None:
+    """A field that the cloud may change must be writable at the school, or every other change of that person waits."""
+    for name, kind in school.kinds().items():
+        policy = school.policy(Stage.HYBRID)
+        given = [one.name for one in compared(kind) if policy.owner(kind, one) is not Authority.SCHOOL]
+        writable = Action.UPDATE in connector.capabilities.writes.get(name, frozenset())
+        if given and name in connector.capabilities.kinds and not writable:
+            raise ConfigurationError(
+                f"{school.code}: authority of {name} {', '.join(given)} is not the school's, but the school's directory "
+                f"is only read. Expected: `school` for all of them. Remove them from `authority`"
+            )
 
 
 @contextmanager

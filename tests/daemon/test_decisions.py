@@ -78,3 +78,13 @@ def test_a_wave_that_comes_in_drops_is_judged_as_a_whole(tmp_path: Path) -> None
     finally:
         daemon.send_signal(signal.SIGTERM)
         daemon.wait(timeout=15)
+
+
+def test_a_field_given_to_the_cloud_needs_a_school_that_can_be_written(tmp_path: Path) -> None:
+    school = Embedded(tmp_path, more="authority: {user: {surname: cloud}}\n")
+    school.fill(2)
+    assert school.run("sync").code == 0, "this school's file can be written"
+    text = school.school_file.read_text().replace("kinds: [user, group]}", "kinds: [user, group], read_only: true}", 1)
+    school.school_file.write_text(text)
+    refused = school.run("sync")
+    assert (refused.code, "authority of user surname" in refused.err) == (1, True)
