@@ -44,7 +44,7 @@ SKUS = {
     "M365EDU_A3_FACULTY": "4b590615-0888-425a-a965-b3bf7789848d",
 }
 SIZE = SchoolSize(
-    pupils=70, teachers=8, staff=2, leavers=0, newcomers=0, classes_per_year=1, groups=20, largest_group=30
+    pupils=130, teachers=8, staff=2, leavers=0, newcomers=0, classes_per_year=1, groups=20, largest_group=30
 )
 _PATIENCE = 60.0
 
@@ -56,6 +56,9 @@ class Rig:
         self.cloud, self.config = cloud, root / "bridge.yaml"
         (root / "schools").mkdir(parents=True)
         self.side = fill(root / "school.json", school)
+        #: Writes of a first mirror, at least: each account, its licence, each group.
+        self.least = 2 * sum(bool(one.fields["consent"]) for one in self.side.records("user"))
+        self.least += sum(1 for _ in self.side.records("group"))
         cloud_side = {
             "connector": "graph", "tenant_id": TENANT, "client_id": APPLICATION,
             "client_secret": f"file:{root.parent / 'client.secret'}", "endpoint": ready["base_url"],
@@ -227,9 +230,10 @@ def mirrored_through(root: Path, points: int, *, seed: int, lives: int) -> int:
         home = root / str(mirrors)
         with cloud(home) as (reader, ready):
             rig = Rig(home / "bridge", reader, draw_school(seed + mirrors, SIZE), ready)
+            # Anywhere in what is left of the mirror: creations, licences, groups; between and within requests, commits.
             for _ in range(min(lives, points - struck)):
-                # Some before the first write, most in the middle: between two requests, within one, within a commit.
-                if not rig.killed(chance.randrange(30), chance.random() * 0.05):
+                left = rig.least - rig.writes()
+                if left <= 0 or not rig.killed(chance.randrange(left // 2 + 1), chance.random() * 0.05):
                     break
                 struck += 1
             rig.sync()
