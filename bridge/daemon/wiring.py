@@ -208,7 +208,7 @@ def _can_give_back(school: School, connector: Connector) -> None:
         writable = Action.UPDATE in connector.capabilities.writes.get(name, frozenset())
         if given and name in connector.capabilities.kinds and not writable:
             raise ConfigurationError(
-                f"{school.code}: authority of {name} {', '.join(given)} is not the school's, but the school's directory "
+                f"{school.code}: authority of {name} {', '.join(given)} is not the school's, but its directory "
                 f"is only read. Expected: `school` for all of them. Remove them from `authority`"
             )
 
