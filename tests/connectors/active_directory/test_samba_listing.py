@@ -205,7 +205,7 @@ async def test_check_says_how_to_grant_deleted_objects(server: SchoolServer) -> 
     await connector.close()
     assert found["deleted objects"].ok is None
     assert "dsacls" in found["deleted objects"].remedy
-    assert "samba-tool" in found["deleted objects"].remedy
+    assert "docs/connect/active_directory.md" in found["deleted objects"].remedy
 
 
 def replace_secret(server: SchoolServer, password: str) -> Any:
