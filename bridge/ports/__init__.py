@@ -2,10 +2,20 @@
 
 errors   what may go wrong, sorted by what the caller does next
 side     one side of a school: observing it, writing to it
+content  the bytes of files, streamed
 memory   what the bridge remembers
 """
 
-from bridge.ports.errors import BridgeError, ConfigurationError, Refused, TokenLost, Unreachable
+from bridge.ports.content import QUICKXOR, UNREAD, Contents, Source
+from bridge.ports.errors import (
+    BridgeError,
+    Busy,
+    ConfigurationError,
+    ContentChanged,
+    Refused,
+    TokenLost,
+    Unreachable,
+)
 from bridge.ports.memory import Candidate, Done, Loose, Pair, Store, Tallies, Trouble, chunks
 from bridge.ports.side import (
     Capabilities,
@@ -23,11 +33,16 @@ from bridge.ports.side import (
 )
 
 __all__ = [
+    "QUICKXOR",
+    "UNREAD",
     "BridgeError",
+    "Busy",
     "Candidate",
     "Capabilities",
     "ConfigurationError",
     "Connector",
+    "ContentChanged",
+    "Contents",
     "Context",
     "Done",
     "Failed",
@@ -40,6 +55,7 @@ __all__ = [
     "Pair",
     "Refused",
     "Removal",
+    "Source",
     "Store",
     "Tallies",
     "TokenLost",

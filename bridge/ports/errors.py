@@ -26,3 +26,11 @@ class Refused(BridgeError):
 
 class TokenLost(BridgeError):
     """The side no longer knows the token: observe again with ``token=None``."""
+
+
+class ContentChanged(BridgeError):
+    """A file is not any more what was planned with: drop what was written of it, the next observation tells."""
+
+
+class Busy(BridgeError):
+    """A file is being written or open in a program: nothing is wrong, try again later."""
