@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import time, timedelta
 from pathlib import Path
@@ -45,6 +45,17 @@ class SideSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ShareSettings:
+    """One share of a school. The options of its sides hold placeholders until they are made for an owner."""
+
+    name: str
+    owner: str
+    roles: tuple[str, ...]
+    named: tuple[str, ...]
+    sides: Mapping[Side, SideSettings]
+
+
+@dataclass(frozen=True, slots=True)
 class School:
     """One school as configured. ``periods`` and ``thresholds`` are in the form that the policy wants."""
 
@@ -62,6 +73,7 @@ class School:
     pause: timedelta
     thresholds: Mapping[tuple[str, str, str, Tally], Threshold]
     periods: Mapping[tuple[str, str], tuple[timedelta, ...]]
+    shares: tuple[ShareSettings, ...] = ()
 
     def kinds(self) -> Mapping[str, Kind]:
         """The kind table with the columns that the allow-list adds."""
@@ -103,13 +115,23 @@ class Settings:
             return url
         return f"{scheme}:///{(self.file.parent / path).absolute()}"
 
+    @property
+    def indexes(self) -> Path:
+        """Where connectors keep what they can make again: beside a SQLite state, else in the runtime directory."""
+        scheme, _, path = self.state_url.partition(":///")
+        return Path(path).parent / "indexes" if scheme.startswith("sqlite") and path else self.runtime / "indexes"
+
     def school(self, code: str) -> School | None:
         """The school of this code."""
         return next((school for school in self.schools if school.code == code), None)
 
 
 def school(
-    file: Path, said: models.SchoolFile, bridge: models.BridgeFile, sides: Mapping[Side, SideSettings]
+    file: Path,
+    said: models.SchoolFile,
+    bridge: models.BridgeFile,
+    sides: Mapping[Side, SideSettings],
+    shares: Sequence[Mapping[Side, SideSettings]] = (),
 ) -> School:
     """Put a school together from its file and the defaults."""
     defaults = bridge.defaults
@@ -128,6 +150,10 @@ def school(
         pause=_first(said.guard.pause, defaults.guard.pause, _PAUSE),
         thresholds={**_thresholds(defaults.guard), **_thresholds(said.guard)},
         periods=_periods({**_said(defaults.leavers), **_said(said.leavers)}),
+        shares=tuple(
+            ShareSettings(one.name, one.owner, tuple(one.roles), tuple(one.named), ends)
+            for one, ends in zip(said.shares, shares, strict=True)
+        ),
     )
 
 
@@ -172,8 +198,17 @@ def _shown_school(one: School) -> dict[str, Any]:
         "language": one.language,
     }
     for side, settings in one.sides.items():
-        options = settings.options.model_dump(mode="json", by_alias=True)
-        tree[f"{side.value}_side"] = {"connector": settings.connector, **options}
+        tree[f"{side.value}_side"] = _shown_side(settings)
+    tree["shares"] = [
+        {
+            "name": share.name,
+            "for": share.owner,
+            "roles": list(share.roles),
+            "named": list(share.named),
+            **{side.value: _shown_side(settings) for side, settings in share.sides.items()},
+        }
+        for share in one.shares
+    ]
     tree["attributes"] = {
         kind: {name: attribute.model_dump(mode="json", by_alias=True) for name, attribute in named.items()}
         for kind, named in one.attributes.items()
@@ -198,6 +233,10 @@ def _shown_school(one: School) -> dict[str, Any]:
         "jitter": in_words(times.jitter),
     }
     return dict(masked(tree))
+
+
+def _shown_side(settings: SideSettings) -> dict[str, Any]:
+    return {"connector": settings.connector, **settings.options.model_dump(mode="json", by_alias=True)}
 
 
 def _limit(threshold: Threshold) -> dict[str, float | None] | str:

@@ -13,7 +13,7 @@ from bridge.ports import ConfigurationError
 from bridge.settings import models
 from bridge.settings.effective import School, Settings, SideSettings, school
 from bridge.settings.render import guess, validate
-from bridge.settings.source import Problem, Source, read, shown
+from bridge.settings.source import Problem, Source, Way, read, shown
 
 
 class SettingsError(ConfigurationError):
@@ -43,19 +43,23 @@ def load(path: Path, catalog: Catalog) -> Settings:
     bridge = validate(models.BridgeFile, top, top.tree) if top.readable else None
     directory = bridge.schools if isinstance(bridge, models.BridgeFile) else top.tree.get("schools", "schools")
     files = _school_files(path, directory, top) if top.readable and isinstance(directory, str) else []
-    read_schools: list[tuple[Path, Source, models.SchoolFile | None, dict[Side, SideSettings]]] = []
+    schools: list[School] = []
+    found: list[tuple[Source, models.SchoolFile]] = []
     for file in files:
         source = read(file)
         sources.append(source)
         said = validate(models.SchoolFile, source, source.tree) if source.readable else None
         sides = _sides(source, catalog) if source.readable else {}
+        shares = _shares(source, catalog) if source.readable else []
         _domain_fits(source, said, sides)
-        read_schools.append((file, source, said if isinstance(said, models.SchoolFile) else None, sides))
-    _unique([(source, said) for _, source, said, _ in read_schools if said is not None])
+        if isinstance(said, models.SchoolFile):
+            found.append((source, said))
+            if isinstance(bridge, models.BridgeFile) and not source.problems:
+                schools.append(school(file, said, bridge, sides, shares))
+    _unique(found)
     problems = [problem for source in sources for problem in source.problems]
     if problems or not isinstance(bridge, models.BridgeFile):
         raise SettingsError(problems)
-    schools: list[School] = [school(file, said, bridge, sides) for file, _, said, sides in read_schools if said]
     return Settings(file=path.absolute(), bridge=bridge, schools=tuple(sorted(schools, key=lambda one: one.code)))
 
 
@@ -77,27 +81,51 @@ def _school_files(path: Path, directory: str, top: Source) -> list[Path]:
 
 
 def _sides(source: Source, catalog: Catalog) -> dict[Side, SideSettings]:
-    """Validate each side's options with the model of its connector, positions kept."""
-    sides = {}
-    for side in Side:
-        key = f"{side.value}_side"
-        tree = source.tree.get(key)
-        name = tree.get("connector") if isinstance(tree, dict) else None
-        if not isinstance(tree, dict) or not isinstance(name, str) or not name:
+    """Both sides of the school itself."""
+    found = {side: _side(source, catalog, (f"{side.value}_side",), source.tree, {}) for side in Side}
+    return {side: one for side, one in found.items() if one is not None}
+
+
+def _shares(source: Source, catalog: Catalog) -> list[dict[Side, SideSettings]]:
+    """Both sides of each share; the cloud's takes from ``cloud_side`` what it does not say itself."""
+    said = source.tree.get("shares")
+    cloud = source.tree.get("cloud_side")
+    shares: list[dict[Side, SideSettings]] = []
+    names: set[str] = set()
+    for place, tree in enumerate(said if isinstance(said, list) else []):
+        if not isinstance(tree, dict):
             continue  # said already
-        way = (key, "connector")
-        try:
-            model = catalog.options(name)
-        except KeyError:
-            source.add(way, f'no connector is called "{shown(name)}"', guess(name, catalog.names()))
-            continue
-        except ConfigurationError as error:
-            source.add(way, str(error), "install what it needs, or use another connector")
-            continue
-        options = validate(model, source, {k: v for k, v in tree.items() if k != "connector"}, under=(key,))
-        if options is not None:
-            sides[side] = SideSettings(name, options)
-    return sides
+        name = str(tree.get("name"))
+        if name in names:
+            source.add(("shares", place, "name"), f'a share "{shown(name)}" is there already', "give it another name")
+        names.add(name)
+        inherited = {Side.SCHOOL: {}, Side.CLOUD: cloud if isinstance(cloud, dict) else {}}
+        ends = {side: _side(source, catalog, ("shares", place, side.value), tree, inherited[side]) for side in Side}
+        shares.append({side: one for side, one in ends.items() if one is not None})
+    return shares
+
+
+def _side(
+    source: Source, catalog: Catalog, way: Way, above: Mapping[str, object], inherited: Mapping[str, object]
+) -> SideSettings | None:
+    """Validate a side's options with the model of its connector, positions kept."""
+    tree = above.get(str(way[-1]))
+    name = tree.get("connector") if isinstance(tree, dict) else None
+    if not isinstance(tree, dict) or not isinstance(name, str) or not name:
+        return None  # said already
+    try:
+        model = catalog.options(name)
+    except KeyError:
+        source.add((*way, "connector"), f'no connector is called "{shown(name)}"', guess(name, catalog.names()))
+        return None
+    except ConfigurationError as error:
+        source.add((*way, "connector"), str(error), "install what it needs, or use another connector")
+        return None
+    wanted = {field.alias or key for key, field in model.model_fields.items()}
+    said = {key: value for key, value in inherited.items() if key in wanted}
+    said |= {key: value for key, value in tree.items() if key != "connector"}
+    options = validate(model, source, said, under=way)
+    return None if options is None else SideSettings(name, options)
 
 
 def _domain_fits(source: Source, said: BaseModel | None, sides: Mapping[Side, SideSettings]) -> None:

@@ -36,6 +36,10 @@ DomainName = Annotated[
 Prefix = Annotated[
     str, *matching(r"[A-Za-z0-9_-]{0,24}", "not a prefix of names", "write up to 24 letters, digits, - and _")
 ]
+ShareName = Annotated[
+    str,
+    *matching(r"[a-z][a-z0-9_-]{0,31}", "no name of a share", "write one like `homes`: lower case, digits, - and _"),
+]
 SchoolCode = Annotated[
     str,
     *matching(
@@ -199,6 +203,27 @@ class SideFile(BaseModel):
         return dict(self.__pydantic_extra__ or {})
 
 
+class Share(Strict):
+    """Folders of the school, one for each person or group, and the drive that each of them is mirrored with.
+
+    In the options of both sides these stand for what belongs to the person or group: `{login}`, `{name}`, `{class}`
+    (the person's class), `{role}`, `{source_anchor}`, `{cloud_id}` (the object's id in the cloud).
+    """
+
+    name: ShareName = Field(description="What the share is called in status, journal and commands.")
+    owner: Literal["user", "group"] = Field(
+        alias="for", description="Whose folders these are: one for each person, or one for each group."
+    )
+    roles: list[RoleName] = Field(
+        default_factory=list, description="Only people or groups of these roles; empty: all of them."
+    )
+    named: list[str] = Field(
+        default_factory=list, description="Only groups (or people) of these names; empty: all of them."
+    )
+    school: SideFile = Field(description="The folder at the school.")
+    cloud: SideFile = Field(description="The drive. Keys that `cloud_side` has too are taken from there if left out.")
+
+
 class SchoolFile(Strict):
     """`schools/*.yaml`: one school."""
 
@@ -218,6 +243,7 @@ class SchoolFile(Strict):
         default_factory=dict, description="Exceptions: whose value of a field counts; `*`: existence."
     )
     naming: Naming
+    shares: list[Share] = Field(default_factory=list, description="File shares that are mirrored.")
     guard: Guard = Field(default_factory=Guard)
     leavers: Leavers = Field(default_factory=Leavers)
     schedule: Schedule = Field(default_factory=Schedule)

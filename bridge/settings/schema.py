@@ -39,6 +39,9 @@ def school_schema(catalog: Catalog) -> dict[str, Any]:
         place = schema["properties"][f"{side.value}_side"]
         place.pop("$ref", None)
         place.update(one_of)
+        inside = definitions["Share"]["properties"][side.value]
+        inside.pop("$ref", None)
+        inside.update(one_of)
     return {"$schema": DIALECT, **schema}
 
 
