@@ -249,6 +249,10 @@ class Options(_Strict):
             raise ValueError("authentication `simple` needs `account` and `password`")
         if self.authentication == "gssapi" and self.password:
             raise ValueError("authentication `gssapi` takes no `password`; its key comes from `keytab`")
+        if self.authentication == "gssapi" and re.search(r"[\\=]", self.account or ""):
+            raise ValueError("authentication `gssapi` needs `account` as name@domain, the domain's own DNS name")
+        if self.authentication == "simple" and self.keytab:
+            raise ValueError("`keytab` is for authentication `gssapi`; `simple` takes `password`")
         return self
 
 

@@ -21,7 +21,8 @@ import ldap3
 from ldap3.core.exceptions import LDAPException
 from ldap3.operation.search import search_operation
 
-from bridge.ports import ConfigurationError, Refused, Unreachable
+from bridge.ports import Refused, Unreachable
+from connectors.active_directory import kerberos
 from connectors.active_directory.options import Options
 from connectors.active_directory.trust import CertificateRefused, VerifiedTls, bind_trouble, certificate_trouble
 from connectors.active_directory.wire import (
@@ -91,34 +92,38 @@ class Session:
     def _credentials(self, password: Callable[[], str]) -> dict[str, Any]:
         if self._options.authentication == "simple":
             return {"user": self._options.account, "password": password(), "authentication": ldap3.SIMPLE}
-        try:
-            import gssapi  # type: ignore[import-not-found, unused-ignore] # noqa: F401
-        except ImportError:
-            raise ConfigurationError(
-                "authentication `gssapi` needs the extra: pip install 'schoolbridge[kerberos]'"
-            ) from None
-        store = {"client_keytab": self._options.keytab} if self._options.keytab else None
-        return {
-            "user": self._options.account,
-            "authentication": ldap3.SASL,
-            "sasl_mechanism": ldap3.KERBEROS,
-            "cred_store": store,
-        }
+        return {"authentication": ldap3.SASL, "sasl_mechanism": ldap3.KERBEROS}
 
     def _bind(self) -> None:
-        try:
-            self._connection.open(read_server_info=False)
-            answer = self._connection.bind(read_server_info=False)
-        except (LDAPException, OSError) as error:
-            raise self._translated(error) from None
+        answer = self._log_in()
         if answer[0]:
             return
         self.close()
         code, message = answer[1]["result"], answer[1].get("message", "")
         if code in _OVERLOADED:
             raise Unreachable(f"{self.server} is {_OVERLOADED[code]}")
-        trouble = bind_trouble(message, answer[1]["description"])
-        raise Refused(f"{self.server} does not let {self._options.account} in: {trouble}")
+        trouble = bind_trouble(message, answer[1]["description"], code=code)
+        raise Refused(f"{self.server} does not let {self._options.account or 'the bridge'} in: {trouble}")
+
+    def _log_in(self) -> Any:
+        """Open and bind; ldap3's answer to the bind."""
+        try:
+            self._connection.open(read_server_info=False)
+            if self._options.authentication == "simple":
+                return self._connection.bind(read_server_info=False)
+            kerberos.check_binding(self.server, self._connection.socket.getpeercert(binary_form=True))
+            with kerberos.ticket(self._options) as credentials:
+                self._connection.sasl_credentials = (None, None, credentials)
+                return self._connection.bind(read_server_info=False)
+        except (LDAPException, OSError) as error:
+            raise self._translated(error) from None
+        except Exception as error:
+            self.close()
+            if self._options.authentication == "gssapi" and (
+                told := kerberos.translated(self.server, self._options, error)
+            ):
+                raise told from None
+            raise
 
     def _translated(self, error: Exception) -> Exception:
         self.close()

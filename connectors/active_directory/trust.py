@@ -21,8 +21,13 @@ _BIND_CODES = {
     "533": ("the account is disabled", "Enable it."),
     "701": ("the account has expired", "Set its expiry date to never."),
     "773": ("the password must be changed before the first use", "Untick `user must change password at next logon`."),
+    "80090346": (  # SEC_E_BAD_BINDINGS
+        "the login is not bound to the certificate that the server sent (channel binding)",
+        "Connect to the server itself: something between ends TLS and begins it anew.",
+    ),
     "775": ("the account is locked after too many wrong passwords", "Unlock it and check who else uses its password."),
 }
+_STRONGER_AUTH_REQUIRED = 8  # RFC 4511 4.1.9
 
 
 class VerifiedTls(ldap3.Tls):  # type: ignore[misc, unused-ignore]
@@ -57,8 +62,13 @@ class CertificateRefused(Refused):
     """The server's certificate is not what it should be."""
 
 
-def bind_trouble(message: str, description: str) -> str:
-    """Why a bind was refused and what to do, from the server's diagnostic message."""
+def bind_trouble(message: str, description: str, *, code: int = 49) -> str:
+    """Why a bind was refused and what to do, from the server's result code and diagnostic message."""
+    if code == _STRONGER_AUTH_REQUIRED:
+        return (
+            "it wants Kerberos logins signed although they are inside TLS. On Samba before 4.21 set `ldap server "
+            "require strong auth = allow_sasl_over_tls`, or use `authentication: simple`."
+        )
     found = re.search(r"data ([0-9a-f]+)", message, re.IGNORECASE)
     fallback = (message.split(":")[0] or description, "Check `account` and `password`.")
     reason, remedy = _BIND_CODES.get(found[1].lower() if found else "", fallback)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import socket
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -284,16 +285,13 @@ async def test_hints_do_not_lock_the_account(server: SchoolServer) -> None:
     assert waits == [900, 900]
 
 
-async def test_gssapi_says_what_is_missing(server: SchoolServer) -> None:
-    pytest.importorskip("ldap3")
-    try:
-        import gssapi  # type: ignore[import-not-found, unused-ignore] # noqa: F401
-    except ImportError:
-        said = {"authentication": "gssapi", "account": None, "password": None}
-        connector = await connect(options_of(server, **said), context(server))
-        with pytest.raises(ConfigurationError, match=r"schoolbridge\[kerberos\]"):
-            await connector.identify()
-        await connector.close()
+async def test_gssapi_says_what_is_missing(server: SchoolServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gssapi", None)
+    said = {"authentication": "gssapi", "account": None, "password": None}
+    connector = await connect(options_of(server, **said), context(server))
+    with pytest.raises(ConfigurationError, match=r"schoolbridge\[kerberos\]"):
+        await connector.identify()
+    await connector.close()
 
 
 async def test_hints_survive_an_outage(server: SchoolServer, watch: Start) -> None:
