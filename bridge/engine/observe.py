@@ -27,7 +27,9 @@ async def observe(bridged: Bridged, side: Side, report: Report) -> None:
 
 async def _fold_all(bridged: Bridged, side: Side, token: str | None, report: Report) -> None:
     changed = seen = 0
-    async for page in bridged.connectors[side].observe(token):
+    # A listing begins anew, but what is configured may be known by its id only, which the last token tells.
+    recall = await bridged.remember(bridged.store.recall, side) if token is None else None
+    async for page in bridged.connectors[side].observe(token, recall=recall):
         now = bridged.clock()
         folded = await bridged.remember(bridged.store.fold, side, page, now=now)
         if folded and (page.complete or page.removals or not all(one.in_scope for one in page.observations)):

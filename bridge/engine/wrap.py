@@ -25,8 +25,8 @@ class Wrapped:
     async def identify(self) -> Identity:
         return await self._inner.identify()
 
-    def observe(self, token: str | None) -> AsyncIterator[Page]:
-        return self._inner.observe(token)
+    def observe(self, token: str | None, *, recall: str | None = None) -> AsyncIterator[Page]:
+        return self._inner.observe(token, recall=recall)
 
     def apply(self, writes: Sequence[Write]) -> AsyncIterator[Outcome]:
         return self._inner.apply(writes)
@@ -56,8 +56,8 @@ class Metered(Wrapped):
         super().__init__(inner)
         self.counted: Counter[str] = Counter()
 
-    async def observe(self, token: str | None) -> AsyncIterator[Page]:
-        async for page in self._inner.observe(token):
+    async def observe(self, token: str | None, *, recall: str | None = None) -> AsyncIterator[Page]:
+        async for page in self._inner.observe(token, recall=recall):
             self.counted["pages"] += 1
             self.counted["records"] += len(page.observations) + len(page.removals)
             yield page

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from bridge.core.model import Action, Fields, Link, Operation, Side
 from bridge.ports.side import Identity, Page, Written
+from bridge.ports.trees import Trees
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Trouble:
 Tallies = Mapping[tuple[str, str, str, str], int]
 
 
-class Store(Protocol):
+class Store(Trees, Protocol):
     """What the bridge remembers of its schools. Synchronous; every method is one transaction; all times are aware UTC.
 
     Everything is keyed by school. ``kinds`` (the school's kind table) is given at construction of the school's view.
@@ -99,6 +100,10 @@ class Store(Protocol):
     # observe
     def token(self, side: Side) -> str | None: ...
     def drop_token(self, side: Side) -> None: ...
+    def recall(self, side: Side) -> str | None:
+        """What the side's last token was, also after it was dropped; for a full listing, see ``Connector.observe``."""
+        ...
+
     def fold(self, side: Side, page: Page, *, now: datetime) -> int:
         """Fold a page and its token; returns how many records changed. Equal records touch no row.
 

@@ -149,8 +149,13 @@ class Connector(Protocol):
         """Prove what this is; raises Unreachable or Refused."""
         ...
 
-    def observe(self, token: str | None) -> AsyncIterator[Page]:
+    def observe(self, token: str | None, *, recall: str | None = None) -> AsyncIterator[Page]:
         """Yield what changed since ``token``, or a full listing when it is None.
+
+        ``recall`` comes with a full listing: the side's last token, which was dropped or is not trusted any more. A
+        connector may take from it only how to find what is configured (an OU by its objectGUID, a folder by its id),
+        never anything for which an object would not be listed. It may be of another configuration, another version
+        or None; most connectors need nothing of it.
 
         At least one page comes, the last one carries a token. Referenced objects need not come first. The same object
         may come repeatedly; the last one counts. Raises TokenLost before the first page; Unreachable or Refused at any

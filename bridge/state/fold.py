@@ -12,10 +12,10 @@ from sqlalchemy import and_, delete, exists, select
 
 from bridge.core.model import Evidence, Side
 from bridge.ports import Observation, Page, Removal, chunks
-from bridge.state import touch
+from bridge.state import aliases, bookmark, touch
 from bridge.state.apply import Change, write
 from bridge.state.draft import Incoming, Known, draft, draft_removal, load
-from bridge.state.tables import observation, seen, token
+from bridge.state.tables import observation, seen
 from bridge.state.transaction import BATCH, Transaction
 
 
@@ -32,7 +32,7 @@ def fold(tx: Transaction, side: Side, *, page: Page, begins: bool) -> int:
         tx.add(seen, ({"side": side, "anchor": one.anchor} for one in page.observations if one.in_scope))
     if page.complete:
         changed += _conclude(tx, side)
-    _save_token(tx, side, page)
+    bookmark.keep(tx, side, page)
     return changed
 
 
@@ -54,7 +54,7 @@ def _waves(observations: Iterable[Observation]) -> Iterator[list[Observation]]:
 
 
 def _fold_observations(tx: Transaction, side: Side, wave: Sequence[Observation]) -> int:
-    incoming = [Incoming.of(one, tx.kinds[one.kind]) for one in wave]
+    incoming = [Incoming.of(one, tx.kinds[one.kind]) for one in aliases.applied(tx, side, wave)]
     known = load(tx, side, incoming)
     changes = [draft(tx, one, known=known.get(one.observation.anchor)) for one in incoming]
     return _write(tx, side, known, [change for change in changes if change is not None])
@@ -104,12 +104,3 @@ def _conclude(tx: Transaction, side: Side) -> int:
         after = anchors[-1]
     forget_listing(tx, side)
     return changed
-
-
-def _save_token(tx: Transaction, side: Side, page: Page) -> None:
-    if page.token is None:
-        return
-    listing = page.listing and not page.complete
-    known = tx.rows(select(token.c.value, token.c.listing).where(token.c.school == tx.school, token.c.side == side))
-    if not known or tuple(known[0]) != (page.token, listing):
-        tx.put(token, [{"side": side, "value": page.token, "listing": listing}])

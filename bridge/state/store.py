@@ -8,25 +8,25 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 
 from bridge.core.kinds import Kind
 from bridge.core.model import Link, Operation, Side
 from bridge.ports import Candidate, ConfigurationError, Done, Identity, Loose, Page, Pair, Tallies, Trouble
-from bridge.state import books, guardbook, journal, names, space, touch
+from bridge.state import bookmark, books, guardbook, journal, names, space, touch
 from bridge.state import pairs as correlation
 from bridge.state.fold import fold
 from bridge.state.journal import Checkpoint, Verdict, Written
 from bridge.state.record import intend, record
 from bridge.state.tables import binding, handed_out, school, tombstone
-from bridge.state.tables import token as token_table
 from bridge.state.transaction import Transaction
+from bridge.state.trees import Trees
 
 if TYPE_CHECKING:
     from bridge.state.database import Database
 
 
-class SchoolStore:
+class SchoolStore(Trees):
     """What the bridge remembers of one school. Not thread-safe; one for each thread."""
 
     def __init__(self, database: Database, code: str, kinds: Mapping[str, Kind]) -> None:
@@ -90,20 +90,20 @@ class SchoolStore:
         """The token to go on from; asking for it begins an observation, so that an open listing is taken as cut off."""
         self._listing.discard(side)
         with self._read() as tx:
-            mine = (token_table.c.school == self.code) & (token_table.c.side == side)
-            known = tx.rows(select(token_table.c.value).where(mine))
-            return known[0].value if known else None
+            return bookmark.current(tx, side)
+
+    def recall(self, side: Side) -> str | None:
+        with self._read() as tx:
+            return bookmark.recall(tx, side)
 
     def drop_token(self, side: Side) -> None:
         self._listing.discard(side)
         with self._write() as tx:
-            tx.run(delete(token_table).where(token_table.c.school == self.code, token_table.c.side == side))
+            bookmark.drop(tx, side)
 
     def fold(self, side: Side, page: Page, *, now: datetime) -> int:
         with self._write(now) as tx:
-            mine = (token_table.c.school == self.code) & (token_table.c.side == side)
-            resumed = tx.rows(select(token_table.c.side).where(mine, token_table.c.listing.is_(True)))
-            begins = page.listing and side not in self._listing and not resumed
+            begins = page.listing and side not in self._listing and not bookmark.resumes(tx, side)
             changed = fold(tx, side, page=page, begins=begins)
         if page.listing and not page.complete:
             self._listing.add(side)

@@ -73,8 +73,15 @@ binding = _table("binding", _key("side"), _text("identity"), _text("description"
 
 # --- observed -------------------------------------------------------------------------------------------------------
 
-#: ``listing``: the token lies inside a full listing, which goes on after a restart.
-token = _table("token", _key("side"), Column("value", Text), Column("listing", Boolean, nullable=False, default=False))
+#: ``listing``: the token lies inside a full listing, which goes on after a restart. ``recall``: what the last token was
+#: before it was dropped.
+token = _table(
+    "token",
+    _key("side"),
+    Column("value", Text),
+    Column("listing", Boolean, nullable=False, default=False),
+    Column("recall", Text),
+)
 
 #: ``written_until``: we wrote it and replicas may still show what was before. ``doubt_until``: such an old state came
 #: and was ignored; the time after which nobody can know any more whether it was a lag or somebody's own edit.
@@ -201,6 +208,26 @@ release = _table(
     _time("used"),
 )
 handed_out = _table("handed_out", _key("link"), _time("at", optional=False))
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+#: Bytes that a side shows as ``seen`` (unread, or rewritten after the upload) are those that were agreed on.
+content_alias = _table(
+    "content_alias", _key("side"), _key("anchor"), _text("seen"), _text("agreed", default=""), compact=True
+)
+#: Both versions were kept: ``link`` is the object that kept its name, ``anchor`` the record on ``side`` that lost it.
+conflict = _table(
+    "conflict",
+    _key("id"),
+    _text("link"),
+    _text("side"),
+    _text("anchor"),
+    _text("path"),
+    _text("copy"),
+    _time("at", optional=False),
+    _time("resolved"),
+    _text("how"),
+)
 
 # --- books ----------------------------------------------------------------------------------------------------------
 

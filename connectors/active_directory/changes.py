@@ -96,6 +96,18 @@ def decode(text: str) -> Token:
     return token
 
 
+def anchors_of(text: str, domain: str) -> dict[str, str]:
+    """Configured place → objectGUID as a token knew them that proves nothing else any more; empty for another domain.
+
+    Also when the options are others now: what is written there as it was then still means the same OU.
+    """
+    try:
+        token = decode(text)
+    except TokenLost:
+        return {}
+    return dict(token.anchors) if token.domain == domain else {}
+
+
 def verify(token: Token, root: Root, *, scope: str, now: datetime, longest: timedelta) -> None:
     """Raise TokenLost, with the reason, when the token proves nothing for this domain controller any more."""
     if token.domain != root.domain:

@@ -23,7 +23,7 @@ from bridge.ports import (
     Refused,
     Write,
 )
-from connectors.active_directory.changes import Mark, Token, decode, verify
+from connectors.active_directory.changes import Mark, Token, anchors_of, decode, verify
 from connectors.active_directory.directory import Directory
 from connectors.active_directory.findings import probe
 from connectors.active_directory.mapping import FieldMapping
@@ -66,13 +66,18 @@ class ActiveDirectory:
         root = await self._directory.begin()
         return Identity(root.domain, f"Active Directory domain {root.base}")
 
-    async def observe(self, token: str | None) -> AsyncIterator[Page]:
-        """See the port. TokenLost for all that `changes.verify` names; ConfigurationError when a place is gone."""
+    async def observe(self, token: str | None, *, recall: str | None = None) -> AsyncIterator[Page]:
+        """See the port. TokenLost for all that `changes.verify` names; ConfigurationError when a place is gone.
+
+        From ``recall`` come the objectGUIDs of the configured places and nothing else.
+        """
         root = await self._directory.begin()
         now = self._context.clock()
         scope = fingerprint(self._options, self._context.school, self._context.attributes)
         if token is None:
             self._observer.recall("")
+            if recall is not None:
+                self._observer.known = anchors_of(recall, root.domain)
             # Other domain controllers may be gone back to later; this one is begun anew.
             marks = {name: mark for name, mark in self._marks.items() if name != root.invocation}
             fresh = Token(root.domain, at=root.invocation, scope=scope, expiry=now.isoformat(), marks=marks)

@@ -89,7 +89,8 @@ def resolve(session: Session, options: Options, known: Mapping[str, str]) -> dic
                 raise ConfigurationError(
                     f"expected the {kind} {written} in the directory of {session.root.host}, found nothing there that "
                     f"the account may read. If it was renamed or moved, write its new name or its objectGUID; if it "
-                    f"was deleted, restore it or take it out of the configuration."
+                    f"was deleted, restore it or take it out of the configuration; if it was made anew, write the "
+                    f"new one's objectGUID."
                 ) from None
             found[written] = Place(written, entry.guid, entry.dn)
     return found

@@ -72,8 +72,8 @@ class GraphConnector:
             raise complain(answer, "Reading the organization")
         return Identity(str(rows[0]["id"]), f"Microsoft 365 tenant {rows[0].get('displayName') or rows[0]['id']}")
 
-    async def observe(self, token: str | None) -> AsyncIterator[Page]:
-        """See ``Connector.observe``; the token is the JSON of both delta links."""
+    async def observe(self, token: str | None, *, recall: str | None = None) -> AsyncIterator[Page]:
+        """See ``Connector.observe``; the token is the JSON of both delta links. ``recall`` tells nothing here."""
         async for page in self._observer.observe(token):
             yield page
 

@@ -58,7 +58,7 @@ class MemoryConnector:
         await self._reach()
         return Identity(self.options.identity or self.options.name, f"{self.options.name}, held in memory")
 
-    async def observe(self, token: str | None) -> AsyncIterator[Page]:
+    async def observe(self, token: str | None, *, recall: str | None = None) -> AsyncIterator[Page]:
         await self._reach()
         if token is not None:
             if self.faults.strikes("lost_token"):

@@ -95,10 +95,12 @@ def elements(value: Value) -> frozenset[str]:
     return value if isinstance(value, frozenset) else frozenset()
 
 
-async def watch(connector: Connector, token: str | None = None, *, seen: Seen | None = None) -> Seen:
+async def watch(
+    connector: Connector, token: str | None = None, *, recall: str | None = None, seen: Seen | None = None
+) -> Seen:
     """Observe to the end."""
     seen = seen or Seen()
-    async for page in connector.observe(token):
+    async for page in connector.observe(token, recall=recall):
         seen.fold(page)
     return seen
 
@@ -253,6 +255,21 @@ class Conformance:
         await watch(bench.connector, seen.token, seen=seen)
         whole = await watch(bench.connector)
         assert seen.records == whole.records
+
+    async def test_what_is_recalled_hides_nothing_from_a_listing(self, bench: Bench) -> None:
+        for kind in bench.kinds:
+            await bench.make(kind, bench.sample(kind, 1))
+        await bench.settle()
+        before = await watch(bench.connector)
+        for kind in bench.kinds:
+            await bench.make(kind, bench.sample(kind, 2))
+        await bench.settle()
+        whole = await watch(bench.connector)
+        assert len(whole.records) > len(before.records)
+        for recall in (before.token, "no such token"):
+            listed = await watch(bench.connector, recall=recall)
+            assert listed.records == whole.records
+            assert listed.pages[-1].complete
 
     async def test_members_come_as_anchors_and_change_by_delta(self, bench: Bench) -> None:
         if not {"user", "group"} <= set(bench.kinds):

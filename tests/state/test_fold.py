@@ -178,6 +178,24 @@ def test_a_dropped_token_begins_a_new_listing(store: SchoolStore) -> None:
     assert store.links(["La"])[0].school.gone is Evidence.MISSING
 
 
+def test_what_the_last_token_was_outlives_its_being_dropped(store: SchoolStore) -> None:
+    assert store.recall(SCHOOL) is None
+    store.fold(SCHOOL, page(token="first"), now=NOW)
+    assert store.recall(SCHOOL) == "first"
+    for _ in range(2):
+        store.drop_token(SCHOOL)
+        again = store.database.school("west", store.kinds)
+        assert (again.token(SCHOOL), again.recall(SCHOOL), again.recall(CLOUD)) == (None, "first", None)
+    store.fold(SCHOOL, listing(user("a"), complete=False, token="page 2"), now=NOW)
+    assert (store.token(SCHOOL), store.recall(SCHOOL)) == ("page 2", "first")
+    store.drop_token(SCHOOL)
+    assert (store.token(SCHOOL), store.recall(SCHOOL)) == (None, "first")
+    store.fold(SCHOOL, listing(user("a"), token="second"), now=NOW)
+    assert (store.token(SCHOOL), store.recall(SCHOOL)) == ("second", "second")
+    store.fold(SCHOOL, listing(user("a"), complete=False, token="page 2"), now=NOW)
+    assert store.recall(SCHOOL) == "second"
+
+
 def test_tokens_are_kept_for_each_side(store: SchoolStore) -> None:
     store.fold(SCHOOL, page(token="s"), now=NOW)
     store.fold(CLOUD, page(token="c"), now=NOW)

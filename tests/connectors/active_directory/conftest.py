@@ -70,10 +70,10 @@ class Watch:
     pages: list[Page] = field(default_factory=list)
     token: str | None = None
 
-    async def look(self, token: str | None = "kept") -> Watch:  # noqa: S107 - not a password
+    async def look(self, token: str | None = "kept", *, recall: str | None = None) -> Watch:  # noqa: S107 - not a password
         """Observe to the end; ``shown`` and ``warnings`` are those of this time."""
         self.shown, self.warnings, self.pages = set(), [], []
-        async for page in self.connector.observe(self.token if token == "kept" else token):
+        async for page in self.connector.observe(self.token if token == "kept" else token, recall=recall):
             self.pages.append(page)
             self.warnings += page.warnings
             for one in page.observations:

@@ -133,6 +133,31 @@ async def test_a_lost_token_does_not_lose_the_renamed_ou(server: SchoolServer, w
     assert listed.records == seen.records
 
 
+async def test_a_listing_after_a_restart_finds_the_renamed_ou_by_what_is_recalled(
+    server: SchoolServer, watch: Start, reopened: Start
+) -> None:
+    seen = await watch(server)
+    people = dict(seen.records)
+    token = seen.token
+    dn = server.rename(server.layout.root, "OU=Neuer Name")
+    with pytest.raises(ConfigurationError, match="objectGUID"):
+        await (await reopened(seen)).look(None)
+    listed = await Watch((await reopened(seen)).connector, server).look(None, recall=token)
+    assert listed.records == people
+    assert any("OU=Neuer Name" in warning and "kept" in warning for warning in listed.warnings)
+    # Somebody makes an empty OU of the old name: the people are still those of the OU that was meant.
+    server.add({"dn": server.layout.root, "objectClass": "organizationalUnit"})
+    # Another option changed meanwhile, so that the token itself is of another configuration: the OU is still known.
+    other = await reopened(seen, default_role="staff")
+    listed = await Watch(other.connector, server).look(None, recall=listed.token)
+    assert listed.records.keys() >= people.keys()
+    # The configuration is corrected: what was recalled is of the old name, and nobody misses it.
+    corrected = await reopened(seen, scope={"ous": [dn]}, roles=[{"role": "pupil", "when": "true"}])
+    listed = await Watch(corrected.connector, server).look(None, recall=token)
+    assert listed.records.keys() >= people.keys()
+    assert not any("Neuer Name" in warning for warning in listed.warnings)
+
+
 @pytest.mark.parametrize("restart", [False, True])
 async def test_an_ou_leaves_the_scope_and_comes_back(
     server: SchoolServer, watch: Start, reopened: Start, restart: bool

@@ -38,6 +38,30 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("school", "side", name=op.f("pk_binding")),
     )
     op.create_table(
+        "conflict",
+        sa.Column("school", sa.String(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("link", sa.Text(), nullable=False),
+        sa.Column("side", sa.Text(), nullable=False),
+        sa.Column("anchor", sa.Text(), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("copy", sa.Text(), nullable=False),
+        sa.Column("at", sa.String(32), nullable=False),
+        sa.Column("resolved", sa.String(32), nullable=True),
+        sa.Column("how", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("school", "id", name=op.f("pk_conflict")),
+    )
+    op.create_table(
+        "content_alias",
+        sa.Column("school", sa.String(), nullable=False),
+        sa.Column("side", sa.String(), nullable=False),
+        sa.Column("anchor", sa.String(), nullable=False),
+        sa.Column("seen", sa.Text(), nullable=False),
+        sa.Column("agreed", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("school", "side", "anchor", name=op.f("pk_content_alias")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "cycle",
         sa.Column("school", sa.String(), nullable=False),
         sa.Column("id", sa.String(), nullable=False),
@@ -211,6 +235,7 @@ def upgrade() -> None:
         sa.Column("side", sa.String(), nullable=False),
         sa.Column("value", sa.Text(), nullable=True),
         sa.Column("listing", sa.Boolean(), nullable=False),
+        sa.Column("recall", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("school", "side", name=op.f("pk_token")),
     )
     op.create_table(
