@@ -12,12 +12,13 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from bridge.core.model import Side
+from bridge.daemon.share_rows import ShareRow
 from bridge.ports import ConfigurationError
 
 FILE = "status.json"
@@ -48,6 +49,7 @@ class SchoolRow:
     doing: str = ""
     cycle: dict[str, Any] = field(default_factory=dict)
     sides: dict[str, SideRow] = field(default_factory=dict)
+    shares: dict[str, ShareRow] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -65,8 +67,10 @@ class Board:
     def write(self, now: datetime) -> None:
         """Replace the file; raises OSError."""
         self.beat = now.isoformat()
-        tree = asdict(self)
+        tree = asdict(replace(self, schools={code: replace(row, shares={}) for code, row in self.schools.items()}))
         del tree["path"]
+        for code, row in self.schools.items():
+            tree["schools"][code]["shares"] = {name: share.summary() for name, share in row.shares.items()}
         part = self.path.with_name(f".{self.path.name}.{self.pid}")
         with os.fdopen(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o644), "w", encoding="utf-8") as stream:
             json.dump(tree, stream, ensure_ascii=False)

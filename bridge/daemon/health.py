@@ -5,6 +5,7 @@
 | no daemon, or its status is old | red |
 | a side's last whole cycle is older than twice its period (and a minute) | amber; five times: red |
 | an error stops the cycles | amber; for more than ten minutes: red |
+| a folder of a share stands still, or an owner has none | amber; all folders of the share: red |
 | something is held or in quarantine; the configuration on disk is wrong | amber |
 | none of it | green |
 
@@ -13,7 +14,7 @@ Pure: the status file's tree and the time come in.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -112,7 +113,21 @@ def _school(row: Mapping[str, Any], now: datetime, *, started: datetime) -> list
             else f"the {side} side has not gone through a whole cycle yet"
         )
         causes.append(Cause(colour, text, complete or started))
+    for name, share in row.get("shares", {}).items():
+        causes += _share(name, share)
     return causes
+
+
+def _share(name: str, share: Mapping[str, Any]) -> Iterator[Cause]:
+    """A root that stands still makes the school amber; how late the sides are read is judged by ``_school``."""
+    if share["stopped"]:
+        since = min(filter(None, (_time(one.get("since")) for one in share["errors"].values())), default=None)
+        why = next((one["error"] for one in share["errors"].values()), "")
+        text = f"share {name}: {share['stopped']} of {share['roots']} folders stand still, for instance: {why}"
+        yield Cause(Colour.RED if share["stopped"] == share["roots"] else Colour.AMBER, text, since)
+    if share["unfit"]:
+        why = next(iter(share["reasons"].values()), "")
+        yield Cause(Colour.AMBER, f"share {name}: {share['unfit']} owners have no folder, for instance: {why}")
 
 
 def _time(text: object) -> datetime | None:

@@ -1,0 +1,72 @@
+"""What the daemon knows of the roots of a share, and what of it the status file says: counts, and what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from bridge.core.model import Side
+
+#: Roots with an error, and owners without a root, that the status file names; all of them are counted.
+NAMED = 20
+
+
+@dataclass(slots=True)
+class RootRow:
+    """One root. ``complete`` says when each side was last read to its end, ``cycle`` what the last cycle counted."""
+
+    error: str = ""
+    error_since: str | None = None
+    doing: str = ""
+    complete: dict[str, str] = field(default_factory=dict)
+    cycle: Mapping[str, Any] = field(default_factory=dict)
+
+    def note(self, counts: Mapping[str, Any], sides: frozenset[Side], now: datetime) -> None:
+        """A cycle over these sides went through."""
+        self.error, self.error_since, self.cycle = "", None, counts
+        for side in sides:
+            self.complete[side.value] = now.isoformat()
+
+    def fail(self, message: str, now: datetime) -> bool:
+        """The root is stopped by an error; True when this is news."""
+        news = self.error != message
+        if not self.error:
+            self.error_since = now.isoformat()
+        self.error = message
+        return news
+
+
+@dataclass(slots=True)
+class ShareRow:
+    """One share: its roots by owner's link, and by owner's link why there is no root."""
+
+    roots: dict[str, RootRow] = field(default_factory=dict)
+    unfit: dict[str, str] = field(default_factory=dict)
+
+    def summary(self) -> dict[str, Any]:
+        """For the status file. ``oldest``: since when, per side, the root that waits longest was not read to its end.
+
+        None in it: there is a root that was never read to its end.
+        """
+        rows = self.roots.values()
+        stopped = {owner: row for owner, row in self.roots.items() if row.error}
+        return {
+            "roots": len(self.roots),
+            "complete": sum(len(row.complete) == len(Side) for row in rows),
+            "busy": sum(bool(row.doing) for row in rows),
+            "doing": [row.doing for row in rows if row.doing][:NAMED],
+            "oldest": {
+                side.value: None
+                if any(side.value not in row.complete for row in rows)
+                else min((row.complete[side.value] for row in rows), default=None)
+                for side in Side
+            },
+            "stopped": len(stopped),
+            "errors": {
+                owner: {"error": row.error, "since": row.error_since} for owner, row in sorted(stopped.items())[:NAMED]
+            },
+            "unfit": len(self.unfit),
+            "reasons": dict(sorted(self.unfit.items())[:NAMED]),
+        }

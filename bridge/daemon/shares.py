@@ -1,0 +1,176 @@
+"""The shares of one school: which roots there are, when each of them is looked at, and what became of it.
+
+refresh   people and groups were mirrored: roots come and go with their owners
+wake      hints of a root wake that root; the schedule wakes all of them, spread over its period
+turn      a few at a time, in the order in which they were woken, so that a large home never keeps the others waiting
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import structlog
+
+from bridge.core.cutover import Stage
+from bridge.core.model import Side
+from bridge.daemon import wiring
+from bridge.daemon.catalog import Catalog
+from bridge.daemon.roots import Root, Roots, roots_of
+from bridge.daemon.share_rows import RootRow, ShareRow
+from bridge.daemon.watched import Life, Watched
+from bridge.engine.bridged import Bridged, Progress, Report, silent
+from bridge.engine.cycle import cycle
+from bridge.settings import School, Settings
+from bridge.state.database import Database
+from bridge.state.store import SchoolStore
+
+#: Roots of one school that are mirrored at the same time.
+AT_ONCE = 4
+#: Kinds that a root holds.
+KINDS = ("folder", "file")
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What all roots of a school stand on."""
+
+    settings: Settings
+    catalog: Catalog
+    school: School
+    database: Database
+
+    def directory(self, root: Root, side: Side) -> Path:
+        """Where a side's connector keeps its index; no name of a person is in the path."""
+        place = hashlib.sha256(root.code.encode()).hexdigest()[:32]
+        return self.settings.indexes / place[:2] / place / side.value
+
+    def store(self, code: str) -> SchoolStore:
+        """The memory of a root, or with the school's own code that of its people."""
+        kinds = self.school.kinds()
+        return self.database.school(code, kinds if code == self.school.code else {name: kinds[name] for name in KINDS})
+
+
+@asynccontextmanager
+async def opened(ground: Ground, root: Root, *, progress: Progress = silent) -> AsyncIterator[Bridged]:
+    """A root with both sides connected, in the school's present stage."""
+    school = ground.school
+    store = await asyncio.to_thread(ground.store, root.code)
+    async with AsyncExitStack() as stack:
+        sides = {}
+        for side in Side:
+            one, directory = root.sides[side], ground.directory(root, side)
+            await asyncio.to_thread(directory.mkdir, mode=0o700, parents=True, exist_ok=True)
+            context = replace(wiring.context(ground.settings, school), directory=directory)
+            sides[side] = await ground.catalog.connect(one.connector, one.options, context)
+            stack.push_async_callback(sides[side].close)
+        bridged = Bridged(
+            code=root.code,
+            name=school.name,
+            store=store,
+            connectors=sides,
+            kinds=store.kinds,
+            policy=school.policy(Stage.CLASSIC),
+            naming=wiring.names_of(school),
+            clock=wiring.now,
+            new_id=lambda: uuid.uuid4().hex,
+            progress=progress,
+        )
+        wiring.enter_stage(bridged, school, await asyncio.to_thread(ground.store, school.code))
+        yield bridged
+
+
+async def turn(ground: Ground, bridged: Bridged, *, sides: Iterable[Side], full: bool = False) -> Report:
+    """One cycle of a root with its bookkeeping, in the stage that the school is in now."""
+    school, store = ground.school, ground.store(bridged.code)
+    people = await asyncio.to_thread(ground.store, school.code)
+    await bridged.remember(wiring.enter_stage, bridged, school, people)
+    bridged.policy = replace(bridged.policy, pause=school.pause)
+    wanted = set(sides)
+    for side in wanted if full else ():
+        await bridged.remember(store.drop_token, side)
+    started = bridged.clock()
+    report = await cycle(bridged, sides=[side for side in Side if side in wanted])
+    if report.changed or report.error:
+        outcome = "failed" if report.error else "changed"
+        await bridged.remember(store.begin_cycle, report.cycle, now=started)
+        await bridged.remember(
+            store.end_cycle, report.cycle, outcome=outcome, counts=report.counts(), now=bridged.clock()
+        )
+    return report
+
+
+@dataclass(slots=True)
+class Shares:
+    """The daemon's tasks for the roots of one school. ``rows`` is what the status file shows of them, by share."""
+
+    ground: Ground
+    rows: dict[str, ShareRow]
+    watched: dict[str, Watched] = field(default_factory=dict)
+    roots: Mapping[str, Root] = field(default_factory=dict)
+    _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+
+    async def refresh(self) -> None:
+        """Begin roots that are new, and again those whose folder moved; end those whose owner is gone."""
+        if not self.ground.school.shares:
+            return
+        now: Roots = await asyncio.to_thread(roots_of, self.ground.school, self.ground.database)
+        over = [code for code, root in self.roots.items() if now.roots.get(code) != root]
+        await asyncio.gather(*(self._end(code) for code in over))
+        self.roots = now.roots
+        for share in self.ground.school.shares:
+            row = self.rows.setdefault(share.name, ShareRow())
+            row.unfit = {owner: why for (name, owner), why in now.unfit.items() if name == share.name}
+        for code, root in now.roots.items():
+            if code not in self.watched:
+                self._begin(root)
+
+    def wake(self, sides: Iterable[Side], *, spread: float = 0.0, full: bool = False) -> None:
+        """Look at all roots, spread over so many seconds."""
+        loop, wanted = asyncio.get_running_loop(), tuple(sides)
+        for place, one in enumerate(self.watched.values()):
+            pause = spread * place / len(self.watched)
+            loop.call_later(pause, lambda one=one: one.wake(wanted, full=full))  # type: ignore[misc]
+
+    async def stop(self) -> None:
+        """End all of them."""
+        await asyncio.gather(*(self._end(code) for code in list(self.watched)))
+
+    def _begin(self, root: Root) -> None:
+        row = self.rows[root.share].roots[root.owner] = RootRow()
+        log = structlog.get_logger().bind(school=self.ground.school.code, root=root.code)
+
+        def noted(report: Report, sides: frozenset[Side]) -> None:
+            if row.error:
+                log.info("works again")
+            row.note(report.counts(), sides, wiring.now())
+            log.debug("cycle", **report.counts())
+
+        def failed(message: str) -> None:
+            if row.fail(message, wiring.now()):
+                log.warning("held up", reason=message)
+
+        def doing(text: str) -> None:
+            row.doing = text
+
+        life = Life(
+            opened=lambda progress: opened(self.ground, root, progress=progress),
+            turn=lambda bridged, sides, full: turn(self.ground, bridged, sides=sides, full=full),
+            noted=noted,
+            failed=failed,
+            doing=doing,
+            gate=self._gate,
+        )
+        one = self.watched[root.code] = Watched(f"root {root.code}", life)
+        one.start()
+
+    async def _end(self, code: str) -> None:
+        root = self.roots.get(code)
+        await self.watched.pop(code).stop()
+        if root is not None and root.share in self.rows:
+            self.rows[root.share].roots.pop(root.owner, None)

@@ -1,0 +1,158 @@
+"""The life of something that is mirrored: wait until something may have changed, run a cycle, again after an error.
+
+Everything that happens only wakes it: hints of the connectors, the schedule, a person. One task each, so that one's
+trouble never delays another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from dataclasses import dataclass, field
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from bridge.core.model import Side
+from bridge.daemon.trouble import place, said
+from bridge.engine.bridged import Bridged, Progress, Report
+from bridge.ports import BridgeError, Connector
+
+FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
+#: When failed writes are looked at again, in seconds: the first back-off of a quarantined link.
+LOOK_AGAIN = 31.0
+#: Seconds that a cycle may go on after it was asked to stop.
+GRACE = 20.0
+
+
+class Stopped(Exception):
+    """Raised between two pages or chunks, all of which are recorded: the cycle ends here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What is done in it. ``opened`` connects; ``turn`` runs a cycle over some sides, in full or not.
+
+    ``noted`` and ``failed`` keep the books of it; ``doing`` shows progress. ``gate`` limits how many run at once.
+    """
+
+    opened: Callable[[Progress], AbstractAsyncContextManager[Bridged]]
+    turn: Callable[[Bridged, frozenset[Side], bool], Awaitable[Report]]
+    noted: Callable[[Report, frozenset[Side]], None]
+    failed: Callable[[str], None]
+    doing: Callable[[str], None]
+    gate: asyncio.Semaphore | None = None
+
+
+@dataclass(slots=True)
+class Watched:
+    """One task. ``name`` is for logs; it holds no name of a person."""
+
+    name: str
+    life: Life
+    failures: int = 0
+    _wanted: set[Side] = field(default_factory=set)
+    _full: bool = False
+    _woken: asyncio.Event = field(default_factory=asyncio.Event)
+    _stop: asyncio.Event = field(default_factory=asyncio.Event)
+    _task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin; the first cycle reads both sides."""
+        self._task = asyncio.create_task(self._run(), name=self.name)
+
+    def wake(self, sides: Iterable[Side] = (), *, full: bool = False) -> None:
+        """Something may have changed on these sides; without any, only what is due is looked at."""
+        self._wanted.update(sides)
+        self._full |= full
+        self._woken.set()
+
+    async def stop(self) -> None:
+        """End after the page or chunk under way; after a while in the middle of it, as a crash would."""
+        self._stop.set()
+        self._woken.set()
+        if self._task is None:
+            return
+        done, _ = await asyncio.wait({self._task}, timeout=GRACE)
+        if not done:
+            self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+    async def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                await self._serve()
+            except Stopped:
+                return
+            except (BridgeError, OSError, SQLAlchemyError, MemoryError) as error:
+                self._failed(said(error))
+            except Exception as error:  # noqa: BLE001 - a bug in one cycle must not stop the others
+                # No traceback: the text of an error may hold names of people.
+                log = structlog.get_logger().bind(place=place(error))
+                log.error("cycle broke off", of=self.name, error=type(error).__name__)
+                self._failed(f"internal error ({type(error).__name__}); the log has more")
+            self.life.doing("")
+            await self._pause()
+
+    async def _serve(self) -> None:
+        """Connect and run cycles until told to stop; an error that a cycle does not report itself ends it."""
+        async with self.life.opened(self._progress) as one:
+            listening = [asyncio.create_task(self._listen(side, one.connectors[side])) for side in Side]
+            self.wake(Side)
+            try:
+                while True:
+                    await self._next(one)
+            finally:
+                for task in listening:
+                    task.cancel()
+                await asyncio.gather(*listening, return_exceptions=True)
+
+    async def _next(self, one: Bridged) -> None:
+        await self._woken.wait()
+        async with self.life.gate or nullcontext():
+            self._woken.clear()
+            if self._stop.is_set():
+                raise Stopped
+            sides, full = frozenset(self._wanted), self._full
+            self._wanted, self._full = set(), False
+            report = await self.life.turn(one, sides, full)
+        self.life.doing("")
+        if report.error:
+            self.wake(sides, full=full)
+            self._failed(report.error)
+            await self._pause()
+            return
+        self.failures = 0
+        self.life.noted(report, sides)
+        if report.failed:
+            asyncio.get_running_loop().call_later(LOOK_AGAIN, self.wake)
+        if report.again is not None:
+            wait = max(0.0, (report.again - one.clock()).total_seconds()) + 0.1
+            asyncio.get_running_loop().call_later(wait, self.wake)
+
+    def _failed(self, message: str) -> None:
+        self.failures += 1
+        self.life.failed(message)
+
+    async def _pause(self) -> None:
+        """Wait a little longer after each failure, but not when asked to stop."""
+        pause = min(FIRST_PAUSE * 2 ** min(max(self.failures, 1) - 1, 10), LONGEST_PAUSE)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), pause)
+
+    async def _listen(self, side: Side, connector: Connector) -> None:
+        """Pass on hints; a side that has none, or whose hints fail, is still asked by the schedule."""
+        if not connector.capabilities.hints:
+            return
+        while True:
+            with suppress(BridgeError):
+                async for _ in connector.hints():
+                    self.wake((side,))
+            await asyncio.sleep(FIRST_PAUSE)
+
+    def _progress(self, phase: str, done: int, total: int | None) -> None:
+        self.life.doing(f"{phase}: {done}" + (f" of {total}" if total else ""))
+        if self._stop.is_set():
+            raise Stopped
