@@ -4,6 +4,7 @@ errors   what may go wrong, sorted by what the caller does next
 side     one side of a school: observing it, writing to it
 content  the bytes of files, streamed
 memory   what the bridge remembers
+trees    what it remembers of trees and of the bytes in them
 """
 
 from bridge.ports.content import QUICKXOR, UNREAD, Contents, Source
@@ -31,6 +32,7 @@ from bridge.ports.side import (
     Write,
     Written,
 )
+from bridge.ports.trees import KeptBoth, Meaning, Trees
 
 __all__ = [
     "QUICKXOR",
@@ -48,7 +50,9 @@ __all__ = [
     "Failed",
     "Finding",
     "Identity",
+    "KeptBoth",
     "Loose",
+    "Meaning",
     "Observation",
     "Outcome",
     "Page",
@@ -59,6 +63,7 @@ __all__ = [
     "Store",
     "Tallies",
     "TokenLost",
+    "Trees",
     "Trouble",
     "Unreachable",
     "Write",

@@ -12,7 +12,7 @@ from bridge.ports import Done, chunks
 from bridge.state import space, touch
 from bridge.state.canonical import encode
 from bridge.state.pairs import drop
-from bridge.state.tables import echo, link, observation, reference, seen, tombstone, touched
+from bridge.state.tables import content_alias, echo, link, observation, reference, seen, tombstone, touched
 from bridge.state.tables import key as key_table
 from bridge.state.touch import ANCHOR
 from bridge.state.transaction import BATCH, Transaction
@@ -65,7 +65,7 @@ def forget(tx: Transaction, done: Sequence[Done]) -> None:
             if anchor is None:
                 continue
             touch.touch_referrers(tx, side, [anchor])
-            for table in (observation, reference, key_table, echo, seen):
+            for table in (observation, reference, key_table, echo, seen, content_alias):
                 mine = and_(table.c.school == tx.school, table.c.side == side, table.c.anchor == anchor)
                 tx.run(delete(table).where(mine))
         drop(tx, one.id)

@@ -14,7 +14,7 @@ from sqlalchemy import and_, bindparam, delete, select
 from bridge.core.kinds import Kind
 from bridge.core.model import Action, Evidence, Fields, Operation, Side, Value
 from bridge.ports import Done, Trouble, chunks
-from bridge.state import agreed, journal, touch
+from bridge.state import agreed, aliases, conflicts, journal, touch
 from bridge.state.apply import Change, Element, write
 from bridge.state.canonical import NOTHING, as_set, decode, digest, encode, keys_of, shift
 from bridge.state.draft import Known, load
@@ -50,6 +50,8 @@ def record(tx: Transaction, done: Sequence[Done], *, cycle: str) -> None:
             changes = _fold(tx, side, wave)
             presence[side] |= {change.anchor for change in changes if change.presence}
             sets |= {change.anchor for change in changes if change.flattened and side is Side.SCHOOL}
+    aliases.learn(tx, settled)
+    conflicts.remember(tx, settled)
     agreed.store(tx, settled)
     retirements(tx, settled)
     journal.append(tx, [_entry(tx, one, cycle) for one in done])

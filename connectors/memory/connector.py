@@ -8,7 +8,9 @@ from contextlib import contextmanager, suppress
 
 from bridge.core.model import Action
 from bridge.ports import (
+    Busy,
     Capabilities,
+    ContentChanged,
     Context,
     Failed,
     Finding,
@@ -19,6 +21,7 @@ from bridge.ports import (
     Unreachable,
     Write,
 )
+from connectors.memory.contents import MemoryContents, Traffic, received
 from connectors.memory.faults import Faults
 from connectors.memory.observing import delta, listing, position
 from connectors.memory.options import Options
@@ -41,7 +44,9 @@ class MemoryConnector:
         self.options = options
         self.context = context
         self.faults = Faults()
+        self.traffic = Traffic()
         self.side = side or MemorySide(name=options.name, recycle_bin=options.recycle_bin)
+        self.side.unread = options.contents == "unread"
         self._woken = asyncio.Event()
         self.side.changed = self._woken.set
         self._shelf = Shelf(options.path, self.side) if options.path else None
@@ -52,7 +57,16 @@ class MemoryConnector:
     def capabilities(self) -> Capabilities:
         kinds = frozenset(self.options.kinds)
         writes = frozenset[Action]() if self.options.read_only else _WRITES
-        return Capabilities(kinds, dict.fromkeys(kinds, writes), chunk=self.options.chunk, hints=True)
+        return Capabilities(
+            kinds, dict.fromkeys(kinds, writes), chunk=self.options.chunk, hints=True, contents=self.contents
+        )
+
+    @property
+    def contents(self) -> MemoryContents | None:
+        """The bytes of the side's files; None where digests stand for them."""
+        if self.options.contents == "none":
+            return None
+        return MemoryContents(self.side, self.faults, self.traffic)
 
     async def identify(self) -> Identity:
         await self._reach()
@@ -80,8 +94,14 @@ class MemoryConnector:
             if write.action not in self.capabilities.writes.get(write.kind, frozenset()):
                 yield Failed(write.id, "invalid", f"{self.options.name} can't {write.action} a {write.kind}")
                 continue
+            try:
+                body = await received(self.side, write)
+            except (Busy, ContentChanged) as error:
+                cause = "busy" if isinstance(error, Busy) else "changed"
+                yield Failed(write.id, cause, str(error), transient=True)
+                continue
             with self._changing() as side:
-                outcome = carry_out(side, write, self.faults)
+                outcome = carry_out(side, write, self.faults, body)
             if self.faults.strikes("lost_responses"):
                 raise Unreachable(f"{self.options.name}: no answer came to a write")
             yield outcome

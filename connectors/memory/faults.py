@@ -16,7 +16,9 @@ class Faults:
     somebody had just changed the object. ``replay``: older changes that a delta brings again first. ``duplicate``:
     every object comes twice. ``shuffle`` mixes the order of objects. ``slow``: seconds a call takes.
     ``refused``: (kind, field) -> why it is not taken. ``failing``: anchor or key -> (cause, message). ``licences``:
-    name -> number of licences that exist; others are without limit.
+    name -> number of licences that exist; others are without limit. ``busy``: anchors of files that are being written.
+    ``changing``: pieces of files after which somebody writes the file that is being read. ``rewrites``: files whose
+    names end so are changed after an upload, as SharePoint does. ``full``: bytes that a file may have at most.
     """
 
     unreachable: int = 0
@@ -29,6 +31,10 @@ class Faults:
     duplicate: bool = False
     shuffle: Random | None = None
     slow: float = 0
+    changing: int = 0
+    rewrites: tuple[str, ...] = ()
+    busy: set[str] = field(default_factory=set)
+    full: int | None = None
     refused: dict[tuple[str, str], str] = field(default_factory=dict)
     failing: dict[str, tuple[str, str]] = field(default_factory=dict)
     licences: dict[str, int] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,7 +15,8 @@ class Options(BaseModel):
 
     ``path``: a JSON file that holds the side, so that other processes can change it. ``identity``: what the side proves
     to be, ``name`` when empty. ``differences``: a delta tells what changed of an object instead of the whole.
-    ``lists_deleted``: a full listing tells what is in the recycle bin.
+    ``lists_deleted``: a full listing tells what is in the recycle bin. ``contents``: files have bytes, shown as their
+    QuickXorHash (``digest``) or by when they were written (``unread``); with ``none`` a digest stands for them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -29,6 +31,7 @@ class Options(BaseModel):
     lists_deleted: bool = True
     differences: bool = False
     read_only: bool = False
+    contents: Literal["none", "digest", "unread"] = "none"
 
     @model_validator(mode="after")
     def _fits(self) -> Options:
@@ -37,4 +40,6 @@ class Options(BaseModel):
             raise ValueError(f"unknown kinds {', '.join(unknown)}; there are {', '.join(KINDS)}")
         if self.path and self.differences:
             raise ValueError("a file keeps no log of changes: leave out either path or differences")
+        if self.path and self.contents != "none":
+            raise ValueError("a file keeps no bytes: leave out either path or contents")
         return self

@@ -64,7 +64,8 @@ class Change:
 class MemorySide:
     """A directory and file tree in memory. The methods below are the side's own life: people working on it.
 
-    ``name`` prefixes anchors. ``recycle_bin`` False makes every deletion final.
+    ``name`` prefixes anchors. ``recycle_bin`` False makes every deletion final. ``bodies`` are the bytes of files, by
+    anchor, also of deleted ones; ``kept`` those that the bridge overwrote. ``unread``: see ``contents``.
     """
 
     name: str = "memory"
@@ -75,6 +76,9 @@ class MemorySide:
     number: int = 0
     epoch: int = 1
     changed: Callable[[], None] = lambda: None
+    unread: bool = False
+    bodies: dict[str, bytes] = field(default_factory=dict)
+    kept: list[bytes] = field(default_factory=list)
 
     # --- reading ----------------------------------------------------------------------------------------------------
 

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from bridge.core.kinds import Shape
-from bridge.core.model import Action, Elements, Value
+from bridge.core.model import Action, Digest, Elements, Value
 from bridge.ports import Failed, Outcome, Write, Written
+from connectors.memory.contents import quickxor, shown, stored
 from connectors.memory.faults import Faults
 from connectors.memory.fields import combined, elements
 from connectors.memory.side import MemorySide, Rejected
 
 
-def carry_out(side: MemorySide, write: Write, faults: Faults) -> Outcome:
-    """Carry out one write; what the side refuses comes back as Failed or in ``Written.refused``."""
+def carry_out(side: MemorySide, write: Write, faults: Faults, body: bytes | None = None) -> Outcome:
+    """Carry out one write with the bytes that came; what the side refuses is Failed or in ``Written.refused``."""
     for name in (write.anchor, write.key):
         if name and name in faults.failing:
             return Failed(write.id, *faults.failing[name])
     if write.anchor and faults.strikes("stale"):
         return Failed(write.id, "stale", f"{write.anchor} was changed by somebody else meanwhile", transient=True)
+    if body is not None and faults.full is not None and len(body) > faults.full:
+        return Failed(write.id, "quota", f"{write.anchor or write.id} needs {len(body)} bytes, {faults.full} are left")
     try:
-        return _written(side, write, faults)
+        return _written(side, write, faults, body)
     except Rejected as refusal:
         return Failed(write.id, refusal.cause, str(refusal), transient=refusal.cause == "stale")
 
 
-def _written(side: MemorySide, write: Write, faults: Faults) -> Written:
+def _written(side: MemorySide, write: Write, faults: Faults, body: bytes | None) -> Written:
     adopted = None
     if write.action is Action.CREATE and write.key:
         adopted = side.named(write.kind, side.kinds[write.kind].keys[0], write.key)
@@ -33,6 +36,7 @@ def _written(side: MemorySide, write: Write, faults: Faults) -> Written:
     added, unknown = _known(side, write)
     values = combined(write.fields, added, write.removed, entry.fields if entry else {})
     refused = _refuse(side, write, values, faults)
+    took = _take(side, write, values, faults, body)
     if write.action is Action.DELETE:
         side.delete(anchor)
     elif write.action is Action.RESTORE:
@@ -43,7 +47,34 @@ def _written(side: MemorySide, write: Write, faults: Faults) -> Written:
         if write.action is Action.DISABLE:
             values[side.kinds[write.kind].switch or ""] = False
         side.change(anchor, values)
-    return Written(write.id, anchor, str(side.entries[anchor].version), refused, unknown, bool(adopted))
+    if took is not None:
+        side.kept += [side.bodies[anchor]] if side.bodies.get(anchor, took) != took else []
+        side.bodies[anchor] = took
+    sent = quickxor(body) if body is not None else None
+    now = values.get("content")
+    return Written(
+        write.id,
+        anchor,
+        str(side.entries[anchor].version),
+        refused,
+        unknown,
+        bool(adopted),
+        content=sent,
+        shown=now if sent is not None and isinstance(now, Digest) and now != sent else None,
+    )
+
+
+def _take(side: MemorySide, write: Write, values: dict[str, Value], faults: Faults, body: bytes | None) -> bytes | None:
+    """The bytes that the side is going to hold; ``values`` get what it shows for them."""
+    if body is None:
+        if write.content is not None:  # the recycle bin has them already
+            values.pop("content", None)
+        return None
+    entry = side.entries.get(write.anchor or "")
+    name = values.get("name") or (entry.fields.get("name") if entry else "")
+    took = stored(faults, str(name), body)
+    values["content"] = shown(side, took)
+    return took
 
 
 def _expect(side: MemorySide, write: Write, anchor: str) -> None:
