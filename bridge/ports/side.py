@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
-from bridge.core.model import Action, Elements, Evidence, Fields
+from bridge.core.model import Action, Digest, Elements, Evidence, Fields
+from bridge.ports.content import Contents, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Write:
     expected: str = ""
     key: str = ""
     """The source anchor. A CREATE that finds an object with this key already there adopts it instead."""
+    content: Source | None = None
+    """The bytes that belong to a content field in ``fields``, streamed while the write is carried out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,10 @@ class Written:
     unknown: Elements = field(default_factory=dict)
     """Elements of ``added`` that the side does not know (yet); they were left out and are tried again."""
     adopted: bool = False
+    content: Digest | None = None
+    """The ``quickxor`` digest of the bytes that were sent, computed on the way; None when none were."""
+    shown: Digest | None = None
+    """What the side shows for these bytes from now on, where it isn't ``content`` (SharePoint rewrites Office)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,8 @@ class Failed:
     """A write that did not happen, or of which nobody knows. Only this one object is affected.
 
     ``cause`` is a short stable code (``name_taken``, ``licence_stock``, ``privileged``, ``stale``, ``invalid``,
-    ``gone``, ``unknown_outcome`` ...), ``message`` is for a person. ``transient``: the same write may succeed later.
+    ``gone``, ``unknown_outcome``, ``changed``, ``busy``, ``locked``, ``quota`` ...), ``message`` is for a person.
+    ``transient``: the same write may succeed later.
     """
 
     id: str
@@ -127,6 +136,8 @@ class Capabilities:
     writes: Mapping[str, frozenset[Action]]
     chunk: int = 20
     hints: bool = False
+    contents: Contents | None = None
+    """Where the bytes of this side's files come from; None for a side without files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,5 +211,7 @@ class Context:
     sleep: Callable[[float], Any]
     monotonic: Callable[[], float]
     random: Callable[[], float]
+    directory: Path | None = None
+    """Where the connector may keep what it can make again (an index of what it saw), its own; None: nowhere."""
     attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Kind -> field -> expression: the attributes that the school's YAML adds to the kind by allow-list."""
