@@ -46,7 +46,9 @@ class Page:
 
     ``token``: from where to go on after this page, None when this page can't be resumed from. ``listing`` True on all
     pages of a full listing. ``complete`` on the last page of a full listing only, and only if it was read to its end
-    without an error: what was known of ``kinds`` and not seen in it is MISSING. ``warnings`` are shown to a person.
+    without an error: what was known of ``kinds`` and not seen in it is MISSING. ``untold``, on pages of a listing, are
+    anchors of objects that are there and of which the side says nothing: they stay as they are known, and are not
+    MISSING. ``warnings`` are shown to a person.
     """
 
     observations: tuple[Observation, ...] = ()
@@ -55,6 +57,7 @@ class Page:
     listing: bool = False
     complete: bool = False
     warnings: tuple[str, ...] = ()
+    untold: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

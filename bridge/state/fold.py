@@ -29,7 +29,8 @@ def fold(tx: Transaction, side: Side, *, page: Page, begins: bool) -> int:
     for batch in chunks(page.removals, BATCH):
         changed += _fold_removals(tx, side, batch)
     if page.listing:
-        tx.add(seen, ({"side": side, "anchor": one.anchor} for one in page.observations if one.in_scope))
+        there = [*(one.anchor for one in page.observations if one.in_scope), *page.untold]
+        tx.add(seen, ({"side": side, "anchor": anchor} for anchor in there))
     if page.complete:
         changed += _conclude(tx, side)
     bookmark.keep(tx, side, page)

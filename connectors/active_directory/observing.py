@@ -80,6 +80,7 @@ class Observer:
             listing=True,
             complete=True,
             token=self._marked(fresh, root, now, scope),
+            untold=tuple(sorted(reader.untold)),
             warnings=(*self._directory.passed_over(), *moved(scope.places.values(), root.base), *reader.warnings),
         )
 

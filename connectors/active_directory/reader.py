@@ -1,8 +1,7 @@
 """Turns what a search brings into observations: people, groups, deleted objects; and keeps what groups need of people.
 
-Nothing at all is said of a privileged object. One that was mirrored before it became privileged so stays as it was last
-seen: it is neither changed nor taken for one that left or was deleted. In a full listing it counts as MISSING, which
-the guard holds.
+Nothing is said of a privileged object but, in a full listing, that it is there. One that was mirrored before it became
+privileged so stays as it was last seen: it is neither changed nor taken for one that left, was deleted or is missing.
 """
 
 from __future__ import annotations
@@ -39,6 +38,8 @@ class Reader:
     owner_changes: dict[str, str] = field(default_factory=dict)
     """objectGUID → name of people who got or lost such a role."""
     warnings: list[str] = field(default_factory=list)
+    untold: set[str] = field(default_factory=set)
+    """objectGUIDs of objects that are there and of which nothing is said."""
 
     def person(self, entry: Entry) -> Observation | None:
         """What to say of a person; None where nothing may be said."""
@@ -90,6 +91,7 @@ class Reader:
         return Removal(entry.guid, Evidence.DELETED, kind)
 
     def _is_privileged(self, kind: str, entry: Entry) -> None:
+        self.untold.add(entry.guid)
         if self.scope.stands_inside(entry.dn):
             self.skipped[Skipped.PRIVILEGED] += 1
             if self.following:
@@ -110,6 +112,7 @@ class Reader:
 
     def _broken(self, kind: str, entry: Entry, error: ExpressionError) -> None:
         self.skipped[Skipped.BROKEN] += 1
+        self.untold.add(entry.guid)
         self.warnings.append(f"{kind} {entry.guid} is left as it is: {error}")
 
 

@@ -248,3 +248,13 @@ def test_a_moved_folder_changes_one_record(store: SchoolStore) -> None:
     assert store.fold(SCHOOL, page(folder("d", "docs", None)), now=NOW) == 1
     assert due(store) == ["Ld"]
     assert store.kin(["Ld"]) == {"Lf"}
+
+
+def test_what_a_side_says_nothing_of_but_that_it_is_there_stays_as_it_was(store: SchoolStore) -> None:
+    both(store, user("a"), user("b"))
+    store.fold(SCHOOL, listing(user("b"), complete=False), now=NOW)
+    store.fold(SCHOOL, listing(untold=("a", "never known")), now=NOW)
+    assert due(store) == []
+    assert store.links(["La"])[0].school.record is not None
+    store.fold(SCHOOL, listing(user("b")), now=NOW)
+    assert store.links(["La"])[0].school.gone is Evidence.MISSING
