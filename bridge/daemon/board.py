@@ -39,7 +39,10 @@ class SideRow:
 
 @dataclass(slots=True)
 class SchoolRow:
-    """One school as the daemon sees it. ``error`` is what stops it now, ``error_since`` since when."""
+    """One school as the daemon sees it. ``error`` is what stops it now, ``error_since`` since when.
+
+    ``moved`` is the last sign of life of the cycle under way; None while there is none.
+    """
 
     stage: str = ""
     observed: bool = True
@@ -47,6 +50,7 @@ class SchoolRow:
     error: str = ""
     error_since: str | None = None
     doing: str = ""
+    moved: str | None = None
     cycle: dict[str, Any] = field(default_factory=dict)
     sides: dict[str, SideRow] = field(default_factory=dict)
     shares: dict[str, ShareRow] = field(default_factory=dict)

@@ -6,6 +6,7 @@
 | a side's last whole cycle is older than twice its period (and a minute) | amber; five times: red |
 | an error stops the cycles | amber; for more than ten minutes: red |
 | a folder of a share stands still, or an owner has none | amber; all folders of the share: red |
+| the cycle under way gets no further for a minute: a side doesn't answer | amber; for more than ten minutes: red |
 | something is held or in quarantine; the configuration on disk is wrong | amber |
 | none of it | green |
 
@@ -95,6 +96,10 @@ def _school(row: Mapping[str, Any], now: datetime, *, started: datetime) -> list
         since = _time(row.get("error_since"))
         old = since is None or now - since > _PATIENCE
         causes.append(Cause(Colour.RED if old else Colour.AMBER, str(row["error"]), since))
+    moved = _time(row.get("moved"))
+    if moved is not None and now - moved > _GRACE:
+        text = "the cycle under way gets no further: a side does not answer, or asks to wait"
+        causes.append(Cause(Colour.RED if now - moved > _PATIENCE else Colour.AMBER, text, moved))
     if not row.get("observed", True):
         return causes
     for side, facts in row.get("sides", {}).items():

@@ -111,8 +111,12 @@ class Supervisor:
             self._same_state()
             sides, full = frozenset(self._wanted), self._full
             self._wanted, self._full = set(), False
-            report = await turn.turn(one, self.school, store, sides=sides, full=full, pause=self.school.pause)
             row = self.board.schools[self.school.code]
+            row.moved = wiring.now().isoformat()
+            try:
+                report = await turn.turn(one, self.school, store, sides=sides, full=full, pause=self.school.pause)
+            finally:
+                row.moved = None
             row.stage, row.observed, row.doing = one.policy.stage.value, one.observed, ""
             self._note(report, sides)
             if report.error:
@@ -177,7 +181,8 @@ class Supervisor:
             await asyncio.sleep(FIRST_PAUSE)
 
     def _progress(self, phase: str, done: int, total: int | None) -> None:
-        self.board.schools[self.school.code].doing = f"{phase}: {done}" + (f" of {total}" if total else "")
+        row = self.board.schools[self.school.code]
+        row.doing, row.moved = f"{phase}: {done}" + (f" of {total}" if total else ""), wiring.now().isoformat()
         if self._stop.is_set():
             raise Stopped
 

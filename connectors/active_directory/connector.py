@@ -128,17 +128,23 @@ class ActiveDirectory:
 
     async def _moves(self, listener: Directory) -> AsyncIterator[None]:
         last: tuple[str, int] | None = None
+        answers = True
         while True:
             try:
                 seen = await listener.run(lambda session: (session.root.invocation, session.usn()))
-            except Refused:
-                # The next cycle meets the same trouble and says so; here only the wait gets longer. Wrong credentials
-                # must not be tried often: the account would be locked.
-                await self._context.sleep(_AFTER_REFUSAL)
+            except BridgeError as error:
+                if answers:
+                    # The next cycle meets the same trouble and says so: it must not wait for the schedule meanwhile.
+                    answers = False
+                    yield None
+                # Here only the wait gets longer. Wrong credentials must not be tried often: the account would be
+                # locked.
+                if isinstance(error, Refused):
+                    await self._context.sleep(_AFTER_REFUSAL)
+                else:
+                    await self._notifications.rest(10 * self._options.poll_seconds)
                 continue
-            except BridgeError:
-                await self._notifications.rest(10 * self._options.poll_seconds)
-                continue
+            answers = True
             if last is not None and seen != last:
                 yield None
             last = seen

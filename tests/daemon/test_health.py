@@ -53,6 +53,9 @@ def tree(**changes: Any) -> dict[str, Any]:
         (tree(cloud={"complete": None}, since=ago(hours=1)), Colour.RED, "not gone through", ago(hours=1)),
         (tree(error="no answer", error_since=ago(minutes=1)), Colour.AMBER, "no answer", ago(minutes=1)),
         (tree(error="no answer", error_since=ago(minutes=11)), Colour.RED, "no answer", ago(minutes=11)),
+        (tree(moved=ago(seconds=30)), Colour.GREEN, "", None),
+        (tree(moved=ago(minutes=2)), Colour.AMBER, "gets no further", ago(minutes=2)),
+        (tree(moved=ago(minutes=11)), Colour.RED, "gets no further", ago(minutes=11)),
         (
             tree(configuration_error="a.yaml:1:1: x", configuration_since=ago(minutes=3)),
             Colour.AMBER,
