@@ -13,7 +13,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -103,9 +102,10 @@ def locked(path: Path) -> Iterator[None]:
 class Address:
     """A loopback address (127.0.0.x) lent to one server; nobody else on this machine is lent it meanwhile."""
 
-    def __init__(self, ip: str, lock: int) -> None:
+    def __init__(self, ip: str, lock: socket.socket) -> None:
         self.ip = ip
-        self.lock = lock  # a descriptor: pass it on as `hold`, then the loan lasts as long as the server
+        self.lock = lock.fileno()  # pass it on as `hold`, then the loan lasts as long as the server
+        self._lock = lock
 
     @classmethod
     def borrow(cls, ports: Sequence[int]) -> Address:
@@ -113,46 +113,37 @@ class Address:
 
         Raises Unavailable when a port may not be bound at all (below 1024 for ordinary users) or none is free.
         """
-        directory = Path(tempfile.gettempdir(), "schoolbridge-addresses")
-        directory.mkdir(exist_ok=True)
-        with contextlib.suppress(PermissionError):
-            directory.chmod(0o1777)
         for last in range(_FIRST, _LAST + 1):
             ip = f"127.0.0.{last}"
-            lock = _try_lock(directory / ip)
+            lock = _try_lock(ip)
             if lock is None:
                 continue
             if _bindable(ip, ports):
                 return cls(ip, lock)
-            os.close(lock)
+            lock.close()
         raise Unavailable(
             f"no free loopback address between 127.0.0.{_FIRST} and 127.0.0.{_LAST}: stop other labs first"
         )
 
     def give_back(self) -> None:
         """End this process's part of the loan; a server that holds the lock too keeps it until it ends."""
-        if self.lock >= 0:
-            os.close(self.lock)
-            self.lock = -1
+        self._lock.close()
+        self.lock = -1
 
 
-def _try_lock(path: Path) -> int | None:
-    # O_CREAT on somebody else's file in a sticky directory is refused (fs.protected_regular): open without it first.
+def _try_lock(ip: str) -> socket.socket | None:
+    """The loan itself: a name in the abstract namespace (unix(7)), gone with the last process that has it open.
+
+    No file: labs with different temporary directories, users or roots would lock different ones, while loopback
+    addresses, like these names, are the same for all of one network namespace. So a stopped server keeps its address.
+    """
+    lock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError:
-            return None
+        lock.bind(f"\0schoolbridge-lab-{ip}")
     except OSError:
+        lock.close()
         return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
+    return lock
 
 
 def _bindable(ip: str, ports: Sequence[int]) -> bool:

@@ -133,7 +133,7 @@ class DomainController:
         )  # fmt: skip
 
     def outage(self) -> None:
-        """Stop the server; `restart` brings it back with the same directory and address."""
+        """Stop the server; `restart` brings it back with the same directory and address, which stays lent meanwhile."""
         if self._tree is not None:
             self._tree.stop(keep=True)
             self._tree = None

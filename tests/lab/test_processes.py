@@ -108,27 +108,38 @@ def test_an_address_is_lent_once_until_it_is_given_back() -> None:
     try:
         assert first.ip != second.ip
         assert first.ip.startswith("127.0.0.")
-        path = Path(f"/proc/self/fd/{first.lock}").readlink()
-        assert _try_lock(path) is None
+        assert _try_lock(first.ip) is None
         first.give_back()
-        lock = _try_lock(path)
+        lock = _try_lock(first.ip)
         assert lock is not None
-        os.close(lock)
+        lock.close()
     finally:
         first.give_back()
         second.give_back()
 
 
+def test_a_lab_with_another_temporary_directory_is_lent_another_address(tmp_path: Path) -> None:
+    address = Address.borrow([8389])
+    try:
+        program = "from bridge.lab.processes import Address; print(Address.borrow([8389]).ip)"
+        done = subprocess.run(
+            [sys.executable, "-c", program], env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, text=True
+        )
+        assert done.stdout.strip().startswith("127.0.0."), done.stderr
+        assert done.stdout.strip() != address.ip, "it is not used, but lent, as that of a server during its outage"
+    finally:
+        address.give_back()
+
+
 def test_an_address_stays_lent_while_a_server_holds_it(tmp_path: Path) -> None:
     address = Address.borrow([8389])
-    path = Path(f"/proc/self/fd/{address.lock}").readlink()
     tree = ProcessTree.start(["sleep", "1000"], log=tmp_path / "log", hold=(address.lock,))
     address.give_back()
-    assert _try_lock(path) is None
+    assert _try_lock(address.ip) is None
     tree.stop()
-    lock = _try_lock(path)
+    lock = _try_lock(address.ip)
     assert lock is not None
-    os.close(lock)
+    lock.close()
 
 
 def test_a_port_that_may_not_be_bound_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
