@@ -24,6 +24,7 @@ from pathlib import Path
 KEEP = b"k"
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_REMOVING = 20.0  # seconds
 
 
 def children_of(pid: int) -> list[int]:
@@ -88,6 +89,14 @@ def _end_all(main: int, code: int | None, *, ending: int, grace: float) -> int |
     return code
 
 
+def _remove(scratch: str) -> None:
+    """All of it, also while servers of another guardian, which end at the same moment, still write into it."""
+    deadline = time.monotonic() + _REMOVING
+    while os.path.lexists(scratch) and time.monotonic() < deadline:
+        shutil.rmtree(scratch, ignore_errors=True)
+        time.sleep(0.005)
+
+
 def guard(command: list[str], *, ending: int, grace: float, scratch: str) -> int:
     """Run `command` until it ends or the life line does; the exit code that `command` had."""
     prctl = ctypes.CDLL(None, use_errno=True).prctl
@@ -116,7 +125,7 @@ def guard(command: list[str], *, ending: int, grace: float, scratch: str) -> int
     crashed = wanted
     code = _end_all(main, code, ending=ending, grace=grace)
     if scratch and not keep and not crashed:
-        shutil.rmtree(scratch, ignore_errors=True)
+        _remove(scratch)
     return code if code is not None and code >= 0 else 1
 
 

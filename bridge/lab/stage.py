@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -55,10 +54,12 @@ class Stage:
         self.daemon: ProcessTree | None = None
         self.sandbox: ProcessTree | None = None
         self.last: Answer | None = None
+        # Passwords and names lie below it: it goes also when this process is killed and can remove nothing any more.
+        self._keeper = ProcessTree.start(["sleep", "infinity"], log=self.root / "keeper.log", scratch=self.root)
         try:
             self.directory: Directory = self._start_directory(directory)
         except BaseException:
-            shutil.rmtree(self.root, ignore_errors=True)
+            self._keeper.stop()
             raise
         try:
             self.cloud = self._start_sandbox()
@@ -203,7 +204,7 @@ class Stage:
             if tree is not None:
                 tree.stop()
         self.directory.stop()
-        shutil.rmtree(self.root, ignore_errors=True)
+        self._keeper.stop()
 
 
 def _tenant() -> dict[str, Any]:

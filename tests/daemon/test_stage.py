@@ -1,5 +1,8 @@
 """The demo's stage: it can be set without Samba, and what could not be set leaves nothing behind."""
 
+import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -9,6 +12,7 @@ from bridge.lab import stage as stages
 from bridge.lab.directories import EmbeddedDirectory
 from bridge.lab.processes import Unavailable
 from bridge.lab.seed import draw_school
+from tests.lab.test_processes import eventually
 
 
 def test_the_embedded_directory_holds_the_whole_school(tmp_path: Path) -> None:
@@ -28,3 +32,18 @@ def test_a_stage_that_can_not_be_set_leaves_no_directory(tmp_path: Path, monkeyp
     with pytest.raises(Unavailable):
         stages.Stage(directory="samba")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_demo_leaves_no_directory(tmp_path: Path) -> None:
+    program = """
+import os, signal
+from bridge.lab.stage import Stage
+stage = Stage(directory="embedded")
+print(stage.root, flush=True)
+assert (stage.root / "client.secret").exists()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
+    assert Path(done.stdout.strip()).parent == tmp_path, done.stderr
+    assert eventually(lambda: not list(tmp_path.glob("schoolbridge-demo-*")))
