@@ -136,7 +136,9 @@ def delta(call: Call, view: View) -> Reply:
         place = unpack(tenant.secret, token)
         if place.view != view.name:
             raise bad_request("Badly formed token.")
-        if tenant.clock() - place.made > TOKEN_LIFE or faults.expires(call):
+        # A number that was never given out here: the tenant was restored to an older state, or begun anew.
+        ahead = place.since > tenant.log.sequence
+        if ahead or tenant.clock() - place.made > TOKEN_LIFE or faults.expires(call):
             raise resync_required(f"{call.base_url}/v1.0{call.path}?$deltatoken=")
         if "skiptoken" not in call.query:
             since = faults.replayed(call, place.since)

@@ -179,6 +179,15 @@ async def test_token_expires_after_seven_days(graph: Client) -> None:
     assert ids(found) == {user}
 
 
+async def test_token_of_a_later_state_is_refused(graph: Client, sandbox: Sandbox) -> None:
+    earlier = sandbox.tenant.log.sequence
+    await graph.user("anna")
+    _, link = await graph.round("/users/delta")
+    assert (await graph.get(link)).status == 200
+    sandbox.tenant.log.sequence = earlier
+    assert (await graph.get(link)).status == 410, "the state was restored from a backup"
+
+
 async def test_foreign_token_is_refused(graph: Client) -> None:
     _, link = await graph.round("/users/delta")
     assert (await graph.get(link[:-3] + "AAA")).status == 400
