@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -15,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from typer.exceptions import TyperException
 
 from bridge.commands import check, explain, journal, mirror, people, run, schema, stage
-from bridge.commands.session import DEFAULT_CONFIG, ERROR, Session
+from bridge.commands.session import DEFAULT_CONFIG, ERROR, Session, nowhere
 from bridge.daemon import logs
 from bridge.daemon.trouble import said
 from bridge.ports import BridgeError
@@ -81,6 +82,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and leave with its exit code; a person's mistake never shows a traceback."""
     global _SESSION
     words = hoisted(sys.argv[1:] if arguments is None else arguments)
+    sys.stdout, sys.stderr = (one or Path(os.devnull).open("w") for one in (sys.stdout, sys.stderr))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal or file that can't show every letter: no reason to stop
+            stream.reconfigure(errors="backslashreplace")
     _SESSION = Session(as_json="--json" in words, verbose="--verbose" in words)
     sys.exit(_run(words, _SESSION))
 
@@ -95,8 +100,7 @@ def _run(words: Sequence[str], session: Session) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _ended(INTERRUPTED, session)
     except BrokenPipeError:
-        # Nobody reads on: keep the interpreter from complaining when it flushes at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        nowhere()  # nobody reads on
     except (BridgeError, OSError, SQLAlchemyError, MemoryError) as error:
         session.fail(said(error))
         if session.verbose:

@@ -51,9 +51,9 @@ def plan(
         ],
     }
     session.show(answer, lambda out: _draw_plans(out, reports, waiting=waiting, limit=limit))
-    for report in reports.values():
+    for code, report in reports.items():
         if report.error:
-            session.fail(report.error)
+            session.fail(f"{code}: {report.error.removeprefix(f'{code}: ')}")
     return ERROR if failed else SOMETHING if something else NOTHING
 
 
@@ -84,9 +84,9 @@ def sync(
     failed = any(report.error for report in reports.values())
     answer = {"ok": not failed, "schools": [_tree(report) for report in reports.values()]}
     session.show(answer, lambda out: _draw_reports(out, reports))
-    for report in reports.values():
+    for code, report in reports.items():
         if report.error:
-            session.fail(report.error)
+            session.fail(f"{code}: {report.error.removeprefix(f'{code}: ')}")
     return ERROR if failed else NOTHING
 
 

@@ -7,9 +7,10 @@ go to standard error, so that standard output can always be piped.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -85,8 +86,7 @@ class Session:
     def show(self, answer: Mapping[str, Any], draw: Callable[[Console], None]) -> None:
         """Print the answer: as JSON, or as ``draw`` draws it."""
         if self.as_json:
-            sys.stdout.write(json.dumps(answer, ensure_ascii=False, default=str) + "\n")
-            sys.stdout.flush()
+            _document(answer)
         else:
             draw(self.out)
         self.answered = True
@@ -94,8 +94,10 @@ class Session:
     def fail(self, message: str, **more: Any) -> None:
         """Say why it did not work; with ``--json`` also as the one document on standard output."""
         if self.as_json and not self.answered:
-            sys.stdout.write(json.dumps({"ok": False, "error": message, **more}, ensure_ascii=False) + "\n")
-            sys.stdout.flush()
+            try:
+                _document({"ok": False, "error": message, **more})
+            except OSError:
+                nowhere()
         self.err.print(f"[bold red]error:[/] {plain(message)}")
 
     @contextmanager
@@ -116,6 +118,19 @@ class Session:
                     bars.update(tasks[phase], completed=done, total=total)
 
                 yield update
+
+
+def nowhere() -> None:
+    """Standard output can't be written: keep the interpreter from complaining when it flushes at the end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _document(tree: Mapping[str, Any]) -> None:
+    """Print one JSON document, in plain ASCII where standard output can't take every letter (RFC 8259 section 7)."""
+    everything = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    sys.stdout.write(json.dumps(tree, ensure_ascii=not everything, default=str) + "\n")
+    sys.stdout.flush()
 
 
 def _lines() -> Callable[[str, int, int | None], None]:

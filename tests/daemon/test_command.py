@@ -244,6 +244,27 @@ def test_nobody_reading_on_is_no_error_message(embedded: Embedded) -> None:
     assert answer.stderr == ""
 
 
+def test_a_terminal_that_can_not_show_every_letter(embedded: Embedded) -> None:
+    embedded.extra = {"PYTHONIOENCODING": "ascii"}
+    plain, tree = embedded.start("check"), embedded.start("status", "--json")
+    assert (plain.code, plain.err) == (0, "")
+    assert "Gymnasium am \\xd6lberg" in plain.out
+    assert tree.json["schools"][0]["name"] == "Gymnasium am Ölberg"
+
+
+@pytest.mark.parametrize("where", [">/dev/full", ">&-"])
+def test_an_answer_that_can_not_be_written_is_no_traceback(embedded: Embedded, where: str) -> None:
+    for more in ("", "--json"):
+        command = f"exec {sys.executable} -m bridge check --online --school nix {more} {where}"
+        done = subprocess.run(
+            ["sh", "-c", command], env=embedded.environment(), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1
+        assert "no school has the code" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert "internal error" not in done.stderr
+
+
 def test_the_daemon_mirrors_reloads_and_stops(embedded: Embedded) -> None:
     log = embedded.root / "log"
     with log.open("w") as stream:
