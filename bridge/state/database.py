@@ -108,11 +108,17 @@ def open_database(url: str, *, clock: Clock = _utc) -> Database:
     except DatabaseError as error:
         engine.dispose()
         shown = parsed.render_as_string(hide_password=True)
-        raise ConfigurationError(f"the state database {shown} can't be opened: {error.orig}") from None
+        raise ConfigurationError(f"the state database {shown} can't be opened: {error.orig}. {_REMEDY}") from None
     except ConfigurationError:
         engine.dispose()
         raise
     return database
+
+
+_REMEDY = (
+    "Check that it runs or, for a file, that the bridge's account may write it and its directory, and that neither the "
+    "disk is full nor the file system read-only."
+)
 
 
 def _prepare_file(path: Path) -> None:
