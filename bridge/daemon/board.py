@@ -39,10 +39,7 @@ class SideRow:
 
 @dataclass(slots=True)
 class SchoolRow:
-    """One school as the daemon sees it. ``error`` is what stops it now, ``error_since`` since when.
-
-    ``moved`` is the last sign of life of the cycle under way; None while there is none.
-    """
+    """One school as the daemon sees it. ``error`` is what stops it now, ``error_since`` since when."""
 
     stage: str = ""
     observed: bool = True
@@ -50,10 +47,11 @@ class SchoolRow:
     error: str = ""
     error_since: str | None = None
     doing: str = ""
-    moved: str | None = None
     cycle: dict[str, Any] = field(default_factory=dict)
     sides: dict[str, SideRow] = field(default_factory=dict)
     shares: dict[str, ShareRow] = field(default_factory=dict)
+    #: The last sign of life of the cycle under way; None while there is none.
+    moved: str | None = None
 
 
 @dataclass(slots=True)
