@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -12,11 +13,15 @@ from rich.console import Console
 
 from bridge.commands.session import ERROR, NOTHING, SOMETHING, Session, plain, session_of
 from bridge.core.model import Operation, Side
-from bridge.daemon import turn, wiring
+from bridge.daemon import shares, turn, wiring
+from bridge.daemon.roots import is_root
 from bridge.engine.bridged import Progress, Report
 from bridge.engine.cycle import cycle
 from bridge.settings import School
 from bridge.state.store import SchoolStore
+
+#: A message about one object, as the engine addresses it: school, kind, link, text.
+_ADDRESSED = re.compile(r"(?P<school>\S+): (?P<kind>[a-z_]+) \S+: (?P<text>.+)", re.DOTALL)
 
 SchoolOption = Annotated[str | None, typer.Option(help="Only this school (its code).")]
 
@@ -75,12 +80,14 @@ def sync(
 ) -> int:
     """Run one cycle now, writing what the stage and the guard allow."""
     session = session_of(context)
-    reports = {}
+    reports: dict[str, Report] = {}
     with wiring.database(session.settings, create=True) as database, session.progress() as progress:
         for one in session.schools(school):
             store = database.school(one.code, one.kinds())
             with store.lock():
                 reports[one.code] = asyncio.run(_sync(session, one, store, progress, full=full))
+                ground = shares.Ground(session.settings, session.catalog, one, database)
+                reports |= asyncio.run(shares.mirror_once(ground, full=full, progress=progress))
     failed = any(report.error for report in reports.values())
     answer = {"ok": not failed, "schools": [_tree(report) for report in reports.values()]}
     session.show(answer, lambda out: _draw_reports(out, reports))
@@ -167,7 +174,10 @@ def _shown(value: object) -> str:
 
 
 def _draw_reports(out: Console, reports: Mapping[str, Report]) -> None:
+    quiet = [code for code, report in reports.items() if is_root(code) and not report.changed and not report.error]
     for code, report in reports.items():
+        if code in quiet:
+            continue
         out.print(f"[bold]{plain(code)}[/]: one cycle in {report.seconds:.1f} s")
         for title, numbers in (("done", report.executed), ("failed", report.failed)):
             for what, number in sorted(numbers.items()):
@@ -175,12 +185,27 @@ def _draw_reports(out: Console, reports: Mapping[str, Report]) -> None:
         _draw_held(out, report)
         if not report.changed and not report.error:
             out.print("  nothing to do")
+    if quiet:
+        out.print(f"{len(quiet)} folders of shares: nothing to do")
+
+
+def _grouped(messages: Sequence[str]) -> list[str]:
+    """One line for all objects of which the same is said (a missing consent); `explain` tells of each of them."""
+    same: dict[tuple[str, str, str], list[str]] = {}
+    for message in messages:
+        found = _ADDRESSED.fullmatch(message)
+        key = (found["school"], found["kind"], found["text"]) if found else ("", "", message)
+        same.setdefault(key, []).append(message)
+    return [
+        several[0] if len(several) == 1 else f"{school}: {len(several)} × {kind}: {text} Whom: schoolbridge quarantine"
+        for (school, kind, text), several in same.items()
+    ]
 
 
 def _draw_held(out: Console, report: Report) -> None:
     for rule, number in sorted(report.held.items()):
         out.print(f"  [yellow]held[/]: {number} × {plain(rule)}")
-    for message in report.messages:
+    for message in _grouped(report.messages):
         out.print(f"  [yellow]![/] {plain(message)}")
     for warning in report.warnings:
         out.print(f"  [yellow]![/] {plain(warning)}")
