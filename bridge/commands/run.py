@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from bridge.commands.session import ERROR, NOTHING, plain, session_of
-from bridge.daemon import board, wiring
+from bridge.daemon import board, turn, wiring
 from bridge.daemon.health import Colour, Health, judge
 from bridge.ports import Trouble
 from bridge.settings import School
@@ -72,7 +72,9 @@ def _row(
         # Who has given no consent is no trouble: that is how the school wants it, and nobody has to act.
         deciding = [one for one in troubles if one.rule != "consent"]
         last = store.cycles(limit=1)
+        warned = turn.warnings_of(store)
         facts |= {
+            "warnings": [{"side": side, "text": text} for side in sorted(warned) for text in warned[side]],
             "stage": store.stage(),
             "held": len(troubles),
             "rules": dict(Counter(one.rule for one in troubles)),
@@ -85,13 +87,22 @@ def _row(
                 "started": last[0].started.isoformat(),
                 "ended": last[0].ended.isoformat() if last[0].ended else None,
                 "outcome": last[0].outcome,
-                "counts": dict(last[0].counts),
+                "counts": {name: number for name, number in last[0].counts.items() if name != "warned"},
             },
         }
     else:
-        facts |= {"stage": None, "held": 0, "rules": {}, "messages": [], "records": {}, "last_cycle": None}
+        facts |= {
+            "warnings": [],
+            "stage": None,
+            "held": 0,
+            "rules": {},
+            "messages": [],
+            "records": {},
+            "last_cycle": None,
+        }
     since = min((one.since for one in deciding), default=None)
-    health = judge(tree, school.code, now, running=running, held=len(deciding), held_since=since)
+    texts = [one["text"] for one in facts["warnings"]]
+    health = judge(tree, school.code, now, running=running, held=len(deciding), held_since=since, warnings=texts)
     facts["health"] = health.colour.value
     facts["causes"] = [
         {"colour": one.colour.value, "text": one.text, "since": one.since.isoformat() if one.since else None}

@@ -39,7 +39,10 @@ class SideRow:
 
 @dataclass(slots=True)
 class SchoolRow:
-    """One school as the daemon sees it. ``error`` is what stops it now, ``error_since`` since when."""
+    """One school as the daemon sees it. ``error`` is what stops it now, ``error_since`` since when.
+
+    ``warned``: side -> what it warns of, until a cycle reads that side without it.
+    """
 
     stage: str = ""
     observed: bool = True
@@ -48,6 +51,7 @@ class SchoolRow:
     error_since: str | None = None
     doing: str = ""
     cycle: dict[str, Any] = field(default_factory=dict)
+    warned: dict[str, list[str]] = field(default_factory=dict)
     sides: dict[str, SideRow] = field(default_factory=dict)
     shares: dict[str, ShareRow] = field(default_factory=dict)
     #: The last sign of life of the cycle under way; None while there is none.

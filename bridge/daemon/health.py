@@ -7,7 +7,7 @@
 | an error stops the cycles | amber; for more than ten minutes: red |
 | a folder of a share stands still, or an owner has none | amber; all folders of the share: red |
 | the cycle under way gets no further for a minute: a side doesn't answer | amber; for more than ten minutes: red |
-| something is held or in quarantine; the configuration on disk is wrong | amber |
+| something is held or in quarantine; a side warns; the configuration on disk is wrong | amber |
 | none of it | green |
 
 Pure: the status file's tree and the time come in.
@@ -15,7 +15,7 @@ Pure: the status file's tree and the time come in.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -64,6 +64,7 @@ def judge(
     running: bool = True,
     held: int = 0,
     held_since: datetime | None = None,
+    warnings: Sequence[str] = (),
 ) -> Health:
     """The health of one school. ``running`` False: the daemon of that status is known to be dead."""
     causes = list(_daemon(tree, code, now, running=running))
@@ -75,6 +76,7 @@ def judge(
             causes.append(Cause(Colour.AMBER, text, _time(tree.get("configuration_since"))))
     if held:
         causes.append(Cause(Colour.AMBER, f"{held} held or in quarantine; see: schoolbridge quarantine", held_since))
+    causes += [Cause(Colour.AMBER, text) for text in warnings]
     causes.sort(key=lambda cause: -_ORDER.index(cause.colour))
     return Health(causes[0].colour if causes else Colour.GREEN, tuple(causes))
 

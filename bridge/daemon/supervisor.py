@@ -19,12 +19,14 @@ from bridge.daemon.board import Board
 from bridge.daemon.catalog import Catalog
 from bridge.daemon.trouble import place, said
 from bridge.engine.bridged import Bridged, Report
-from bridge.ports import BridgeError, ConfigurationError, Connector
+from bridge.ports import BridgeError, ConfigurationError, Connector, Unreachable
 from bridge.settings import School, Settings
 from bridge.state.database import Database
 from bridge.state.store import SchoolStore
 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
+#: A side may ask for a longer pause (Retry-After), but nobody is left alone for longer than this.
+MOST_PATIENCE = 3600.0
 #: When failed writes are looked at again, in seconds: the first back-off of a quarantined link.
 LOOK_AGAIN = 31.0
 #: Seconds that a cycle may go on after it was asked to stop.
@@ -73,18 +75,20 @@ class Supervisor:
 
     async def _run(self) -> None:
         while not self._stop.is_set():
+            asked: float | None = None
             try:
                 await self._serve()
             except Stopped:
                 return
             except (BridgeError, OSError, SQLAlchemyError, MemoryError) as error:
+                asked = error.retry_after if isinstance(error, Unreachable) else None
                 self._failed(said(error))
             except Exception as error:  # noqa: BLE001 - a bug in one school's cycle must not stop the others
                 # No traceback: the text of an error may hold names of people.
                 self.log.error("cycle broke off", error=type(error).__name__, place=place(error))
                 self._failed(f"internal error ({type(error).__name__}); the log has more")
             self.board.schools[self.school.code].doing = ""
-            await self._pause()
+            await self._pause(asked)
 
     async def _serve(self) -> None:
         """Connect and run cycles until told to stop; an error that a cycle does not report itself ends it."""
@@ -121,7 +125,7 @@ class Supervisor:
             self._note(report, sides)
             if report.error:
                 self.wake(sides, full=full)
-                await self._pause()
+                await self._pause(report.retry_after)
             elif report.failed:
                 asyncio.get_running_loop().call_later(LOOK_AGAIN, self.wake)
             if report.again is not None:
@@ -140,13 +144,14 @@ class Supervisor:
         now = wiring.now()
         row = self.board.schools[self.school.code]
         row.cycle = {"id": report.cycle, "ended": now.isoformat(), **report.counts()}
+        news, row.warned = report.warned != row.warned, report.warned
         if report.error:
             self._failed(report.error)
             return
         self._failures = 0
         if self.board.complete(self.school.code, sides, now):
             self.log.info("works again")
-        if report.changed or report.warnings:
+        if report.changed or news:
             self.log.info("cycle", cycle=report.cycle, **report.counts())
         else:
             self.log.debug("cycle", cycle=report.cycle, seconds=round(report.seconds, 3))
@@ -164,9 +169,9 @@ class Supervisor:
         except OSError as error:
             self.log.warning("the status file can't be written", reason=error.strerror)
 
-    async def _pause(self) -> None:
-        """Wait a little longer after each failure, but not when asked to stop."""
-        pause = min(FIRST_PAUSE * 2 ** min(self._failures - 1, 10), LONGEST_PAUSE)
+    async def _pause(self, asked: float | None = None) -> None:
+        """Wait a little longer after each failure, and as long as the side asked for; but not when asked to stop."""
+        pause = pause_after(self._failures, asked)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), pause)
 
@@ -185,6 +190,12 @@ class Supervisor:
         row.doing, row.moved = f"{phase}: {done}" + (f" of {total}" if total else ""), wiring.now().isoformat()
         if self._stop.is_set():
             raise Stopped
+
+
+def pause_after(failures: int, asked: float | None = None) -> float:
+    """Seconds to wait after so many failures in a row, where the side asked for a pause at least that."""
+    own: float = min(FIRST_PAUSE * 2 ** min(max(failures, 1) - 1, 10), LONGEST_PAUSE)
+    return max(own, min(asked or 0.0, MOST_PATIENCE))
 
 
 def _identity(database: Database) -> tuple[int, int] | None:

@@ -56,7 +56,21 @@ async def turn(
         await bridged.remember(store.drop_token, side)
     started = bridged.clock()
     report = await cycle(bridged, sides=[side for side in Side if side in wanted])
+    await bridged.remember(_keep_warnings, store, report)
     outcome = "failed" if report.error else "changed" if report.changed else "quiet"
     await bridged.remember(store.begin_cycle, report.cycle, now=started)
-    await bridged.remember(store.end_cycle, report.cycle, outcome=outcome, counts=report.counts(), now=bridged.clock())
+    counts = {**report.counts(), "warned": report.warned}
+    await bridged.remember(store.end_cycle, report.cycle, outcome=outcome, counts=counts, now=bridged.clock())
     return report
+
+
+def _keep_warnings(store: SchoolStore, report: Report) -> None:
+    """What a side warned of stands until that side was read to its end again without the warning."""
+    report.warned = {**warnings_of(store), **report.warned}
+
+
+def warnings_of(store: SchoolStore) -> dict[str, list[str]]:
+    """Side -> what it warns of, as of the last cycle."""
+    last = store.cycles(limit=1)
+    standing: dict[str, list[str]] = dict(last[0].counts.get("warned", {})) if last else {}
+    return standing

@@ -55,7 +55,9 @@ class Bridged:
 class Report:
     """What one cycle saw and did; all numbers are objects, not requests. ``noted`` wrote to the state only.
 
-    ``again`` is when something that waits for the end of a wave is due.
+    ``again`` is when something that waits for the end of a wave is due. ``warned``: side -> its warnings, of sides that
+    were read to their end. ``waiting``: links of which a write needs another one first (a folder that is not there
+    yet, or not empty yet), with the reason. ``retry_after``: seconds that a side asked to be left alone.
     """
 
     cycle: str
@@ -71,9 +73,12 @@ class Report:
     conflicts: list[Conflict] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    warned: dict[str, list[str]] = field(default_factory=dict)
     operations: list[Operation] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
+    waiting: dict[str, str] = field(default_factory=dict)
     error: str = ""
+    retry_after: float | None = None
     again: datetime | None = None
     seconds: float = 0.0
 

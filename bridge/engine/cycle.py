@@ -19,7 +19,7 @@ from bridge.engine.bridged import Bridged, Report, held_trouble
 from bridge.engine.execute import Anchors, Turn, execute, named
 from bridge.engine.observe import observe
 from bridge.engine.pair import pair
-from bridge.ports import BridgeError
+from bridge.ports import BridgeError, Unreachable
 
 #: Links reconciled at a time.
 BATCH = 500
@@ -46,6 +46,7 @@ async def cycle(bridged: Bridged, *, sides: Iterable[Side] = tuple(Side), rehear
         await _carry_out(bridged, guard, report, rehearse=rehearse)
     except BridgeError as error:
         report.error = str(error)
+        report.retry_after = error.retry_after if isinstance(error, Unreachable) else None
     report.seconds = time.perf_counter() - begun
     return report
 

@@ -17,12 +17,14 @@ async def observe(bridged: Bridged, side: Side, report: Report) -> None:
         bridged.store.bind(side, await connector.identify())
         bridged.identified.add(side)
     token = await bridged.remember(bridged.store.token, side)
+    earlier = len(report.warnings)
     try:
         await _fold_all(bridged, side, token, report)
     except TokenLost as lost:
         report.warnings.append(f"{bridged.code}: the {side} is compared in full: {lost}")
         await bridged.remember(bridged.store.drop_token, side)
         await _fold_all(bridged, side, None, report)
+    report.warned[side.value] = list(dict.fromkeys(report.warnings[earlier:]))
 
 
 async def _fold_all(bridged: Bridged, side: Side, token: str | None, report: Report) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import and_, delete, func, select, update
 
@@ -28,7 +29,7 @@ class Cycle:
     started: datetime
     ended: datetime | None
     outcome: str
-    counts: Mapping[str, int]
+    counts: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def begin_cycle(tx: Transaction, id: str) -> None:  # noqa: A002
     tx.run(delete(cycle).where(mine, cycle.c.started < kept.scalar_subquery()))
 
 
-def end_cycle(tx: Transaction, id: str, *, outcome: str, counts: Mapping[str, int]) -> None:  # noqa: A002
+def end_cycle(tx: Transaction, id: str, *, outcome: str, counts: Mapping[str, Any]) -> None:  # noqa: A002
     """Close the line, and drop bookkeeping that nobody can need any more."""
     ended = {"ended": tx.now, "outcome": outcome, "counts": dump(dict(counts))}
     tx.run(update(cycle).where(cycle.c.school == tx.school, cycle.c.id == id).values(ended))

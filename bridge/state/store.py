@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
 
@@ -222,7 +222,7 @@ class SchoolStore(Trees):
         with self._write(now) as tx:
             books.begin_cycle(tx, id)
 
-    def end_cycle(self, id: str, *, outcome: str, counts: Mapping[str, int], now: datetime) -> None:  # noqa: A002
+    def end_cycle(self, id: str, *, outcome: str, counts: Mapping[str, Any], now: datetime) -> None:  # noqa: A002
         """Close the bookkeeping row of a cycle."""
         with self._write(now) as tx:
             books.end_cycle(tx, id, outcome=outcome, counts=counts)

@@ -47,7 +47,8 @@ class Token:
 
     ``at``: invocationId of the database read last. ``anchors``: configured place → objectGUID. ``privileged``: known
     privileged objects, to notice who stops being one. ``circles``: digest of the members of configured groups.
-    ``expiry``: up to when expired accounts were looked for.
+    ``expiry``: up to when expired accounts were looked for. ``moved``: the warnings about places that stand elsewhere
+    than is configured, said again as long as nobody corrects the configuration.
     """
 
     domain: str
@@ -58,6 +59,7 @@ class Token:
     marks: dict[str, Mark] = field(default_factory=dict)
     anchors: dict[str, str] = field(default_factory=dict)
     privileged: list[str] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
 
     def encode(self) -> str:
         """The token as the engine keeps it."""

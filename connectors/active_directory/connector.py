@@ -93,7 +93,7 @@ class ActiveDirectory:
             old = now - datetime.fromisoformat(held.now.time) >= _TOKEN_AGES
             if old:
                 token = self._observer.renew(token, held.moved_on(root, now).encode())
-            yield Page(token=token, warnings=self._directory.passed_over())
+            yield Page(token=token, warnings=(*self._directory.passed_over(), *held.moved))
             return
         self._observer.recall(token)
         async for page in self._observer.changed(held, root, now):

@@ -87,7 +87,7 @@ class Observer:
     def _marked(self, token: Token, root: Root, now: datetime, scope: Scope) -> str:
         marked = token.moved_on(
             root, now, expiry=now.isoformat(), anchors=dict(self.known), circles=scope.circles_digest(),
-            privileged=sorted(scope.protected.members),
+            privileged=sorted(scope.protected.members), moved=moved(scope.places.values(), root.base),
         ).encode()  # fmt: skip
         return self.remember(marked)
 

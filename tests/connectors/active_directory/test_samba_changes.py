@@ -117,6 +117,9 @@ async def test_the_scope_ou_is_renamed_and_moved(server: SchoolServer, watch: St
     assert (seen.records, seen.outside) == (people, set())
     await (await reopened(seen)).look()  # after a restart the token still knows which OU is meant
     assert seen.records == people
+    for _ in range(2):  # nothing changes any more, but the configuration is still to be corrected
+        await seen.look()
+        assert any("OU=Neuer Name" in warning and "kept" in warning for warning in seen.warnings)
     server.modify(server.dn_of(pupil(server).login), sn="Neu")
     await seen.look()
     assert seen.of(pupil(server).login)["surname"] == "Neu"
