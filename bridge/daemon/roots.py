@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -121,6 +122,8 @@ def _filled(tree: Any, values: Mapping[str, str]) -> Any:
         return {key: _filled(value, values) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
         return [_filled(value, values) for value in tree]
+    if isinstance(tree, Path):
+        return Path(_filled(str(tree), values))
     if not isinstance(tree, str):
         return tree
     return _PLACEHOLDER.sub(lambda found: _value(found[1], values), tree)

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -26,6 +27,7 @@ from bridge.daemon.share_rows import RootRow, ShareRow
 from bridge.daemon.watched import Life, Watched
 from bridge.engine.bridged import Bridged, Progress, Report, silent
 from bridge.engine.cycle import cycle
+from bridge.ports import BridgeError
 from bridge.settings import School, Settings
 from bridge.state.database import Database
 from bridge.state.store import SchoolStore
@@ -85,12 +87,14 @@ async def opened(ground: Ground, root: Root, *, progress: Progress = silent) -> 
         yield bridged
 
 
-async def turn(ground: Ground, bridged: Bridged, *, sides: Iterable[Side], full: bool = False) -> Report:
+async def turn(
+    ground: Ground, bridged: Bridged, *, sides: Iterable[Side], full: bool = False, pause: timedelta = timedelta(0)
+) -> Report:
     """One cycle of a root with its bookkeeping, in the stage that the school is in now."""
     school, store = ground.school, ground.store(bridged.code)
     people = await asyncio.to_thread(ground.store, school.code)
     await bridged.remember(wiring.enter_stage, bridged, school, people)
-    bridged.policy = replace(bridged.policy, pause=school.pause)
+    bridged.policy = replace(bridged.policy, pause=pause)
     wanted = set(sides)
     for side in wanted if full else ():
         await bridged.remember(store.drop_token, side)
@@ -143,6 +147,7 @@ class Shares:
 
     def _begin(self, root: Root) -> None:
         row = self.rows[root.share].roots[root.owner] = RootRow()
+        pause = self.ground.school.pause
         log = structlog.get_logger().bind(school=self.ground.school.code, root=root.code)
 
         def noted(report: Report, sides: frozenset[Side]) -> None:
@@ -160,7 +165,7 @@ class Shares:
 
         life = Life(
             opened=lambda progress: opened(self.ground, root, progress=progress),
-            turn=lambda bridged, sides, full: turn(self.ground, bridged, sides=sides, full=full),
+            turn=lambda bridged, sides, full: turn(self.ground, bridged, sides=sides, full=full, pause=pause),
             noted=noted,
             failed=failed,
             doing=doing,
@@ -174,3 +179,23 @@ class Shares:
         await self.watched.pop(code).stop()
         if root is not None and root.share in self.rows:
             self.rows[root.share].roots.pop(root.owner, None)
+
+
+async def mirror_once(ground: Ground, *, full: bool = False, progress: Progress = silent) -> Mapping[str, Report]:
+    """One cycle of every root of the school, a few at a time; root's code -> what came of it. For ``sync``."""
+    found = await asyncio.to_thread(roots_of, ground.school, ground.database)
+    gate = asyncio.Semaphore(AT_ONCE)
+    reports: dict[str, Report] = {}
+
+    async def mirror(root: Root) -> None:
+        async with gate:
+            try:
+                async with opened(ground, root) as bridged:
+                    report = await turn(ground, bridged, sides=tuple(Side), full=full)
+            except BridgeError as error:
+                report = Report("", root.code, wiring.now(), error=str(error))
+            reports[root.code] = report
+            progress("mirror shares", len(reports), len(found.roots))
+
+    await asyncio.gather(*(mirror(root) for root in found.roots.values()))
+    return reports
