@@ -1,28 +1,33 @@
 """The sentence of the design as code: observe, pair, judge, execute.
 
 The plan is counted in full before its first operation is carried out; it is never held in memory as a whole: reconcile
-is pure, so the second pass simply derives it again, batch by batch.
+is pure, so the second pass simply derives it again, batch by batch, from what the batches before it have left. Only a
+rehearsal keeps it: nothing changes between the passes, and its report holds every operation anyway.
 """
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from datetime import datetime
 
 from bridge.core.guard import Guard
 from bridge.core.model import Hold, Link, Operation, Side
-from bridge.core.plan import references_of
-from bridge.core.reconcile import Reconciled, reconcile
+from bridge.core.reconcile import Reconciled
 from bridge.engine.bridged import Bridged, Report, held_trouble
-from bridge.engine.execute import Anchors, Turn, execute, named
+from bridge.engine.derive import derive
+from bridge.engine.execute import Turn, execute, named
 from bridge.engine.observe import observe
 from bridge.engine.pair import pair
 from bridge.ports import BridgeError, Unreachable
 
 #: Links reconciled at a time.
 BATCH = 500
+
+#: Links and what was derived for them.
+Batch = tuple[list[Link], Reconciled]
 
 
 async def cycle(bridged: Bridged, *, sides: Iterable[Side] = tuple(Side), rehearse: bool = False) -> Report:
@@ -42,8 +47,12 @@ async def cycle(bridged: Bridged, *, sides: Iterable[Side] = tuple(Side), rehear
         for side in sides:
             await observe(bridged, side, report)
         await pair(bridged, report)
-        guard = await judge(bridged, report)
-        await _carry_out(bridged, guard, report, rehearse=rehearse)
+        kept: deque[Batch] | None = deque() if rehearse else None
+        guard = await judge(bridged, report, keep=kept)
+        if kept is not None:
+            await _carry_out(bridged, guard, report, batches=_given_back(kept), rehearse=True)
+        else:
+            await _carry_all_out(bridged, guard, report)
     except BridgeError as error:
         report.error = str(error)
         report.retry_after = error.retry_after if isinstance(error, Unreachable) else None
@@ -51,8 +60,8 @@ async def cycle(bridged: Bridged, *, sides: Iterable[Side] = tuple(Side), rehear
     return report
 
 
-async def judge(bridged: Bridged, report: Report) -> Guard:
-    """Count the whole plan of this cycle; the guard that comes back knows what is too much."""
+async def judge(bridged: Bridged, report: Report, *, keep: deque[Batch] | None = None) -> Guard:
+    """Count the whole plan of this cycle; the guard that comes back knows what is too much. ``keep`` takes the plan."""
     store, now = bridged.store, bridged.clock()
     guard = Guard(
         school=bridged.code,
@@ -63,54 +72,32 @@ async def judge(bridged: Bridged, report: Report) -> Guard:
         released=await bridged.remember(store.released),
         empty=await bridged.remember(store.empty),
     )
-    async for _, reconciled in _batches(bridged, guard.released):
+    near: set[str] = set()
+    async for links, reconciled in _batches(bridged, guard.released):
+        if keep is not None:
+            keep.append(([], reconciled))  # a rehearsal needs no link; their records would be most of the memory
         allowed = [one for one in reconciled.operations if _capable(bridged, one) is None]
+        # A folder that is kept for what lives in it comes with every batch that lives in it: it counts once.
+        allowed = [one for one in allowed if one.link not in near]
+        near |= {one.link for one in allowed} - {link.id for link in links}
         guard.count(allowed)
         report.planned.update(f"{one.kind}:{one.action}" for one in allowed if one.action.writes)
     return guard
 
 
-async def _batches(bridged: Bridged, released: frozenset[str]) -> AsyncIterator[tuple[list[Link], Reconciled]]:
+async def _given_back(kept: deque[Batch]) -> AsyncIterator[Batch]:
+    """The kept batches, each let go of before the next one."""
+    while kept:
+        yield kept.popleft()
+
+
+async def _batches(bridged: Bridged, released: frozenset[str]) -> AsyncIterator[Batch]:
     """Derive the plan batch by batch; links of tree kinds come with their neighbourhood."""
     after: tuple[int, str] | None = None
     now = bridged.clock()
     while links := list(await bridged.remember(bridged.store.due, now, after, BATCH)):
         after = (bridged.kinds[links[-1].kind].rank, links[-1].id)
-        mine = frozenset(link.id for link in links)
-        around = await _neighbourhood(bridged, links)
-        referred = {one for link in links for one in _references(bridged, link)} | {link.id for link in around}
-        anchors = await bridged.remember(bridged.store.anchors, referred)
-
-        def anchored(link: str, side: Side, known: Anchors = anchors) -> bool:
-            return known.get(link, (None, None))[0 if side is Side.SCHOOL else 1] is not None
-
-        reconciled = reconcile(
-            [*links, *around],
-            kinds=bridged.kinds,
-            policy=bridged.policy,
-            now=now,
-            anchored=anchored,
-            only=mine,
-            released=released,
-        )
-        yield links, reconciled
-
-
-async def _neighbourhood(bridged: Bridged, links: list[Link]) -> list[Link]:
-    known = {link.id for link in links if bridged.kinds[link.kind].parent}
-    around: list[Link] = []
-    fresh = known
-    while fresh:
-        fresh = set(await bridged.remember(bridged.store.kin, fresh)) - known
-        known |= fresh
-        around += await bridged.remember(bridged.store.links, fresh)
-    return around
-
-
-def _references(bridged: Bridged, link: Link) -> frozenset[str]:
-    kind = bridged.kinds[link.kind]
-    ends = [end.record.fields for end in (link.school, link.cloud) if end.record]
-    return frozenset[str]().union(*(references_of(kind, fields) for fields in ends))
+        yield links, await derive(bridged, links, now=now, released=released)
 
 
 def _capable(bridged: Bridged, operation: Operation) -> Hold | None:
@@ -124,8 +111,21 @@ def _capable(bridged: Bridged, operation: Operation) -> Hold | None:
     return Hold(operation, "capability", text)
 
 
-async def _carry_out(bridged: Bridged, guard: Guard, report: Report, *, rehearse: bool) -> None:
-    async for links, reconciled in _batches(bridged, guard.released):
+async def _carry_all_out(bridged: Bridged, guard: Guard, report: Report) -> None:
+    """Pass by pass, while what one has done makes room for what waited in it: the parent made, the folder emptied."""
+    done = -1
+    while done < (done := report.executed.total() + report.noted.total()):
+        report.waiting.clear()
+        await _carry_out(bridged, guard, report, batches=_batches(bridged, guard.released), rehearse=False)
+        if not report.waiting:
+            return
+    report.held.update(report.waiting.values())
+
+
+async def _carry_out(
+    bridged: Bridged, guard: Guard, report: Report, *, batches: AsyncIterator[Batch], rehearse: bool
+) -> None:
+    async for links, reconciled in batches:
         holds = [_addressed(bridged, hold) for hold in reconciled.holds]
         allowed: list[Operation] = []
         for operation in reconciled.operations:

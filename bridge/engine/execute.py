@@ -17,8 +17,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from bridge.core.kinds import Shape
-from bridge.core.model import Action, Elements, Fields, Operation, Side, Value
+from bridge.core.model import Action, Digest, Elements, Fields, Operation, Side, Value
 from bridge.engine.bridged import Bridged, Report
+from bridge.engine.contents import DEFERRED, sent, sources
+from bridge.engine.neighbourhood import not_empty
 from bridge.ports import Done, Failed, Outcome, Trouble, Write, Written
 
 #: Outcomes that are recorded together; a crash repeats at most so many writes, all of which are idempotent.
@@ -47,6 +49,8 @@ class Turn:
     versions: dict[tuple[str, Side], str] = field(default_factory=dict)
     left: Counter[str] = field(default_factory=Counter)
     stopped: set[str] = field(default_factory=set)
+    #: Link -> the digest that was planned with, and that of the bytes that were sent.
+    bytes: dict[str, tuple[Value, Digest]] = field(default_factory=dict)
 
 
 async def execute(turn: Turn, operations: Sequence[Operation]) -> None:
@@ -93,17 +97,20 @@ async def _write(turn: Turn, chunk: Sequence[Operation]) -> None:
     side = chunk[0].side
     prepared = await named(bridged, chunk)
     anchors = await bridged.remember(bridged.store.anchors, _referred(bridged, prepared))
+    bytes_ = await sources(bridged, side, prepared)
+    in_use = await not_empty(bridged, side, prepared)
     ready: dict[str, Operation] = {}
     writes: list[Write] = []
     for operation in prepared:
         resolved = _resolved(bridged, operation, anchors)
-        if resolved is None:
-            report.held[f"{operation.kind}:waits for its parent"] += 1
+        if resolved is None or operation.link in in_use:
+            why = "waits for its parent" if resolved is None else "waits until it is empty"
+            report.waiting[operation.link] = f"{operation.kind}:{why}"
             turn.stopped.add(operation.link)
             continue
         resolved = replace(resolved, expected=turn.versions.get((operation.link, side), resolved.expected))
         ready[operation.link] = resolved
-        writes.append(_as_write(bridged, resolved, anchors))
+        writes.append(replace(_as_write(bridged, resolved, anchors), content=bytes_.get(operation.link)))
     if not writes:
         return
     await bridged.remember(bridged.store.intend, list(ready.values()), cycle=report.cycle, now=bridged.clock())
@@ -217,12 +224,13 @@ async def _record(turn: Turn, ready: Mapping[str, Operation], outcomes: Sequence
         if isinstance(outcome, Failed):
             turn.stopped.add(operation.link)
             troubles.append(_failed(turn, operation, outcome))
-            report.failed[f"{operation.kind}:{outcome.cause}"] += 1
+            counted = report.held if outcome.cause in DEFERRED else report.failed
+            counted[f"{operation.kind}:{outcome.cause}"] += 1
             report.messages.append(outcome.message)
             if outcome.cause == NAME_TAKEN:
                 await bridged.remember(bridged.store.spoil, operation.link)
             continue
-        settled = _less_refused(operation, outcome, anchors)
+        settled = sent(_less_refused(operation, outcome, anchors), outcome, bridged.kinds[operation.kind], turn.bytes)
         retry = now + _FIRST_RETRY[True] if outcome.unknown else None
         if outcome.refused:
             troubles.append(_refused(turn, operation, outcome))
@@ -271,7 +279,7 @@ def _failed(turn: Turn, operation: Operation, failed: Failed) -> Trouble:
         side=operation.side,
         action=operation.action,
         role=operation.role,
-        rule=f"failed:{failed.cause}",
+        rule=f"{'waits' if failed.cause in DEFERRED else 'failed'}:{failed.cause}",
         message=failed.message,
         since=now,
         attempts=attempts,
