@@ -123,10 +123,13 @@ def _words(detail: ErrorDetails, source: Source, way: Way) -> tuple[str, str]:
     secret = any(isinstance(step, str) and is_secret_name(step) for step in way)
     if kind in {"value_error", "assertion_error"}:
         said = _LOGIN.sub("://…@", str(detail.get("ctx", {}).get("error", detail["msg"])))
-        wrong, _, right = said.partition("|" if "|" in said else "; ")
-        mute = secret or wrong.startswith("!") or not isinstance(value, str)
+        quoted = said.startswith("expression ")  # with either separator in it: it says all in one piece
+        wrong, _, right = (said, "", "") if quoted else said.partition("|" if "|" in said else "; ")
+        mute = quoted or secret or wrong.startswith("!") or not isinstance(value, str)
         text = "" if mute else f"{_show(value)} is "
-        return text + shown(wrong.lstrip("!"), limit=200), shown(right, limit=200) or "see the configuration reference"
+        return text + shown(wrong.lstrip("!"), limit=400 if quoted else 200), shown(
+            right, limit=200
+        ) or "see the configuration reference"
     if kind == "string_type" and raw is not None and not isinstance(value, dict | list) and not secret:
         read = (
             "nothing (null)" if value is None else f"the number {value}" if not isinstance(value, bool) else str(value)
@@ -150,8 +153,6 @@ def _right(detail: ErrorDetails) -> str:
         return near if near.startswith("did you mean") else f"write {expected}"
     if kind == "string_pattern_mismatch":
         return f"write text that matches {context.get('pattern')}"
-    if kind in {"value_error", "assertion_error"}:
-        return shown(str(context.get("error", detail["msg"])).rpartition("|")[2], limit=200)
     return shown("it should " + detail["msg"].rpartition(" should ")[2], limit=200)
 
 

@@ -275,6 +275,17 @@ def test_names_must_end_in_a_domain_of_the_cloud(tmp_path: Path) -> None:
     )
 
 
+def test_a_wrong_expression_is_told_whole_although_it_contains_the_signs_that_part_messages(tmp_path: Path) -> None:
+    side = """{connector: active_directory, servers: [ldaps://dc1], account: a@b, password: "env:AD",
+      scope: {ous: [OU=A]}, roles: [{role: pupil, when: "attr.sn|trim | uper or '; '"}]}"""
+    all_said = problems(tmp_path, a=SCHOOL.replace("{connector: memory}", side, 1))
+    said = "\n".join(all_said)
+    assert "school_side.roles[0].when: expression " in said
+    assert "attr.sn|trim | uper or '; '" in said
+    assert "unknown filter 'uper'" in said
+    assert "did you mean 'upper'" in said
+
+
 def test_one_school_in_two_files(tmp_path: Path) -> None:
     (line,) = problems(tmp_path, a=SCHOOL.replace("0123", "ab"), b=SCHOOL.replace("0123", "AB"))
     assert line.startswith("schools/b.yaml:2:9: school:")
