@@ -123,12 +123,14 @@ class EmbeddedDirectory:
         self._anchors: dict[str, str] = {}
         with self._shelf.changing() as side:
             for person in school.people:
-                self._anchors[person.login] = side.create("user", _account(person))
+                self._anchors[person.login] = side.create("user", account_fields(person))
             by_reference = {person.reference: self._anchors[person.login] for person in school.people}
             groups: dict[str, str] = {}
             for group in school.groups():
                 members = [by_reference[one] for one in group.members] + [groups[one] for one in group.subgroups]
-                fields = _group(school, group.name, group.description, group.kind) | {"members": frozenset(members)}
+                fields = group_fields(school, group.name, group.description, group.kind) | {
+                    "members": frozenset(members)
+                }
                 groups[group.name] = self._anchors[group.name] = side.create("group", fields)
 
     def rename(self, person: Person, new: Person) -> None:
@@ -145,7 +147,7 @@ class EmbeddedDirectory:
 
     def enrol(self, person: Person, groups: Sequence[str]) -> None:
         with self._shelf.changing() as side:
-            anchor = self._anchors[person.login] = side.create("user", _account(person))
+            anchor = self._anchors[person.login] = side.create("user", account_fields(person))
             for name in groups:
                 record = side.record(self._anchors[name])
                 side.change(self._anchors[name], {"members": record.fields["members"] | {anchor}})
@@ -172,7 +174,8 @@ class EmbeddedDirectory:
         self.path.unlink(missing_ok=True)
 
 
-def _account(person: Person) -> dict[str, Any]:
+def account_fields(person: Person) -> dict[str, Any]:
+    """The fields of a person's account, as the memory connector keeps them."""
     return {
         "source_anchor": person.reference,
         "display_name": person.display,
@@ -189,7 +192,8 @@ def _account(person: Person) -> dict[str, Any]:
     }
 
 
-def _group(school: School, name: str, description: str, kind: str) -> dict[str, Any]:
+def group_fields(school: School, name: str, description: str, kind: str) -> dict[str, Any]:
+    """The fields of a group, as the memory connector keeps them; members are the caller's."""
     role = {"class": "class", "course": "course", "working group": "working_group"}.get(kind, "staff")
     return {
         "source_anchor": f"group-{school.seed}-{name}",

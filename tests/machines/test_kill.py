@@ -27,7 +27,7 @@ from bridge.daemon import turn, wiring
 from bridge.daemon.catalog import Catalog
 from bridge.engine.bridged import Report
 from bridge.lab.cloud_reader import CloudReader
-from bridge.lab.directories import _account, _group
+from bridge.lab.directories import account_fields, group_fields
 from bridge.lab.processes import ProcessTree
 from bridge.lab.seed import School, SchoolSize, draw_school
 from bridge.settings import load
@@ -176,11 +176,11 @@ def fill(path: Path, school: School) -> MemorySide:
     """The school in a file, as the lab's embedded directory keeps it."""
     shelf = Shelf(path, MemorySide(name="school"))
     with shelf.changing() as side:
-        people = {person.reference: side.create("user", _account(person)) for person in school.people}
+        people = {person.reference: side.create("user", account_fields(person)) for person in school.people}
         groups: dict[str, str] = {}
         for one in school.groups():
             members = [people[reference] for reference in one.members] + [groups[name] for name in one.subgroups]
-            fields = _group(school, one.name, one.description, one.kind)
+            fields = group_fields(school, one.name, one.description, one.kind)
             groups[one.name] = side.create("group", {**fields, "members": frozenset(members)})
     return shelf.side
 
