@@ -57,7 +57,7 @@ async def _pair_rows(bridged: Bridged, side: Side, kind: str, rows: Sequence[Loo
         rivals = claims.get(loose.keys.get(strongest, ""), ())
         if len(rivals) > 1:
             # Whoever of them is right, another one must not get the account: neither is linked, neither is created.
-            judged = Verdict(Match.DISPUTED, strongest, tuple(rivals))
+            judged = Verdict(Match.DISPUTED, strongest, tuple(one.anchor for one in rivals))
         link = loose.link or bridged.new_id()
         if judged.match is Match.LINKED:
             other = next(one for one in matches[judged.key] if one.anchor == judged.anchors[0])
@@ -71,7 +71,7 @@ async def _pair_rows(bridged: Bridged, side: Side, kind: str, rows: Sequence[Loo
         if judged.match is Match.UNLINKED and link in released:
             continue  # a person said that it is somebody else
         if judged.match in {Match.DISPUTED, Match.UNLINKED} and decides:
-            troubles.append(_undecided(bridged, loose, link, judged, rivals=len(rivals) > 1))
+            troubles.append(_undecided(bridged, loose, link, judged, rivals=rivals if len(rivals) > 1 else ()))
     await bridged.remember(bridged.store.pair, pairs)
     if troubles:
         await bridged.remember(bridged.store.trouble, troubles)
@@ -81,8 +81,8 @@ async def _pair_rows(bridged: Bridged, side: Side, kind: str, rows: Sequence[Loo
     return pairs
 
 
-async def _claims(rows: Sequence[Loose], bridged: Bridged, side: Side, kind: str) -> Mapping[str, Sequence[str]]:
-    """Strongest key -> the anchors of all living records of this very side that carry it, paired or not.
+async def _claims(rows: Sequence[Loose], bridged: Bridged, side: Side, kind: str) -> Mapping[str, Sequence[Candidate]]:
+    """Strongest key -> all living records of this very side that carry it, paired or not, by anchor.
 
     A place in a tree is no identity and can't be claimed twice.
     """
@@ -91,7 +91,10 @@ async def _claims(rows: Sequence[Loose], bridged: Bridged, side: Side, kind: str
     if strongest == PLACE or not wanted:
         return {}
     found = await bridged.remember(bridged.store.candidates, side, kind, strongest, wanted)
-    return {value: sorted(one.anchor for one in several if not one.gone) for value, several in found.items()}
+    return {
+        value: sorted((one for one in several if not one.gone), key=lambda one: one.anchor)
+        for value, several in found.items()
+    }
 
 
 def _eligible(bridged: Bridged, side: Side, kind: str, several: Sequence[Candidate]) -> Sequence[Candidate]:
@@ -109,9 +112,16 @@ def _joined(loose: Loose, other: Candidate, link: str) -> Pair:
     return Pair(kept, loose.kind, *ends, absorbs=absorbed)
 
 
-def _undecided(bridged: Bridged, loose: Loose, link: str, judged: Verdict, *, rivals: bool) -> Trouble:
+def _undecided(bridged: Bridged, loose: Loose, link: str, judged: Verdict, *, rivals: Sequence[Candidate]) -> Trouble:
     seen = ", ".join(judged.anchors)
-    if rivals:
+    keeps = ", ".join(one.anchor for one in rivals if one.paired)
+    if keeps:
+        text = (
+            f"{bridged.code}: {loose.kind} {loose.anchor} of the {loose.side} has the same {judged.key} as {keeps}, "
+            f"which has its account and keeps it. Expected a {judged.key} of its own. No second account was made. "
+            f"Correct the {judged.key} of {loose.anchor}, or, if it is the same person, delete the one that is not used any more."
+        )
+    elif rivals:
         text = (
             f"{bridged.code}: the {loose.side}'s {loose.kind} records {seen} all have the same {judged.key}. Expected "
             f"one. None of them was linked or created, so that nobody gets another one's account. Correct the "

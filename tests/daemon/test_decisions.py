@@ -88,3 +88,32 @@ def test_a_field_given_to_the_cloud_needs_a_school_that_can_be_written(tmp_path:
     school.school_file.write_text(text)
     refused = school.run("sync")
     assert (refused.code, "authority of user surname" in refused.err) == (1, True)
+
+
+def test_a_second_one_with_the_reference_of_somebody_mirrored_is_held_and_the_first_keeps_the_account(
+    tmp_path: Path,
+) -> None:
+    school = Embedded(tmp_path)
+    school.fill(1)
+    school.run("sync")
+    before = school.accounts()
+    with school.school.changing() as side:
+        second = side.create("user", {**person(0), "display_name": "Berta Lang"})
+    for _ in range(2):
+        assert school.run("sync").code == 0
+        (held,) = school.run("quarantine", "--json").json["held"]
+        assert held["rule"] == "correlate:disputed"
+        assert (
+            f"user {second} of the school has the same source_anchor as {school.people[0]}, which has"
+            in held["message"]
+        )
+        row = school.run("status", "--json").json["schools"][0]
+        assert (row["held"], row["messages"]) == (1, [held["message"]])
+        assert school.accounts() == before
+    told = school.run("explain", "user", "Berta", "--json").json["found"]
+    assert [one["trouble"]["rule"] for one in told] == ["correlate:disputed"]
+    with school.school.changing() as side:
+        side.change(second, {"source_anchor": "P-second"})
+    school.run("sync")
+    assert school.run("quarantine", "--json").json["held"] == []
+    assert sorted(one["display_name"] for one in school.accounts().values()) == ["Anna Lang", "Berta Lang"]
