@@ -129,13 +129,17 @@ class Service:
 
         at = times.full_compare
         jitter = int(times.jitter.total_seconds()) or None
-        self._job(compare, one, "full compare", trigger="cron", hour=at.hour, minute=at.minute, jitter=jitter)
+        # By name: the scheduler's own time zone can't change while it runs, the configuration's can.
+        zone = ZoneInfo(self.settings.bridge.time_zone)
+        when = {"hour": at.hour, "minute": at.minute, "timezone": zone, "jitter": jitter}
+        self._job(compare, one, "full compare", trigger="cron", **when)
 
     def _job(self, job: object, one: Supervisor, name: str, **trigger: object) -> None:
         """A job only wakes a supervisor; missed ones are made up for once, never piled up."""
         self.scheduler.add_job(
-            job, id=f"{one.school.code}: {name}", coalesce=True, max_instances=1, misfire_grace_time=None, **trigger
-        )
+            job, id=f"{one.school.code}: {name}", coalesce=True, max_instances=1, misfire_grace_time=None,
+            replace_existing=True, **trigger,
+        )  # fmt: skip
 
     async def _end(self, code: str) -> None:
         for job in self.scheduler.get_jobs():
@@ -171,7 +175,12 @@ class Service:
         """Restart the schools that are configured differently, and only these."""
         old = {school.code: school for school in self.settings.schools}
         new = {school.code: school for school in fresh.schools}
-        if (fresh.state_url, fresh.runtime) != (self.settings.state_url, self.settings.runtime):
+        before = self.settings
+        if (fresh.bridge.state, fresh.state_url, fresh.runtime) != (
+            before.bridge.state,
+            before.state_url,
+            before.runtime,
+        ):
             self.log.warning("state and runtime change at the next start only", action="systemctl restart schoolbridge")
         self.settings = fresh
         logs.configure("debug" if self.verbose else fresh.bridge.logging.level, fresh.bridge.logging.format)
@@ -180,3 +189,5 @@ class Service:
         for code, school in new.items():
             if code not in self.supervisors:
                 self._begin(school)
+            elif fresh.bridge.time_zone != before.bridge.time_zone:
+                self._nightly(self.supervisors[code])

@@ -119,7 +119,8 @@ def _undecided(bridged: Bridged, loose: Loose, link: str, judged: Verdict, *, ri
         text = (
             f"{bridged.code}: {loose.kind} {loose.anchor} of the {loose.side} has the same {judged.key} as {keeps}, "
             f"which has its account and keeps it. Expected a {judged.key} of its own. No second account was made. "
-            f"Correct the {judged.key} of {loose.anchor}, or, if it is the same person, delete the one that is not used any more."
+            f"Correct the {judged.key} of {loose.anchor}, or, if it is the same person, delete the one that is not "
+            f"used any more."
         )
     elif rivals:
         text = (
