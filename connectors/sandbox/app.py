@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import json
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from connectors.sandbox import admin, batch, delta, directory, education, elsewhere, groups, members, tokens, users
+from connectors.sandbox import (
+    admin,
+    batch,
+    delta,
+    directory,
+    drive_changes,
+    drive_content,
+    drive_delta,
+    drive_items,
+    drive_sites,
+    drive_upload,
+    education,
+    elsewhere,
+    groups,
+    members,
+    tokens,
+    users,
+)
+from connectors.sandbox.drive_blobs import Spool
 from connectors.sandbox.errors import GraphError
+from connectors.sandbox.replies import Cut, drop, response, stream_body
 from connectors.sandbox.service import Service
 from connectors.sandbox.wire import Reply, Router, Routes
 
@@ -25,9 +43,14 @@ TABLES: tuple[Routes, ...] = (
     delta.ROUTES,
     education.ROUTES,
     elsewhere.ROUTES,
+    drive_items.ROUTES,
+    drive_changes.ROUTES,
+    drive_content.ROUTES,
+    drive_upload.ROUTES,
+    drive_delta.ROUTES,
+    drive_sites.ROUTES,
     batch.ROUTES,
 )
-_JSON = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
 
 
 def router() -> Router:
@@ -45,7 +68,6 @@ class Door:
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one HTTP request."""
-        raw = await request.content.read()
         target = request.raw_path
         path = "/" + "/".join(part for part in target.split("?", 1)[0].split("/") if part)
         base_url = f"{request.scheme}://{request.host}"
@@ -56,21 +78,39 @@ class Door:
             if slow := faults.fires(("slow",), method, target, part=False):
                 await asyncio.sleep(slow.seconds)
             if faults.fires(("drop-before",), method, target, part=False):
-                return self._drop(request)
-        reply = self._answer(method, path, target, base_url, headers, raw)
+                return drop(self.service, request)
+        raw: bytes | Spool = b""
+        try:
+            if method == "PUT" and path.lower().endswith("/content"):
+                raw = await self._spooled(request, target, headers)
+            else:
+                raw = await request.content.read()
+            reply = self._answer(method, path, target, base_url, headers, raw)
+        except Cut:
+            return drop(self.service, request)
+        except GraphError as error:
+            reply = self.service.refusal(error, headers)
+        finally:
+            if isinstance(raw, Spool):
+                raw.discard()
         self.commit()
         if faults.rules and not is_admin and faults.fires(("drop-after",), method, target, part=False):
-            return self._drop(request)
-        return self._response(request, reply)
+            return drop(self.service, request)
+        return response(self.service, request, reply)
 
-    def _drop(self, request: web.BaseRequest) -> web.StreamResponse:
-        self.service.counters.count("connections dropped")
-        if request.transport is not None:
-            request.transport.abort()
-        return web.Response(status=500)
+    async def _spooled(self, request: web.BaseRequest, target: str, headers: Mapping[str, str]) -> Spool:
+        """The body of a PUT of content, streamed to disk; only for who may come in."""
+        tokens.authenticate(self.service, headers.get("authorization", ""))
+        spool = self.service.drives.blobs.spool()
+        try:
+            await stream_body(self.service, request, spool, drive_content.LARGEST)
+        except BaseException:
+            spool.discard()
+            raise
+        return spool
 
     def _answer(
-        self, method: str, path: str, target: str, base_url: str, headers: Mapping[str, str], raw: bytes
+        self, method: str, path: str, target: str, base_url: str, headers: Mapping[str, str], raw: bytes | Spool
     ) -> Reply:
         if path.startswith("/_sandbox/"):
             name = path.removeprefix("/_sandbox/")
@@ -82,7 +122,7 @@ class Door:
             observe(method, target, reply)
         return reply
 
-    def _graph(self, method: str, target: str, base_url: str, headers: Mapping[str, str], raw: bytes) -> Reply:
+    def _graph(self, method: str, target: str, base_url: str, headers: Mapping[str, str], raw: bytes | Spool) -> Reply:
         inner = target[target.index("/v1.0") + len("/v1.0") :]
         try:
             app = tokens.authenticate(self.service, headers.get("authorization", ""))
@@ -93,9 +133,10 @@ class Door:
             for observe in self.service.observers:
                 observe(method, inner, reply)
             return reply
-        return self.service.answer(app, method, inner, headers, _json(raw), base_url)
+        body = raw if isinstance(raw, Spool) else _json(raw)
+        return self.service.answer(app, method, inner, headers, body, base_url)
 
-    def _identity(self, method: str, path: str, base_url: str, headers: Mapping[str, str], raw: bytes) -> Reply:
+    def _identity(self, method: str, path: str, base_url: str, headers: Mapping[str, str], raw: bytes | Spool) -> Reply:
         tenant, _, rest = path.strip("/").partition("/")
         self.service.counters.count("identity requests")
         try:
@@ -105,7 +146,8 @@ class Door:
                                         "error_codes": [90033]}, error.headers)  # fmt: skip
         match method, rest:
             case "POST", "oauth2/v2.0/token":
-                form = dict(parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True))
+                text = raw if isinstance(raw, bytes) else b""
+                form = dict(parse_qsl(text.decode("utf-8", "replace"), keep_blank_values=True))
                 return tokens.issue(self.service, base_url, tenant, {**_identity_headers(headers), **form})
             case "GET", "v2.0/.well-known/openid-configuration" | ".well-known/openid-configuration":
                 return tokens.openid_configuration(self.service, base_url, tenant)
@@ -115,24 +157,13 @@ class Door:
                 return Reply(200)
         return self.service.refusal(GraphError(400, "BadRequest", f"Invalid version: {tenant}"), headers)
 
-    def _response(self, request: web.BaseRequest, reply: Reply) -> web.Response:
-        request_id = str(uuid.UUID(int=self.service.rng.getrandbits(128), version=4))
-        headers = {"OData-Version": "4.0", "Cache-Control": "no-store", "request-id": request_id, **reply.headers}
-        if client_id := request.headers.get("client-request-id"):
-            headers["client-request-id"] = client_id
-        if reply.body is None:
-            return web.Response(status=reply.status, headers=headers)
-        headers["Content-Type"] = _JSON
-        body = json.dumps(reply.body, ensure_ascii=False, separators=(",", ":")).encode()
-        return web.Response(status=reply.status, headers=headers, body=body)
-
 
 def _identity_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: headers[name] for name in ("client-request-id",) if name in headers}
 
 
-def _json(raw: bytes) -> Any:
-    if not raw:
+def _json(raw: bytes | Spool) -> Any:
+    if not isinstance(raw, bytes) or not raw:
         return None
     try:
         return json.loads(raw)

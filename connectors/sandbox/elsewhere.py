@@ -1,4 +1,4 @@
-"""Paths of the subset that this cloud does not have (drives, sites, teams, /me): Graph's own honest refusals."""
+"""Paths of the subset that this cloud does not have (teams, /me): Graph's own honest refusals."""
 
 from __future__ import annotations
 
@@ -9,23 +9,6 @@ from connectors.sandbox.wire import Call, Handler, Reply
 
 #: The id that every account's password method has (Graph: passwordAuthenticationMethod).
 PASSWORD_METHOD = "28c10230-6103-485e-b985-444c60001490"  # noqa: S105 - a documented id
-
-
-def no_mysite(call: Call) -> Reply:
-    """A user's drive before it is provisioned."""
-    find_user(call, call.params["id"])
-    raise GraphError(404, "ResourceNotFound", "User's mysite not found.")
-
-
-def no_group_drive(call: Call) -> Reply:
-    """A group's drive before it is provisioned."""
-    find_group(call, call.params["id"])
-    raise GraphError(404, "ResourceNotFound", "Resource provisioning is in progress. Please try again.")
-
-
-def no_sharepoint(call: Call) -> Reply:
-    """Sites and drives of a tenant without SharePoint."""
-    raise GraphError(400, "BadRequest", "Tenant does not have a SPO license.")
 
 
 def no_team(call: Call) -> Reply:
@@ -59,18 +42,10 @@ ROUTES: dict[tuple[str, str], Handler] = {
     ("GET", "/me"): delegated_only,
     ("GET", "/me/drive"): delegated_only,
     ("GET", "/me/drives"): delegated_only,
-    ("GET", "/users/{id}/drive"): no_mysite,
-    ("GET", "/users/{id}/drives"): no_mysite,
-    ("GET", "/users/{id}/drive/root"): no_mysite,
-    ("GET", "/users/{id}/drive/root/delta"): no_mysite,
-    ("GET", "/groups/{id}/drive"): no_group_drive,
-    ("GET", "/groups/{id}/drives"): no_group_drive,
-    ("GET", "/groups/{id}/drive/root"): no_group_drive,
-    ("GET", "/groups/{id}/drive/root/delta"): no_group_drive,
+    ("GET", "/me/drive/items/{item}"): delegated_only,
+    ("GET", "/me/drive/items/{item}/delta"): delegated_only,
     ("GET", "/groups/{id}/team"): no_team,
     ("PUT", "/groups/{id}/team"): no_team,
-    ("GET", "/sites"): no_sharepoint,
-    ("GET", "/sites/{id}"): no_sharepoint,
     ("POST", "/users/{id}/changePassword"): application_refused,
     ("GET", "/users/{id}/authentication/methods"): password_methods,
     ("GET", "/users/{id}/authentication/passwordMethods"): password_methods,

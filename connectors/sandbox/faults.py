@@ -6,6 +6,8 @@ Kinds of a rule:
     ``expire-delta`` (410) · ``replay-delta`` (a later round starts over ``back`` changes earlier)
     ``duplicate-delta`` · ``shuffle-delta`` · ``empty-delta`` (a page without entries that carries a nextLink)
     ``missing`` (404 as from a replica that lags) · ``forbid`` (403 as for a privileged target)
+    of files: ``cut-upload`` / ``cut-download`` (connection dropped once ``after`` bytes of the body have passed) ·
+    ``slow-content`` (``rate`` bytes a second) · ``race-etag`` (a change by others just before an If-Match is judged)
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 REFUSING = ("throttle", "unavailable", "error", "missing", "forbid")
 KINDS = (*REFUSING, "drop-before", "drop-after", "slow", "expire-delta", "replay-delta", "duplicate-delta",
-         "shuffle-delta", "empty-delta")  # fmt: skip
+         "shuffle-delta", "empty-delta", "cut-upload", "cut-download", "slow-content", "race-etag")  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -41,6 +43,8 @@ class Fault:
     code: str = "InternalServerError"
     message: str = "The service is unavailable for a while."
     back: int = 10
+    after: int = 0
+    rate: int = 0
     fired: int = 0
 
     def __post_init__(self) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from connectors.sandbox import drive_budgets
+from connectors.sandbox.drive_errors import access_denied
 from connectors.sandbox.errors import denied
 
 _WRITE_USER = ("User.ReadWrite.All", "User.ReadUpdate.All", "Directory.ReadWrite.All")
@@ -24,6 +26,9 @@ _MEMBERS = ("GroupMember.ReadWrite.All", *_WRITE_GROUP)
 _DELETE_USER = ("User.DeleteRestore.All", "User.ReadWrite.All")
 _LICENCE = ("LicenseAssignment.ReadWrite.All", "User.ReadWrite.All", "Directory.ReadWrite.All")
 _ORGANIZATION = ("Organization.Read.All", "Organization.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")
+_READ_SITES = ("Sites.Read.All", "Sites.ReadWrite.All", "Sites.FullControl.All")
+_WRITE_FILES = ("Files.ReadWrite.All", "Sites.ReadWrite.All", "Sites.FullControl.All")
+_READ_FILES = ("Files.Read.All", "Files.ReadWrite.All", *_READ_SITES)
 _ROSTER = ("EduRoster.ReadWrite.All",)
 
 #: First match wins: method (``*`` any), start of the template, permissions of which one is enough.
@@ -39,8 +44,16 @@ TABLE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         "/users/{id}/authentication",
         ("UserAuthenticationMethod.Read.All", "UserAuthenticationMethod.ReadWrite.All"),
     ),
-    ("*", "/users/{id}/drive", ("Files.Read.All", "Files.ReadWrite.All", "Sites.Read.All", "Sites.ReadWrite.All")),
-    ("*", "/groups/{id}/drive", ("Files.Read.All", "Files.ReadWrite.All", "Sites.Read.All", "Sites.ReadWrite.All")),
+    ("GET", "/users/{id}/drive", _READ_FILES),
+    ("*", "/users/{id}/drive", _WRITE_FILES),
+    ("GET", "/groups/{id}/drive", _READ_FILES),
+    ("*", "/groups/{id}/drive", _WRITE_FILES),
+    ("GET", "/groups/{id}/sites", _READ_SITES),
+    ("GET", "/drives", _READ_FILES),
+    ("*", "/drives", _WRITE_FILES),
+    ("GET", "/sites/{id}/drive", _READ_FILES),
+    ("*", "/sites/{id}/drive", _WRITE_FILES),
+    ("*", "/sites", _READ_SITES),
     ("GET", "/users", _READ_USER),
     ("POST", "/users/{id}", _WRITE_USER),
     ("POST", "/users", ("User.Create", *_WRITE_USER)),
@@ -90,7 +103,7 @@ def check(granted: frozenset[str], roles: frozenset[str], method: str, template:
         _check_user_change(granted, roles, body)
         return
     if "*" not in granted and (names := required(method, template)) and not granted.intersection(names):
-        raise denied()
+        raise access_denied() if drive_budgets.applies(template) else denied()
 
 
 def _check_user_change(granted: frozenset[str], roles: frozenset[str], body: dict[str, Any]) -> None:

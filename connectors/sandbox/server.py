@@ -17,6 +17,10 @@ from connectors.sandbox import admin
 from connectors.sandbox.app import Door, router
 from connectors.sandbox.budgets import Budgets
 from connectors.sandbox.clock import MovableClock
+from connectors.sandbox.content_door import ContentDoor
+from connectors.sandbox.drive_blobs import Blobs
+from connectors.sandbox.drive_store import DriveStore
+from connectors.sandbox.drives import Drives
 from connectors.sandbox.faults import Faults
 from connectors.sandbox.service import Application, Knobs, Service
 from connectors.sandbox.store import Store
@@ -39,7 +43,12 @@ class Sandbox:
         host: address to listen on.
         port: port to listen on, 0 for any free one.
         tls: serve https with a certificate of an own authority (``ca_file``), or with an own ``ssl.SSLContext``.
-        state: SQLite file that keeps the tenant over restarts; None keeps it in memory.
+        content_host: name of the other host, on which content is served (default: ``localhost`` when Graph is on
+            ``127.0.0.1``, else the same address).
+        content_port: its port, 0 for any free one; give one to keep upload URLs valid over a restart.
+        content_url: what to call it to clients, when they reach it by another way (a proxy).
+        state: SQLite file that keeps the tenant over restarts, with a directory for content beside it; None keeps the
+            tenant in memory and content in a temporary directory.
         clock: seconds since the epoch; by default one that ``clock.advance`` moves.
         seed: makes ids, batch order and fault probabilities repeatable.
         budgets: enforce the real throttling budgets.
@@ -59,6 +68,9 @@ class Sandbox:
         applications: Iterable[Application] = (),
         host: str = "127.0.0.1",
         port: int = 0,
+        content_host: str = "",
+        content_port: int = 0,
+        content_url: str = "",
         tls: bool | ssl.SSLContext = False,
         state: Path | None = None,
         clock: Callable[[], float] | None = None,
@@ -77,9 +89,13 @@ class Sandbox:
             visibility_delay=visibility_delay, delta_delay=delta_delay,
         )  # fmt: skip
         self.admin_key = admin_key or secrets.token_urlsafe(24)
+        self.blobs = Blobs(state.with_suffix(".content") if state else None)
+        drives = Drives(clock=self.clock, rng=rng, blobs=self.blobs)
         self.service = Service(
             tenant=tenant,
             router=router(),
+            drives=drives,
+            content_url=content_url,
             applications={app.client_id.lower(): app for app in applications},
             faults=Faults(),
             budgets=Budgets(enabled=budgets, scale=budget_scale),
@@ -87,9 +103,11 @@ class Sandbox:
         )
         self.service.faults.reseed(seed or 0)
         self.store = Store(state, tenant) if state else None
+        self.drive_store = DriveStore(self.store.connection, drives) if self.store else None
         self.ca_file: Path | None = None
         self._host, self._port, self._tls = host, port, tls
-        self._runner: web.ServerRunner | None = None
+        self._content_host, self._content_port = content_host, content_port
+        self._runners: list[web.ServerRunner] = []
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self.base_url = ""
 
@@ -98,22 +116,42 @@ class Sandbox:
     async def start(self) -> Sandbox:
         """Listen; afterwards ``base_url`` (and with TLS ``ca_file``) are set."""
         context = self._tls if isinstance(self._tls, ssl.SSLContext) else self._own_context() if self._tls else None
-        door = Door(self.service, self.admin_key, self.store.commit if self.store else self.service.tenant.forget)
-        self._runner = web.ServerRunner(web.Server(door, access_log=None), shutdown_timeout=1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port, ssl_context=context)
-        await site.start()
-        port = self._runner.addresses[0][1]
+        content = web.Server(ContentDoor(self.service, self.commit), access_log=None)
+        content_port = await self._listen(content, self._content_port, context)
+        port = await self._listen(
+            web.Server(Door(self.service, self.admin_key, self.commit), access_log=None), self._port, context
+        )
         host = "127.0.0.1" if self._host in ("0.0.0.0", "::") else self._host  # noqa: S104 - compared, not bound
-        self.base_url = f"{'https' if context else 'http'}://{host}:{port}"
+        scheme = "https" if context else "http"
+        self.base_url = f"{scheme}://{host}:{port}"
+        other = self._content_host or ("localhost" if host == "127.0.0.1" else host)
+        self.service.content_url = self.service.content_url or f"{scheme}://{other}:{content_port}"
         return self
+
+    async def _listen(self, server: web.Server, port: int, context: ssl.SSLContext | None) -> int:
+        runner = web.ServerRunner(server, shutdown_timeout=1)
+        self._runners.append(runner)
+        await runner.setup()
+        await web.TCPSite(runner, self._host, port, ssl_context=context).start()
+        return int(runner.addresses[0][1])
+
+    def commit(self) -> None:
+        """Write what changed to the state file, if there is one."""
+        if self.store and self.drive_store:
+            self.store.commit()
+            self.drive_store.commit()
+        else:
+            self.tenant.forget()
+            self.service.drives.forget()
 
     async def stop(self) -> None:
         """Stop listening and close the state file."""
-        if self._runner:
-            await self._runner.cleanup()
+        for runner in reversed(self._runners):
+            await runner.cleanup()
         if self.store:
+            self.commit()
             self.store.close()
+        self.blobs.close()
         if self._folder:
             self._folder.cleanup()
 
@@ -169,4 +207,4 @@ class Sandbox:
     def load(self, seeds: dict[str, Any]) -> None:
         """Fill the tenant past Graph's rules, as ``POST /_sandbox/load``."""
         admin.load(self.service, seeds)
-        (self.store.commit if self.store else self.tenant.forget)()
+        self.commit()

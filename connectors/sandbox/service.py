@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from connectors.sandbox import budgets, permissions
+from connectors.sandbox import budgets, drive_budgets, drive_content, drive_errors, permissions
+from connectors.sandbox.drives import Drives
 from connectors.sandbox.errors import GraphError
 from connectors.sandbox.faults import Faults, throttled
 from connectors.sandbox.tenant import Tenant
@@ -37,13 +38,31 @@ class Application:
 
 @dataclass(slots=True)
 class Knobs:
-    """What may be turned while the sandbox runs. Times in seconds."""
+    """What may be turned while the sandbox runs. Times in seconds.
+
+    ``drives``: who gets one on first access: ``licence`` (users with SharePoint in a licence), ``all``, ``none``;
+    ``drive_delay`` is how long provisioning takes. ``office_rewriting`` lets SharePoint change Office files and PDFs in
+    libraries after their upload, ``office_delay`` later; ``late_etag`` bumps the eTag that long after an upload.
+    ``session_recheck`` judges an upload session's If-Match at its end again; ``copy_polls`` is how often a copy is
+    still in progress when asked.
+    """
 
     delta_page: int = 200
     delta_links: int = 1000
     check_permissions: bool = True
     shuffle_batch: bool = True
     token_life: int = 3599
+    drives: str = "licence"
+    drive_delay: float = 0.0
+    download_life: int = 3600
+    session_life: int = 86_400
+    session_recheck: bool = True
+    strict_fragments: bool = True
+    refuse_bearer: bool = True
+    office_rewriting: bool = False
+    office_delay: float = 0.0
+    late_etag: float = 0.0
+    copy_polls: int = 1
 
 
 @dataclass(slots=True)
@@ -67,9 +86,12 @@ class Service:
 
     tenant: Tenant
     router: Router
+    drives: Drives
+    content_url: str = ""
     applications: dict[str, Application] = field(default_factory=dict)
     faults: Faults = field(default_factory=Faults)
     budgets: budgets.Budgets = field(default_factory=budgets.Budgets)
+    drive_budgets: drive_budgets.DriveBudgets = field(default_factory=drive_budgets.DriveBudgets)
     knobs: Knobs = field(default_factory=Knobs)
     counters: Counters = field(default_factory=Counters)
     observers: list[Observer] = field(default_factory=list)
@@ -93,6 +115,7 @@ class Service:
     ) -> Reply:
         """Answer one request below ``/v1.0``; ``target`` is the raw path with query, header names are in lower case."""
         self.tenant.settle()
+        drive_content.settle(self)
         raw_path, _, raw_query = target.partition("?")
         path = "/" + "/".join(piece for piece in raw_path.split("/") if piece)
         extra: dict[str, str] = {}
@@ -119,6 +142,8 @@ class Service:
     def _charge(self, app: Application, method: str, template: str, query: Mapping[str, str]) -> dict[str, str]:
         if template == "/$batch":
             return {}  # the envelope is free, its parts pay
+        if drive_budgets.applies(template):
+            return self._charge_files(app, method, template, query)
         units, write = budgets.cost(method, template, query), budgets.is_write(method, template)
         users = self.tenant.live.get("user", 0)
         verdict = self.budgets.charge(self.tenant.clock(), app.client_id, self.tenant.id, units, users, write=write)
@@ -128,6 +153,19 @@ class Service:
         if write:
             self.counters.count("writes")
         return verdict.headers
+
+    def _charge_files(self, app: Application, method: str, template: str, query: Mapping[str, str]) -> dict[str, str]:
+        now, licences = self.tenant.clock(), sum(len(sku.holders) for sku in self.tenant.skus.values())
+        units = drive_budgets.cost(method, template, query)
+        sharing = drive_budgets.is_sharing(template)
+        self.drive_budgets.enabled, self.drive_budgets.scale = self.budgets.enabled, self.budgets.scale
+        self.counters.count("file resource units", units)
+        if sharing:
+            self.counters.count("sharing calls")
+        allowed, headers = self.drive_budgets.charge(now, app.client_id, units, licences, sharing=sharing)
+        if not allowed:
+            raise drive_errors.throttled(headers)
+        return headers
 
     def refusal(self, error: GraphError, headers: Mapping[str, str]) -> Reply:
         """The reply of an error."""

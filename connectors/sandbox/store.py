@@ -25,17 +25,17 @@ class Store:
 
     def __init__(self, path: Path, tenant: Tenant) -> None:
         self.tenant = tenant
-        self._connection = sqlite3.connect(path, isolation_level=None)
+        self.connection = sqlite3.connect(path, isolation_level=None)
         path.chmod(0o600)
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=NORMAL")
-        self._connection.executescript(_SCHEMA)
+        self.connection.execute("PRAGMA journal_mode=WAL")
+        self.connection.execute("PRAGMA synchronous=NORMAL")
+        self.connection.executescript(_SCHEMA)
         self._waiting = 0
         self._meta = ""
         self._load()
 
     def _load(self) -> None:
-        tenant, run = self.tenant, self._connection.execute
+        tenant, run = self.tenant, self.connection.execute
         meta = dict(run("SELECT name, value FROM meta"))
         if "tenant" not in meta:
             return
@@ -74,7 +74,7 @@ class Store:
 
     def commit(self) -> None:
         """Write what changed since the last call, in one transaction."""
-        tenant, run = self.tenant, self._connection.execute
+        tenant, run = self.tenant, self.connection.execute
         meta = self._meta_body()
         if not tenant.dirty and not tenant.published and not tenant.relinked and meta == self._meta:
             return
@@ -89,12 +89,12 @@ class Store:
             else:
                 run("INSERT OR REPLACE INTO links VALUES (?, ?, ?, ?)", (source, relation, target, number))
         rows = [(c.sequence, entry_id, c.what, json.dumps(c.detail)) for entry_id, c in tenant.published]
-        self._connection.executemany("INSERT INTO changes VALUES (?, ?, ?, ?)", rows)
+        self.connection.executemany("INSERT INTO changes VALUES (?, ?, ?, ?)", rows)
         if self._waiting or tenant.log.waiting:
             run("DELETE FROM waiting")
             held = [pending for _, _, pending in sorted(tenant.log.waiting, key=lambda one: one[:2])]
             bodies = [(json.dumps((one.due, one.entry_id, one.what, one.detail)),) for one in held]
-            self._connection.executemany("INSERT INTO waiting (body) VALUES (?)", bodies)
+            self.connection.executemany("INSERT INTO waiting (body) VALUES (?)", bodies)
             self._waiting = len(bodies)
         if meta != self._meta:
             run("INSERT OR REPLACE INTO meta VALUES ('tenant', ?)", (meta,))
@@ -116,4 +116,4 @@ class Store:
     def close(self) -> None:
         """Write what is left and close the file."""
         self.commit()
-        self._connection.close()
+        self.connection.close()

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
+from connectors.sandbox.drive_names import canonical
 from connectors.sandbox.errors import GraphError, no_such_segment
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ class Router:
         """
         node = self._root
         params: dict[str, str] = {}
-        parts = segments(raw_path)
+        parts = segments(canonical(raw_path))
         for segment in parts:
             child = node.children.get(segment.lower())
             if child is None and (child := node.children.get("{}")):

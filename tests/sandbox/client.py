@@ -52,6 +52,46 @@ class Client:
             parsed = json.loads(text) if text else None
             return Answer(response.status, parsed, {name.lower(): value for name, value in response.headers.items()})
 
+    async def send(self, method: str, path: str, content: bytes | None = None, **headers: str) -> Answer:
+        """One request with a binary body and no redirects; text and bytes that are no JSON are the body as they are."""
+        url = path if path.startswith("http") else self.sandbox.graph_url + path
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if url.startswith(self.sandbox.base_url):
+            sent.setdefault("Authorization", f"Bearer {self.sandbox.token()}")
+        target = URL(url, encoded=True)
+        async with self.session.request(
+            method, target, data=content, headers=sent, allow_redirects=False, skip_auto_headers=["Content-Type"]
+        ) as response:
+            got = await response.read()
+            parsed = json.loads(got) if "json" in response.headers.get("Content-Type", "") else got or None
+            return Answer(response.status, parsed, {name.lower(): value for name, value in response.headers.items()})
+
+    async def put(self, path: str, content: bytes, **headers: str) -> Answer:
+        """PUT of content."""
+        return await self.send("PUT", path, content, **headers)
+
+    async def read(self, path: str) -> bytes:
+        """The content of a file, by way of the redirect."""
+        answer = await self.send("GET", f"{path}/content")
+        assert answer.status == 302, answer.body
+        got = await self.send("GET", answer.headers["location"])
+        assert got.status == 200, got.body
+        return bytes(got.body or b"")
+
+    async def drive(self, name: str = "anna") -> str:
+        """A user with a OneDrive; gives the drive's path."""
+        user = await self.user(name)
+        self.sandbox.service.knobs.drives = "all"
+        answer = await self.get(f"/users/{user}/drive")
+        assert answer.status == 200, answer.body
+        return f"/drives/{answer.body['id']}"
+
+    async def library(self, name: str = "klasse") -> str:
+        """A Microsoft 365 group; gives the path of its library."""
+        answer = await self.get(f"/groups/{await self.team(name)}/drive")
+        assert answer.status == 200, answer.body
+        return f"/drives/{answer.body['id']}"
+
     async def get(self, path: str, **headers: str) -> Answer:
         """GET."""
         return await self.call("GET", path, **headers)
@@ -64,9 +104,9 @@ class Client:
         """PATCH."""
         return await self.call("PATCH", path, body, **headers)
 
-    async def delete(self, path: str) -> Answer:
+    async def delete(self, path: str, **headers: str) -> Answer:
         """DELETE."""
-        return await self.call("DELETE", path)
+        return await self.call("DELETE", path, **headers)
 
     async def admin(self, method: str, path: str, body: Any = None) -> Answer:
         """A request to the admin routes."""

@@ -66,7 +66,8 @@ class Subset:
         path = normal(path)
         key = re.sub(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", "0", path)
         if key not in self._templates:
-            found = (template for pattern, template in self._paths if pattern.fullmatch(path))
+            candidates = (path, _drive_path(path), _by_id(_drive_path(path)))
+            found = (template for one in candidates for pattern, template in self._paths if pattern.fullmatch(one))
             self._templates[key] = next(found, None)
         return self._templates[key]
 
@@ -128,7 +129,9 @@ class Subset:
             result["items"] = self._flat(schema["items"])
         properties, required = self._members(schema)
         if properties:
-            result |= {"type": "object", "properties": properties, "additionalProperties": False}
+            # An open type (identitySet) may hold more: a library's owner is a `group`.
+            extra = bool(schema.get("x-odata-openType"))
+            result |= {"type": "object", "properties": properties, "additionalProperties": extra}
             result["patternProperties"] = {r"^@odata\.|@odata\.(type|context|nextLink|count)$": {}}
         if required:
             result["required"] = sorted(required)
@@ -168,9 +171,25 @@ def _nullable(result: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [result, {"type": "null"}]}
 
 
+_PARAMETERS = {"{item-path}": "[^:]+", "{driveItem-id}": "[^/:]+"}
+
+
 def _expression(template: str) -> str:
-    pieces = re.split(r"(\{[^}]*\})", template)
-    return "".join("[^/]+" if piece.startswith("{") else re.escape(piece) for piece in pieces)
+    pieces = re.split(r"(\{[^}]*\})", re.sub(r"/delta$", "/delta()", template))
+    return "".join(_PARAMETERS.get(piece, "[^/]+") if piece[:1] == "{" else re.escape(piece) for piece in pieces)
+
+
+def _drive_path(path: str) -> str:
+    """A drive by its owner as a drive by id: the subset describes most operations once."""
+    path = re.sub(r"^/(?:users|groups|sites)/([^/]+)/drive/", r"/drives/\1/", path)
+    return re.sub(r"^(/drives/[^/]+)/(?:items/root|root:/*)(?=$|:|/)", r"\1/root", path)
+
+
+def _by_id(path: str) -> str:
+    """A path-addressed item as one by id, and the root as the item that it is."""
+    path = re.sub(r"^(/drives/[^/]+)/(?:root|items/[^/:]+):/[^:]*", r"\1/items/0", path)
+    path = path.replace("/items/0:/", "/items/0/")
+    return re.sub(r"^(/drives/[^/]+)/root(?=/|$)", r"\1/items/root", path)
 
 
 def normal(path: str) -> str:
@@ -179,7 +198,7 @@ def normal(path: str) -> str:
     path = re.sub(r"/(?:microsoft\.graph\.)?delta(\(\))?(?=/|$)", "/delta()", path)
     path = re.sub(r"/microsoft\.graph\.", "/graph.", path)
     path = re.sub(r"\('([^']*)'\)", r"/\1", path)
-    return path.rstrip("/") if len(path) > 1 else path
+    return path.rstrip("/").rstrip(":") if len(path) > 1 else path
 
 
 @cache

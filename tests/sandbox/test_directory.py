@@ -99,7 +99,7 @@ def people_paths() -> list[tuple[str, str]]:
 
 
 #: Paths that an application is refused, or that lead to what this cloud does not have.
-REFUSED = re.compile(r"/me(/.*)?|.*(/drives?(/.*)?|/team|/resetPassword|/operations/.*|/changePassword)")
+REFUSED = re.compile(r"/me(/.*)?|/users/.*/drives?(/.*)?|.*(/team|/resetPassword|/operations/.*|/changePassword)")
 BODIES = {
     "/users": new_user("new"),
     "/groups": new_group("new"),
