@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,8 @@ class Bridged:
     new_id: Callable[[], str]
     observed: bool = True
     progress: Progress = silent
+    #: Seconds of any beginning, for how long a cycle took.
+    monotonic: Callable[[], float] = time.monotonic
     identified: set[Side] = field(default_factory=set)
     #: When a side last told of something that is gone; in memory only, because a restart sees what is due as a whole.
     vanished: dict[Side, datetime] = field(default_factory=dict)

@@ -7,7 +7,6 @@ rehearsal keeps it: nothing changes between the passes, and its report holds eve
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
@@ -40,7 +39,7 @@ async def cycle(bridged: Bridged, *, sides: Iterable[Side] = tuple(Side), rehear
     if rehearse and not bridged.policy.writable:
         bridged.policy = replace(bridged.policy, writable=frozenset(Side))
     report = Report(cycle=bridged.new_id(), school=bridged.code, started=bridged.clock())
-    begun = time.perf_counter()
+    begun = bridged.monotonic()
     if not bridged.observed:
         return report
     try:
@@ -56,7 +55,7 @@ async def cycle(bridged: Bridged, *, sides: Iterable[Side] = tuple(Side), rehear
     except BridgeError as error:
         report.error = str(error)
         report.retry_after = error.retry_after if isinstance(error, Unreachable) else None
-    report.seconds = time.perf_counter() - begun
+    report.seconds = bridged.monotonic() - begun
     return report
 
 
