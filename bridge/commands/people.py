@@ -98,8 +98,7 @@ def release(
     with wiring.database(session.settings, create=False) as database:
         store = database.school(one.code, one.kinds())
         links = _of_a_sort(store, every) if every is not None else [_named(store, str(name))]
-        for link in links:
-            store.release(link, actor=actor(), reason=reason)
+        store.release(*links, actor=actor(), reason=reason)
     answer = {"ok": True, "school": one.code, "released": links}
     session.show(answer, lambda out: out.print(f"{plain(one.code)}: {len(links)} released; the next cycle goes on"))
     return NOTHING

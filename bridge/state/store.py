@@ -202,10 +202,11 @@ class SchoolStore(Trees):
         with self._read() as tx:
             return guardbook.troubles(tx)
 
-    def release(self, link: str, *, actor: str, reason: str, expires: datetime | None = None) -> None:
-        """Free one link: due at once, passes the guard once; journaled."""
+    def release(self, *links: str, actor: str, reason: str, expires: datetime | None = None) -> None:
+        """Free links, all or none: due at once, each passes the guard once; journaled."""
         with self._write() as tx:
-            guardbook.let_go(tx, link, actor=actor, reason=reason, expires=expires)
+            for link in links:
+                guardbook.let_go(tx, link, actor=actor, reason=reason, expires=expires)
 
     def released(self) -> frozenset[str]:
         """Links released by a person and not written since."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
+
+import pytest
 
 from bridge.core.model import Action, Evidence
 from bridge.ports import Removal, Trouble
-from bridge.state import SchoolStore
+from bridge.state import SchoolStore, guardbook
+from bridge.state.transaction import Transaction
 from tests.state.conftest import Clock
 from tests.state.words import CLOUD, NOW, SCHOOL, both, done, due, enrol, group, operation, page, part, user
 
@@ -164,3 +168,20 @@ def test_a_copy_has_all_but_the_journal_and_leaves_the_original_alone(store: Sch
     assert copy.verify().ok
     assert due(store) == ["La"]
     other.close()
+
+
+def test_releasing_several_frees_all_or_none(store: SchoolStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go = guardbook.let_go
+
+    def break_at_the_second(tx: Transaction, of: str, **how: Any) -> None:
+        if of == "Lb":
+            raise OSError("disk full")
+        let_go(tx, of, **how)
+
+    monkeypatch.setattr(guardbook, "let_go", break_at_the_second)
+    with pytest.raises(OSError, match="disk full"):
+        store.release("La", "Lb", actor="principal", reason="right")
+    assert store.released() == frozenset()
+    monkeypatch.undo()
+    store.release("La", "Lb", actor="principal", reason="right")
+    assert store.released() == {"La", "Lb"}
