@@ -19,6 +19,7 @@ from bridge.daemon.actor import actor
 from bridge.ports import Pair, Trouble
 from bridge.settings import School
 from bridge.settings.render import guess
+from bridge.state.orphans import Orphan
 from bridge.state.store import SchoolStore
 
 if TYPE_CHECKING:
@@ -40,11 +41,14 @@ def quarantine(
     """List what is held by a rule or in quarantine, since when and why."""
     session = session_of(context)
     found: list[tuple[str, Trouble]] = []
+    lost: list[tuple[str, Orphan]] = []
     with wiring.database(session.settings, create=False) as database:
         known = database.schools()
         for one in session.schools(school):
             if one.code in known:
-                found += [(one.code, trouble) for trouble in database.school(one.code, one.kinds()).troubles()]
+                store = database.school(one.code, one.kinds())
+                found += [(one.code, trouble) for trouble in store.troubles()]
+                lost += [(one.code, orphan) for orphan in store.orphans()]
     answer = {
         "held": [
             {
@@ -61,14 +65,32 @@ def quarantine(
                 "retry_at": one.retry_at.isoformat() if one.retry_at else None,
             }
             for code, one in found
-        ]
+        ],
+        "orphans": [
+            {"school": code, "kind": one.kind, "anchor": one.anchor, "message": orphan_text(code, one)}
+            for code, one in lost
+        ],
     }
-    session.show(answer, lambda out: _draw_held(out, found))
+    session.show(answer, lambda out: _draw_held(out, found, lost))
     return NOTHING
 
 
-def _draw_held(out: Console, found: Sequence[tuple[str, Trouble]]) -> None:
-    if not found:
+def orphan_text(code: str, one: Orphan) -> str:
+    """What is known of an account that nobody at the school belongs to, and what to do."""
+    return (
+        f"{code}: {one.kind} {one.anchor} in the cloud carries the source anchor {one.source_anchor}, which nobody at "
+        f"the school has. Expected: whoever it was made for. The bridge leaves it alone. If the person has left, "
+        f"disable or delete it in the cloud; if they are only out of scope, bring them back, and it is linked again"
+    )
+
+
+def _draw_held(out: Console, found: Sequence[tuple[str, Trouble]], lost: Sequence[tuple[str, Orphan]]) -> None:
+    for code, orphan in lost:
+        out.print(
+            f"[bold]{plain(code)} {plain(orphan.kind)} {plain(orphan.anchor)}[/]: belongs to nobody at the school"
+        )
+        out.print(f"  {plain(orphan_text(code, orphan))}")
+    if not found and not lost:
         out.print("nothing is held")
     for code, one in found:
         again = (

@@ -73,7 +73,9 @@ def _row(
         deciding = [one for one in troubles if one.rule != "consent"]
         last = store.cycles(limit=1)
         warned = turn.warnings_of(store)
+        orphans = len(store.orphans())
         facts |= {
+            "orphans": orphans,
             "warnings": [{"side": side, "text": text} for side in sorted(warned) for text in warned[side]],
             "stage": store.stage(),
             "held": len(troubles),
@@ -92,6 +94,7 @@ def _row(
         }
     else:
         facts |= {
+            "orphans": 0,
             "warnings": [],
             "stage": None,
             "held": 0,
@@ -102,6 +105,10 @@ def _row(
         }
     since = min((one.since for one in deciding), default=None)
     texts = [one["text"] for one in facts["warnings"]]
+    if facts["orphans"]:
+        texts.append(
+            f"{facts['orphans']} accounts in the cloud belong to nobody at the school; see: schoolbridge quarantine"
+        )
     health = judge(tree, school.code, now, running=running, held=len(deciding), held_since=since, warnings=texts)
     facts["health"] = health.colour.value
     facts["causes"] = [

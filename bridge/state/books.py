@@ -120,6 +120,12 @@ def handed(tx: Transaction, ids: Iterable[str]) -> dict[str, datetime]:
     return found
 
 
+def tombstones(tx: Transaction) -> list[tuple[str, str, datetime]]:
+    """(link, kind, when) of forgotten links, the oldest first."""
+    rows = tx.rows(select(tombstone).where(tombstone.c.school == tx.school).order_by(tombstone.c.at))
+    return [(row.link, row.kind, row.at) for row in rows]
+
+
 def bury(tx: Transaction, before: datetime) -> int:
     """Drop tombstones older than the retention period; returns how many."""
     mine = and_(tombstone.c.school == tx.school, tombstone.c.at < before)

@@ -17,8 +17,9 @@ from bridge.state import bookmark, books, guardbook, journal, names, space, touc
 from bridge.state import pairs as correlation
 from bridge.state.fold import fold
 from bridge.state.journal import Checkpoint, Verdict, Written
+from bridge.state.orphans import Orphan, orphans
 from bridge.state.record import intend, record
-from bridge.state.tables import binding, handed_out, school, tombstone
+from bridge.state.tables import binding, handed_out, school
 from bridge.state.transaction import Transaction
 from bridge.state.trees import Trees
 
@@ -202,6 +203,10 @@ class SchoolStore(Trees):
         with self._read() as tx:
             return guardbook.troubles(tx)
 
+    def orphans(self) -> Sequence[Orphan]:
+        with self._read() as tx:
+            return orphans(tx)
+
     def release(self, *links: str, actor: str, reason: str, expires: datetime | None = None) -> None:
         """Free links, all or none: due at once, each passes the guard once; journaled."""
         with self._write() as tx:
@@ -256,8 +261,7 @@ class SchoolStore(Trees):
     def tombstones(self) -> Sequence[tuple[str, str, datetime]]:
         """(link, kind, when) of forgotten links within the retention period."""
         with self._read() as tx:
-            rows = tx.rows(select(tombstone).where(tombstone.c.school == self.code).order_by(tombstone.c.at))
-            return [(row.link, row.kind, row.at) for row in rows]
+            return books.tombstones(tx)
 
     def bury(self, before: datetime) -> int:
         """Drop tombstones older than this; returns how many."""

@@ -117,3 +117,30 @@ def test_a_second_one_with_the_reference_of_somebody_mirrored_is_held_and_the_fi
     school.run("sync")
     assert school.run("quarantine", "--json").json["held"] == []
     assert sorted(one["display_name"] for one in school.accounts().values()) == ["Anna Lang", "Berta Lang"]
+
+
+def test_an_account_whose_pupil_left_before_the_answer_came_is_shown_and_left_alone(tmp_path: Path) -> None:
+    school = Embedded(tmp_path)
+    school.fill(2)
+    with school.cloud.changing() as side:
+        made = {"source_anchor": "gone", "display_name": "Cora Lang", "upn": "cora@school.example"}
+        lost = side.create("user", {**made, "enabled": True})
+        side.create("user", {**made, "source_anchor": "off", "upn": "off@school.example", "enabled": False})
+        side.create("user", {"display_name": "By hand", "upn": "hand@school.example", "enabled": True})
+    assert school.run("sync").code == 0
+    for _ in range(2):
+        row = school.run("status", "--json").json["schools"][0]
+        assert row["orphans"] == 1
+        assert any("belong to nobody" in one["text"] and one["colour"] == "amber" for one in row["causes"])
+        answer = school.run("quarantine", "--json").json
+        assert [one["anchor"] for one in answer["orphans"]] == [lost]
+        assert lost in school.run("quarantine").out
+        assert lost in school.run("explain", "user", lost).out
+        school.run("sync", "--full")
+        assert school.accounts()["cora@school.example"]["enabled"], "only a person can know"
+    # Whoever leaves in the usual way is no orphan, and neither is the account once its pupil is back.
+    with school.school.changing() as side:
+        side.delete(school.people[0])
+        side.create("user", {**person(7), "source_anchor": "gone"})
+    school.run("sync")
+    assert school.run("status", "--json").json["schools"][0]["orphans"] == 0
