@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
@@ -87,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):  # a terminal or file that can't show every letter: no reason to stop
             stream.reconfigure(errors="backslashreplace")
     _SESSION = Session(as_json="--json" in words, verbose="--verbose" in words)
+    gc.freeze()  # what is loaded by now stays to the end: looking through it again and again took a sixth of a mirror
     sys.exit(_run(words, _SESSION))
 
 

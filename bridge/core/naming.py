@@ -12,7 +12,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import count, islice
+from itertools import chain, count, islice
 from typing import overload
 
 LONGEST = 64
@@ -37,6 +37,8 @@ def ascii_letters(text: str, *, transliterate: Callable[[str], str] = str) -> st
 
     ``transliterate`` is asked for what is no Latin letter (Cyrillic, Arabic ...); what it leaves is dropped.
     """
+    if text.isascii():
+        return text
     return "".join(_ascii_letter(letter, transliterate) for letter in unicodedata.normalize("NFC", text))
 
 
@@ -93,19 +95,22 @@ class Candidates(Sequence[str]):
     """``base``, ``base2``, ``base3`` ...: the first one that was never given to anybody else is taken.
 
     Deterministic, without repetition even where a short limit cuts the base. Names are made when they are asked for:
-    nearly always the first one is free.
+    nearly always the first one is free. ``last`` is one more, after ``most`` of them.
     """
 
-    __slots__ = ("_known", "_most", "_names")
+    __slots__ = ("_known", "_length", "_names")
 
-    def __init__(self, base: str, *, domain: str = "", longest: int = LONGEST, most: int = MOST) -> None:
+    def __init__(
+        self, base: str, *, domain: str = "", longest: int = LONGEST, most: int = MOST, last: str = ""
+    ) -> None:
         end = f"@{domain}" if domain else ""
-        self._names = _unrepeated(numbered(base, number, longest=longest) + end for number in count(1))
+        names = _unrepeated(numbered(base, number, longest=longest) + end for number in count(1))
+        self._names = chain(islice(names, most), (last + end,)) if last else names
         self._known: list[str] = []
-        self._most = most
+        self._length = most + bool(last)
 
     def __len__(self) -> int:
-        return self._most
+        return self._length
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -115,11 +120,12 @@ class Candidates(Sequence[str]):
 
     def __getitem__(self, index: int | slice) -> str | list[str]:
         if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(self._most))]
-        place = index + self._most if index < 0 else index
-        if not 0 <= place < self._most:
+            return [self[place] for place in range(*index.indices(self._length))]
+        place = index + self._length if index < 0 else index
+        if not 0 <= place < self._length:
             raise IndexError(index)
-        self._known.extend(islice(self._names, max(0, place + 1 - len(self._known))))
+        if place >= len(self._known):
+            self._known.extend(islice(self._names, place + 1 - len(self._known)))
         return self._known[place]
 
 
@@ -132,16 +138,20 @@ def _unrepeated(names: Iterable[str]) -> Iterator[str]:
 
 
 def user_principal_names(
-    base: str, *, domain: str, anchor: str, longest: int = LONGEST, most: int = MOST
+    base: str, *, domain: str, anchor: str, longest: int = LONGEST, most: int = MOST, ending: bool = False
 ) -> Sequence[str]:
-    """The candidates for a person, best first. ``base`` is what the school's expression gave, ``anchor`` the person."""
+    """The candidates for a person, best first. ``base`` is what the school's expression gave, ``anchor`` the person.
+
+    ``ending``: after ``most`` of them comes the name made of the anchor, which nobody else can have.
+    """
     start = local_part(base, longest=longest) or fallback(anchor)
-    return Candidates(start, domain=domain, longest=longest, most=most)
+    return Candidates(start, domain=domain, longest=longest, most=most, last=fallback(anchor) if ending else "")
 
 
 def mail_nicknames(
-    base: str, *, anchor: str, prefix: str = "", longest: int = LONGEST, most: int = MOST
+    base: str, *, anchor: str, prefix: str = "", longest: int = LONGEST, most: int = MOST, ending: bool = False
 ) -> Sequence[str]:
-    """The candidates for a group, best first; ``prefix`` tells the schools of one tenant apart."""
-    start = nickname(prefix + (base if nickname(base) else fallback(anchor, prefix="group")), longest=longest)
-    return Candidates(start, longest=longest, most=most)
+    """The candidates for a group, best first; ``prefix`` tells the schools of one tenant apart, ``ending`` as above."""
+    last = fallback(anchor, prefix="group")
+    start = nickname(prefix + (base if nickname(base) else last), longest=longest)
+    return Candidates(start, longest=longest, most=most, last=last if ending else "")

@@ -120,7 +120,7 @@ def references_of(kind: Kind, fields: Fields) -> frozenset[str]:
 def _with_requirements(operation: Operation, kind: Kind, anchored: Anchored) -> Operation:
     needed = references_of(kind, operation.after) - references_of(kind, operation.before)
     missing = frozenset(link for link in needed if not anchored(link, operation.side))
-    return replace(operation, requires=missing)
+    return replace(operation, requires=missing) if missing else operation
 
 
 def retirement(link: Link, kind: Kind, policy: Policy, now: datetime, reason: str) -> Step:
@@ -174,7 +174,8 @@ def possible(operations: Sequence[Operation], agreed: Mapping[str, Fields | None
                 if after[name] == (old or frozenset()):
                     del after[name]
         if after or not operation.after or operation.action is not Action.UPDATE:
-            result.append(replace(operation, after=after, agree=agree))
+            same = after == operation.after and agree == operation.agree
+            result.append(operation if same else replace(operation, after=after, agree=agree))
         elif _filled(agree) != _filled(agreed.get(operation.link) or {}):
             result.append(replace(operation, action=Action.AGREE, before={}, after={}, agree=agree))
     return result

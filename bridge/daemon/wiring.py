@@ -147,11 +147,13 @@ def names_of(school: School) -> Naming:
     def make(kind: str, field: str, base: str, anchor: str) -> tuple[str, Sequence[str]]:
         plain = naming.ascii_letters(base, transliterate=anyascii)
         if kind == "user":
-            names = naming.user_principal_names(plain, domain=rules.domain, anchor=anchor, longest=rules.longest)
-            last = f"{naming.fallback(anchor)}@{rules.domain}"
-            return f"{field}@{rules.domain}", [*names[:_NAMES], last]
-        nicknames = naming.mail_nicknames(plain, anchor=anchor, prefix=rules.group_prefix, longest=rules.longest)
-        return field, [*nicknames[:_NAMES], naming.fallback(anchor, prefix="group")]
+            names = naming.user_principal_names(
+                plain, domain=rules.domain, anchor=anchor, longest=rules.longest, most=_NAMES, ending=True
+            )
+            return f"{field}@{rules.domain}", names
+        return field, naming.mail_nicknames(
+            plain, anchor=anchor, prefix=rules.group_prefix, longest=rules.longest, most=_NAMES, ending=True
+        )
 
     return make
 

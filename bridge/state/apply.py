@@ -47,12 +47,13 @@ class Change:
 
 def write(tx: Transaction, side: Side, changes: Sequence[Change]) -> None:
     """Write changes of distinct records: one row each, and one for each reference and key that differs."""
-    tx.put(observation, (_row(side, change) for change in changes))
-    _write_references(tx, side, changes)
-    _write_keys(tx, side, changes)
+    of = side.value  # sqlite3 looks for an adapter, row by row, where a text is not exactly a str
+    tx.put(observation, (_row(of, change) for change in changes))
+    _write_references(tx, of, changes)
+    _write_keys(tx, of, changes)
 
 
-def _row(side: Side, change: Change) -> dict[str, object]:
+def _row(side: str, change: Change) -> dict[str, object]:
     return {
         "side": side,
         "anchor": change.anchor,
@@ -67,7 +68,7 @@ def _row(side: Side, change: Change) -> dict[str, object]:
     }
 
 
-def _write_references(tx: Transaction, side: Side, changes: Sequence[Change]) -> None:
+def _write_references(tx: Transaction, side: str, changes: Sequence[Change]) -> None:
     mine = and_(
         reference.c.school == tx.school,
         reference.c.side == side,
@@ -99,7 +100,7 @@ def _write_references(tx: Transaction, side: Side, changes: Sequence[Change]) ->
     )
 
 
-def _write_keys(tx: Transaction, side: Side, changes: Sequence[Change]) -> None:
+def _write_keys(tx: Transaction, side: str, changes: Sequence[Change]) -> None:
     mine = and_(key.c.school == tx.school, key.c.side == side)
     tx.run(
         delete(key).where(mine, key.c.anchor == bindparam("of"), key.c.name == bindparam("called")),

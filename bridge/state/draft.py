@@ -170,16 +170,17 @@ def _first(one: Incoming) -> Change:
     seen = one.observation
     plain = _merged(one.plain, seen, one.kind)
     references = dict(one.references)
-    for name, targets in seen.added.items():
-        if name in {column.name for column in one.kind.references}:
-            references[name] = references.get(name, frozenset()) | targets
+    if seen.added:
+        named = {column.name for column in one.kind.references}
+        more = {name: references.get(name, frozenset()) | new for name, new in seen.added.items() if name in named}
+        references |= more
     elements = frozenset((name, target) for name, targets in references.items() for target in targets)
     return Change(
         anchor=seen.anchor,
         kind=seen.kind,
         version=seen.version,
         fields=encode(plain),
-        refs=refs_of(references),
+        refs=refs_of(references) if seen.added else one.refs,
         role=_role(one.kind, plain),
         gone=None,
         added=elements,

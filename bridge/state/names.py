@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from sqlalchemy import and_, select, update
 
@@ -11,50 +11,62 @@ from bridge.state.canonical import folded
 from bridge.state.tables import name
 from bridge.state.transaction import BATCH, Transaction
 
-#: Candidates of each person that are looked up before anybody's others.
-_FIRST = 4
+#: How many candidates of each person are looked up at first, and how many times as many when these are all taken.
+_FIRST, _MORE = 2, 4
 
 
 def reserve(tx: Transaction, space: str, wanted: Sequence[tuple[str, Sequence[str]]]) -> dict[str, str]:
     """Link -> its name in the space; a link all of whose candidates are taken is left out."""
     held = _held_by(tx, space, [link for link, _ in wanted])
-    known = _Known(tx, space)
-    # Most people get one of their first names: asking for all 30 of each would read ten times as much.
-    known.ask(one for link, names in wanted if link not in held for one in names[:_FIRST])
-    fresh: list[dict[str, object]] = []
+    given = _given(tx, space, [(link, names) for link, names in wanted if link not in held])
+    tx.add(
+        name,
+        (
+            {"space": space, "folded": folded(one), "name": one, "link": link, "at": tx.now}
+            for link, one in given.items()
+        ),
+    )
+    return held | given
+
+
+def _given(tx: Transaction, space: str, wanted: Sequence[tuple[str, Sequence[str]]]) -> dict[str, str]:
+    """Link -> its first candidate that nobody has, in the order of ``wanted``.
+
+    Most people get one of their first names: all 30 of each would be ten times as much to ask for, and each person's by
+    itself a query a person. So all whose names do not suffice ask together for some more, and it is given out anew.
+    """
+    depth = dict.fromkeys((link for link, _ in wanted), _FIRST)
+    asked: set[str] = set()
+    taken: set[str] = set()
+    while True:
+        fresh = {folded(one) for link, names in wanted for one in names[: depth[link]]} - asked
+        taken |= _taken(tx, space, fresh)
+        asked |= fresh
+        given, short = _hand_out(wanted, depth, taken)
+        if not short:
+            return given
+        depth |= {link: depth[link] * _MORE for link in short}
+
+
+def _hand_out(
+    wanted: Sequence[tuple[str, Sequence[str]]], depth: Mapping[str, int], taken: Set[str]
+) -> tuple[dict[str, str], list[str]]:
+    """What everybody gets of the candidates looked up so far, and who may get one only of the further ones."""
+    given: dict[str, str] = {}
+    mine: set[str] = set()
+    short: list[str] = []
     for link, names in wanted:
-        if link in held:
+        if link in given:
             continue
-        free = next((one for one in names if one and not known.taken(one, further=names)), None)
-        if free is not None:
-            known.take(free)
-            held[link] = free
-            fresh.append({"space": space, "folded": folded(free), "name": free, "link": link, "at": tx.now})
-    tx.add(name, fresh)
-    return held
-
-
-class _Known:
-    """Which names of a space are taken, asked of the database as far as somebody needs to know."""
-
-    def __init__(self, tx: Transaction, space: str) -> None:
-        self._tx, self._space = tx, space
-        self._asked: set[str] = set()
-        self._taken: set[str] = set()
-
-    def ask(self, names: Iterable[str]) -> None:
-        unknown = {folded(one) for one in names} - self._asked
-        self._taken |= _taken(self._tx, self._space, unknown)
-        self._asked |= unknown
-
-    def taken(self, name: str, *, further: Sequence[str]) -> bool:
-        """Whether a name is taken; where that is not known yet, ``further`` are asked for with it."""
-        if folded(name) not in self._asked:
-            self.ask(further)
-        return folded(name) in self._taken
-
-    def take(self, name: str) -> None:
-        self._taken.add(folded(name))
+        for one in names[: depth[link]]:
+            if one and (key := folded(one)) not in taken and key not in mine:
+                mine.add(key)
+                given[link] = one
+                break
+        else:
+            if depth[link] < len(names):
+                short.append(link)
+    return given, short
 
 
 def _held_by(tx: Transaction, space: str, links: Sequence[str]) -> dict[str, str]:

@@ -215,8 +215,12 @@ def below(entry: Entry, place: tuple[str, ...]) -> bool:
     return name_parts(entry.dn)[: len(place)] == place
 
 
+_NO_PERSON = frozenset({"computer", "msds-managedserviceaccount", "msds-groupmanagedserviceaccount"})
+
+
 def untouchable(entry: Entry, around: Surroundings) -> bool:
     """Whether an object must never be mirrored, whatever the configuration says."""
+    classes = entry.classes()
     own_rid = int(entry.sid.rpartition("-")[2] or 0) if entry.sid else _FIRST_OWN_RID
     return (
         entry.number("adminCount") > 0
@@ -224,8 +228,7 @@ def untouchable(entry: Entry, around: Surroundings) -> bool:
         or own_rid < _FIRST_OWN_RID
         or entry.guid in around.protected
         or entry.sid == around.account_sid
-        or "computer" in entry.classes()
-        or bool(entry.classes() & {"msds-managedserviceaccount", "msds-groupmanagedserviceaccount"})
+        or bool(classes & _NO_PERSON)
         or bool(entry.number("userAccountControl") & _OTHER_ACCOUNTS)
         or (entry.number("primaryGroupID") in PROTECTED_RIDS)
     )

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -99,8 +100,12 @@ _RDN = re.compile(r"(?:\\.|[^,\\])+")
 _ESCAPED = re.compile(rb"\\([0-9a-fA-F]{2}|.)")
 
 
+@lru_cache(maxsize=64)
 def name_parts(dn: str) -> tuple[str, ...]:
-    """The relative names of a DN for comparison, the topmost first; an escaped comma separates nothing (RFC 4514)."""
+    """The relative names of a DN for comparison, the topmost first; an escaped comma separates nothing (RFC 4514).
+
+    The last ones are remembered: each rule asks for the name of the same object.
+    """
     return tuple(part.strip() for part in reversed(_RDN.findall(dn.casefold())))
 
 

@@ -10,6 +10,7 @@ follow CONFIG        one cycle for each line of standard input, after one that w
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import resource
 import ssl
@@ -179,4 +180,5 @@ async def _run(what: str, *arguments: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    gc.freeze()  # as bridge.cli does
     print(json.dumps(asyncio.run(_run(*sys.argv[1:]))))

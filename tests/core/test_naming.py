@@ -132,3 +132,13 @@ def test_candidates_are_a_sequence_that_makes_names_when_asked() -> None:
     assert "anna7@a.de" in names
     with pytest.raises(IndexError):
         names[10_000]
+
+
+@given(NAMES, NAMES, LIMITS)
+def test_after_the_numbered_names_comes_the_one_made_of_the_anchor(base: str, anchor: str, longest: int) -> None:
+    plain = naming.user_principal_names(base, domain="a.de", anchor=anchor, longest=longest, most=30)
+    names = naming.user_principal_names(base, domain="a.de", anchor=anchor, longest=longest, most=30, ending=True)
+    last = f"{naming.fallback(anchor)}@a.de"
+    assert (list(names), len(names), names[-1]) == ([*plain, last], 31, last)
+    groups = naming.mail_nicknames(base, anchor=anchor, most=30, ending=True)
+    assert groups[29:] == [naming.mail_nicknames(base, anchor=anchor)[29], naming.fallback(anchor, prefix="group")]

@@ -155,6 +155,17 @@ def test_names_are_given_once_and_for_ever(store: SchoolStore) -> None:
     assert store.reserve("login", [("La", ["ada.long", "ada.long3"]), ("Ld", ["ada.long"])]) == {"La": "ada.long3"}
 
 
+def test_many_of_one_name_get_the_next_free_ones_in_order(store: SchoolStore) -> None:
+    """Also where most of the names are given already, so that they are looked up in several rounds."""
+    names = [f"ali{number}" for number in range(31)]
+    first = store.reserve("login", [(f"L{number}", names) for number in range(12)])
+    assert list(first.values()) == names[:12]
+    others = [("Lx", names), ("Ly", ["ali3", "ali4"]), ("Lz", ["zoe", "ali12"]), ("Lw", names), ("Lv", ["zoe", *names])]
+    given = {"Lx": "ali12", "Lz": "zoe", "Lw": "ali13", "Lv": "ali14"}
+    assert store.reserve("login", [*others, ("L3", names)]) == {**given, "L3": "ali3"}
+    assert store.reserve("login", [("Ly", ["ali3", "ali4"])]) == {}
+
+
 def test_postponed_links_are_due_in_their_time_and_a_change_does_not_forget_it(
     store: SchoolStore, clock: Clock
 ) -> None:
