@@ -17,8 +17,10 @@ from connectors.sandbox import (
     directory,
     drive_changes,
     drive_content,
+    drive_copy,
     drive_delta,
     drive_items,
+    drive_sharing,
     drive_sites,
     drive_upload,
     education,
@@ -46,11 +48,15 @@ TABLES: tuple[Routes, ...] = (
     drive_items.ROUTES,
     drive_changes.ROUTES,
     drive_content.ROUTES,
+    drive_copy.ROUTES,
+    drive_sharing.ROUTES,
     drive_upload.ROUTES,
     drive_delta.ROUTES,
     drive_sites.ROUTES,
     batch.ROUTES,
 )
+#: SharePoint's own door to the same API, by which rclone (`tenant_url`) and others go in.
+_SHAREPOINT = "/_api/v2.0/"
 
 
 def router() -> Router:
@@ -70,6 +76,8 @@ class Door:
         """Answer one HTTP request."""
         target = request.raw_path
         path = "/" + "/".join(part for part in target.split("?", 1)[0].split("/") if part)
+        if path.startswith(_SHAREPOINT):
+            path, target = (text.replace(_SHAREPOINT, "/v1.0/", 1) for text in (path, target))
         base_url = f"{request.scheme}://{request.host}"
         headers = {name.lower(): value for name, value in request.headers.items()}
         faults, method = self.service.faults, request.method

@@ -10,11 +10,10 @@ import asyncio
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from aiohttp import web
 
-from connectors.sandbox import drive_content, drive_upload
+from connectors.sandbox import drive_content, drive_copy, drive_upload
 from connectors.sandbox.drive_errors import missing, range_refused, session_gone
 from connectors.sandbox.drive_links import downloaded
 from connectors.sandbox.drive_model import Item
@@ -76,7 +75,7 @@ class ContentDoor:
                     await request.read()
                     return self._session(method, name, headers)
                 case "_monitor", "GET":
-                    return self._monitor(name)
+                    return drive_copy.monitored(service.drives.jobs, name)
             raise missing()
         except GraphError as error:
             await _drain(request)
@@ -120,21 +119,6 @@ class ContentDoor:
         if session.id not in self.service.drives.sessions:
             raise session_gone()  # cancelled while the fragment came in
         return drive_upload.received(self.service, session, total)
-
-    # -- copies
-
-    def _monitor(self, name: str) -> Reply:
-        job: dict[str, Any] | None = self.service.drives.jobs.get(name)
-        if job is None:
-            raise missing()
-        if job["polls"] > 0:
-            job["polls"] -= 1
-            return Reply(202, {"operation": "ItemCopy", "percentageComplete": 50.0, "status": "inProgress"})
-        shown = {"operation": "ItemCopy", "percentageComplete": 100.0, "status": job["status"]}
-        for wanted in ("resourceId", "error"):
-            if job.get(wanted):
-                shown[wanted] = job[wanted]
-        return Reply(200, shown)
 
     # -- downloads
 

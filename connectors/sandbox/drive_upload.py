@@ -79,8 +79,8 @@ def create_session(call: Call) -> Reply:
     if (renamed := wanted.get("name")) and there is None:
         name = check_name(renamed, folder, folder=False)
         there = folder.child(name)
-    by_id = there is not None and ":" not in call.params["item"]
-    how = behaviour(call, wanted if BEHAVIOUR in wanted else body, "replace" if by_id else "fail")
+    # The default replaces, as for PUT: rclone says nothing and overwrites.
+    how = behaviour(call, wanted if BEHAVIOUR in wanted else body, "replace")
     size = wanted.get("fileSize")
     if size is not None and (not isinstance(size, int) or size < 0):
         raise invalid("'fileSize' is not a size.")

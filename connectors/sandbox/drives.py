@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from connectors.sandbox.drive_blobs import Blobs, Spool
 from connectors.sandbox.drive_model import BINNED, LIVE, PURGED, Drive, Grant, Item, Version, drive_id, item_id
@@ -40,7 +40,7 @@ class Drives:
     owners: dict[str, Drive] = field(default_factory=dict)
     items: dict[str, Item] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
-    jobs: dict[str, dict[str, object]] = field(default_factory=dict)
+    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     users_of_blob: Counter[str] = field(default_factory=Counter)
     bin: dict[str, None] = field(default_factory=dict)
     later: list[tuple[float, str, str]] = field(default_factory=list)

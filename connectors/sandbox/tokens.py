@@ -114,7 +114,8 @@ def _issue(service: Service, base_url: str, tenant: str, form: Mapping[str, str]
             f"Application with identifier '{client_id}' was not found in the directory '{service.tenant.name}'.",
         )
     scope = form.get("scope", "")
-    if not scope.endswith("/.default") or " " in scope:
+    # A bare `.default` stands for that of Graph, the default resource (rclone sends it).
+    if not (scope.endswith("/.default") or scope == ".default") or " " in scope:
         raise TokenError(
             400,
             "invalid_scope",
