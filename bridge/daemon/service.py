@@ -25,6 +25,9 @@ from bridge.daemon.supervisor import Supervisor
 from bridge.settings import School, Settings, SettingsError, load
 from bridge.state.database import Database
 
+#: Seconds over which the full compare of a school's shares is spread.
+_NIGHT = 3600.0
+
 
 def serve(config: Path, *, verbose: bool = False) -> None:
     """Run until SIGTERM. Raises SettingsError or ConfigurationError when it can't even begin."""
@@ -116,7 +119,7 @@ class Service:
         period = times.poll(side).total_seconds()
 
         async def poll() -> None:
-            one.wake((side,))
+            one.wake((side,), spread=period)
 
         jitter = int(min(times.jitter.total_seconds(), period / 4)) or None
         self._job(poll, one, f"poll {side}", trigger="interval", seconds=period, jitter=jitter)
@@ -125,7 +128,7 @@ class Service:
         times = one.school.timetable
 
         async def compare() -> None:
-            one.wake(Side, full=True)
+            one.wake(Side, full=True, spread=_NIGHT)
 
         at = times.full_compare
         jitter = int(times.jitter.total_seconds()) or None

@@ -151,6 +151,8 @@ class Shares:
         log = structlog.get_logger().bind(school=self.ground.school.code, root=root.code)
 
         def noted(report: Report, sides: frozenset[Side]) -> None:
+            if report.error:
+                return
             if row.error:
                 log.info("works again")
             row.note(report.counts(), sides, wiring.now())

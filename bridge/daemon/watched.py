@@ -17,9 +17,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from bridge.core.model import Side
 from bridge.daemon.trouble import place, said
 from bridge.engine.bridged import Bridged, Progress, Report
-from bridge.ports import BridgeError, Connector
+from bridge.ports import BridgeError, Connector, Unreachable
 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
+#: The longest pause that a side may ask for, in seconds.
+MOST_PATIENCE = 3600.0
 #: When failed writes are looked at again, in seconds: the first back-off of a quarantined link.
 LOOK_AGAIN = 31.0
 #: Seconds that a cycle may go on after it was asked to stop.
@@ -34,7 +36,8 @@ class Stopped(Exception):
 class Life:
     """What is done in it. ``opened`` connects; ``turn`` runs a cycle over some sides, in full or not.
 
-    ``noted`` and ``failed`` keep the books of it; ``doing`` shows progress. ``gate`` limits how many run at once.
+    ``noted`` keeps the books of every cycle, ``failed`` is told besides of what ended one early, or kept it from
+    beginning; ``doing`` shows progress, the empty text its end. ``gate`` limits how many run at once.
     """
 
     opened: Callable[[Progress], AbstractAsyncContextManager[Bridged]]
@@ -82,11 +85,13 @@ class Watched:
 
     async def _run(self) -> None:
         while not self._stop.is_set():
+            asked: float | None = None
             try:
                 await self._serve()
             except Stopped:
                 return
             except (BridgeError, OSError, SQLAlchemyError, MemoryError) as error:
+                asked = error.retry_after if isinstance(error, Unreachable) else None
                 self._failed(said(error))
             except Exception as error:  # noqa: BLE001 - a bug in one cycle must not stop the others
                 # No traceback: the text of an error may hold names of people.
@@ -94,7 +99,7 @@ class Watched:
                 log.error("cycle broke off", of=self.name, error=type(error).__name__)
                 self._failed(f"internal error ({type(error).__name__}); the log has more")
             self.life.doing("")
-            await self._pause()
+            await self._pause(asked)
 
     async def _serve(self) -> None:
         """Connect and run cycles until told to stop; an error that a cycle does not report itself ends it."""
@@ -119,14 +124,14 @@ class Watched:
             self._wanted, self._full = set(), False
             report = await self.life.turn(one, sides, full)
         self.life.doing("")
+        self.life.noted(report, sides)
         if report.error:
             self.wake(sides, full=full)
             self._failed(report.error)
-            await self._pause()
-            return
-        self.failures = 0
-        self.life.noted(report, sides)
-        if report.failed:
+            await self._pause(report.retry_after)
+        else:
+            self.failures = 0
+        if report.failed and not report.error:
             asyncio.get_running_loop().call_later(LOOK_AGAIN, self.wake)
         if report.again is not None:
             wait = max(0.0, (report.again - one.clock()).total_seconds()) + 0.1
@@ -136,11 +141,10 @@ class Watched:
         self.failures += 1
         self.life.failed(message)
 
-    async def _pause(self) -> None:
-        """Wait a little longer after each failure, but not when asked to stop."""
-        pause = min(FIRST_PAUSE * 2 ** min(max(self.failures, 1) - 1, 10), LONGEST_PAUSE)
+    async def _pause(self, asked: float | None = None) -> None:
+        """Wait a little longer after each failure, and as long as the side asked for; but not when asked to stop."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), pause)
+            await asyncio.wait_for(self._stop.wait(), pause_after(self.failures, asked))
 
     async def _listen(self, side: Side, connector: Connector) -> None:
         """Pass on hints; a side that has none, or whose hints fail, is still asked by the schedule."""
@@ -156,3 +160,9 @@ class Watched:
         self.life.doing(f"{phase}: {done}" + (f" of {total}" if total else ""))
         if self._stop.is_set():
             raise Stopped
+
+
+def pause_after(failures: int, asked: float | None = None) -> float:
+    """Seconds to wait after so many failures in a row, where the side asked for a pause at least that."""
+    own: float = min(FIRST_PAUSE * 2 ** min(max(failures, 1) - 1, 10), LONGEST_PAUSE)
+    return max(own, min(asked or 0.0, MOST_PATIENCE))

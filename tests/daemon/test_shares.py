@@ -9,7 +9,8 @@ from bridge.daemon.roots import Roots, roots_of
 from bridge.settings import load
 from connectors.memory import MemorySide
 from connectors.memory.persistence import Shelf
-from tests.daemon.embedded import Embedded
+from tests.daemon.embedded import Embedded, person
+from tests.daemon.test_service import board, daemon, until
 
 HOMES = """\
 shares:
@@ -92,3 +93,41 @@ def _names(path: Path) -> list[str]:
     shelf = Shelf(path, MemorySide())
     shelf.refresh()
     return [str(one.fields["name"]) for one in shelf.side.records()]
+
+
+def test_the_daemon_mirrors_homes_and_those_of_newcomers(tmp_path: Path) -> None:
+    school = Embedded(tmp_path, more=HOMES.format(root=tmp_path, key="login") + "schedule: {school_poll: 1s}\n")
+    school.fill(2)
+    _write(tmp_path / "home-anna1.json", "Aufsatz.odt")
+    _write(tmp_path / "home-neu.json", "Bild.png")
+    with daemon(school):
+        until(lambda: _everywhere(tmp_path) == ["Aufsatz.odt"])
+        with school.school.changing() as side:
+            side.create("user", {**person(7), "login": "neu"})
+        until(lambda: _everywhere(tmp_path) == ["Aufsatz.odt", "Bild.png"])
+        until(lambda: board(tmp_path)["0123"]["shares"]["homes"]["complete"] == 3)
+        assert school.run("status").code == 0
+
+
+def test_a_root_that_stands_still_shows_and_leaves_the_others_alone(tmp_path: Path) -> None:
+    school = Embedded(tmp_path, more=HOMES.format(root=tmp_path, key="login") + "schedule: {school_poll: 1s}\n")
+    school.fill(2)
+    (tmp_path / "home-anna0.json").write_text("broken")
+    _write(tmp_path / "home-anna1.json", "Aufsatz.odt")
+    with daemon(school):
+        until(lambda: _everywhere(tmp_path) == ["Aufsatz.odt"])
+        until(lambda: board(tmp_path)["0123"]["shares"]["homes"]["stopped"] == 1)
+        status = school.run("status", "--json").json
+        (cause,) = (one for one in status["schools"][0]["causes"] if "homes" in one["text"])
+        assert cause["colour"] == "amber"
+        assert "1 of 2 folders stand still" in cause["text"]
+        assert cause["since"]
+
+
+def _write(path: Path, name: str) -> None:
+    with Shelf(path, MemorySide(name="home")).changing() as side:
+        side.create("file", {"name": name, "modified": "2026-11-23T08:00:00Z"})
+
+
+def _everywhere(root: Path) -> list[str]:
+    return sorted(name for path in root.glob("drive-*.json") for name in _names(path))
