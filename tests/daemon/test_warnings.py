@@ -80,10 +80,10 @@ def test_a_warning_stands_until_its_side_is_read_without_it(tmp_path: Path) -> N
 def test_a_side_that_asks_for_a_pause_gets_it_within_reason(tmp_path: Path) -> None:
     (report,) = asyncio.run(turns(Embedded(tmp_path), ({}, set(Side), True)))
     assert (report.error, report.retry_after) == ("no answer", 40)
-    assert supervisors.pause_after(1) == supervisors.FIRST_PAUSE
-    assert supervisors.pause_after(1, 40) == 40
-    assert supervisors.pause_after(50, 40) == supervisors.LONGEST_PAUSE
-    assert supervisors.pause_after(1, 10**9) == supervisors.MOST_PATIENCE
+    assert watched.pause_after(1) == watched.FIRST_PAUSE
+    assert watched.pause_after(1, 40) == 40
+    assert watched.pause_after(50, 40) == watched.LONGEST_PAUSE
+    assert watched.pause_after(1, 10**9) == watched.MOST_PATIENCE
 
 
 def test_warnings_colour_the_health_as_such() -> None:
