@@ -10,8 +10,7 @@ import pytest
 
 from bridge.commands.mirror import _grouped
 from bridge.core.model import Side
-from bridge.daemon import turn, wiring
-from bridge.daemon import watched as supervisors
+from bridge.daemon import turn, watched, wiring
 from bridge.daemon.catalog import Catalog
 from bridge.daemon.health import Colour, judge
 from bridge.engine.bridged import Report
