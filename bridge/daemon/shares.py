@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import uuid
+import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -22,6 +22,7 @@ from bridge.core.cutover import Stage
 from bridge.core.model import Side
 from bridge.daemon import wiring
 from bridge.daemon.catalog import Catalog
+from bridge.daemon.ids import TimeOrdered
 from bridge.daemon.roots import Root, Roots, roots_of
 from bridge.daemon.share_rows import RootRow, ShareRow
 from bridge.daemon.watched import Life, Watched
@@ -80,7 +81,7 @@ async def opened(ground: Ground, root: Root, *, progress: Progress = silent) -> 
             policy=school.policy(Stage.CLASSIC),
             naming=wiring.names_of(school),
             clock=wiring.now,
-            new_id=lambda: uuid.uuid4().hex,
+            new_id=TimeOrdered(wiring.now, secrets.randbits),
             progress=progress,
         )
         wiring.enter_stage(bridged, school, await asyncio.to_thread(ground.store, school.code))

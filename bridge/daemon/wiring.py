@@ -12,8 +12,8 @@ import asyncio
 import os
 import pwd
 import random
+import secrets
 import time
-import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -31,6 +31,7 @@ from bridge.core.kinds import Authority
 from bridge.core.merge import compared
 from bridge.core.model import Action, Side
 from bridge.daemon.catalog import Catalog
+from bridge.daemon.ids import TimeOrdered
 from bridge.engine.bridged import Bridged, Naming, Progress, silent
 from bridge.engine.wrap import ReadOnly
 from bridge.ports import ConfigurationError, Connector, Context
@@ -195,7 +196,7 @@ async def bridged(
             policy=school.policy(Stage.CLASSIC),
             naming=names_of(school),
             clock=now,
-            new_id=lambda: uuid.uuid4().hex,
+            new_id=TimeOrdered(now, secrets.randbits),
             progress=progress,
         )
         enter_stage(one, school, store)
@@ -252,6 +253,6 @@ def offline(school: School, store: SchoolStore) -> Bridged:
         policy=school.policy(stage),
         naming=names_of(school),
         clock=now,
-        new_id=lambda: uuid.uuid4().hex,
+        new_id=TimeOrdered(now, secrets.randbits),
         observed=False,
     )
