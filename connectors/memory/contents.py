@@ -7,7 +7,7 @@ scan of a share does. What the bridge overwrites is kept, as versions and recycl
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bridge.core.model import Action, Digest, Fields
 from bridge.ports import QUICKXOR, UNREAD, Busy, ContentChanged, Write
@@ -49,10 +49,11 @@ def write_body(side: MemorySide, anchor: str, body: bytes, fields: Fields | None
 
 @dataclass(slots=True)
 class Traffic:
-    """Bytes that left the side: ``sent`` to the other one, ``hashed`` to compare."""
+    """Bytes that left the side: ``sent`` to the other one, ``hashed`` to compare; ``overwritten`` while they did."""
 
     sent: int = 0
     hashed: int = 0
+    overwritten: set[bytes] = field(default_factory=set)
 
 
 class MemorySource:
@@ -79,6 +80,7 @@ class MemorySource:
                 contents.traffic.sent += len(piece)
                 yield piece
             if contents.faults.strikes("changing"):
+                contents.traffic.overwritten.add(body)
                 write_body(contents.side, self._anchor, body + b" and more")
         contents.read(self._anchor, self._version)
         self._digest = quickxor(body)

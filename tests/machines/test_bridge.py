@@ -37,7 +37,9 @@ class Killed(BaseException):
 class Dying:
     """A store whose process is killed before its n-th writing call."""
 
-    _WRITING = frozenset({"fold", "pair", "record", "intend", "trouble", "quiet", "reserve", "postpone", "drop_token"})
+    _WRITING = frozenset(
+        {"fold", "pair", "record", "intend", "trouble", "quiet", "reserve", "postpone", "drop_token", "mean"}
+    )
 
     def __init__(self, store: Any, lives: int) -> None:
         self._store, self._lives = store, lives

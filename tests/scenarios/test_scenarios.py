@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from bridge.core.model import Side
+from bridge.engine import cycle as engine_cycle
 from tests.machines.rig import rig
 from tests.scenarios.play import Player, scenarios
 
@@ -16,8 +18,27 @@ async def test_people(scenario: dict[str, Any]) -> None:
         await Player(one).play(scenario)
 
 
+#: How the sides show the bytes of files: digests alone, a cloud and a share, two shares.
+SHOWN = {
+    "digests": None,
+    "share": {Side.SCHOOL: "unread", Side.CLOUD: "digest"},
+    "shares": {Side.SCHOOL: "unread", Side.CLOUD: "unread"},
+}
+
+
 @pytest.mark.parametrize("mirror", [False, True], ids=["school", "cloud"])
+@pytest.mark.parametrize(("shows", "batch"), [("digests", 500), ("share", 3), ("shares", 500)])
 @pytest.mark.parametrize("scenario", scenarios("files.yaml"), ids=lambda one: one["name"])
-async def test_files(scenario: dict[str, Any], mirror: bool) -> None:
-    with rig() as one:
+async def test_files(
+    scenario: dict[str, Any], batch: int, shows: str, mirror: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_cycle, "BATCH", batch)
+    with rig(shows=SHOWN[shows]) as one:
         await Player(one).play(scenario, mirror=mirror)
+
+
+@pytest.mark.parametrize("scenario", scenarios("files.yaml"), ids=lambda one: one["name"])
+async def test_files_that_the_cloud_rewrites(scenario: dict[str, Any]) -> None:
+    with rig(shows=SHOWN["share"]) as one:
+        one.cloud_faults().rewrites = ("",)
+        await Player(one).play(scenario)
