@@ -1,9 +1,9 @@
 """``python -m connectors.sandbox``: the cloud as a process of its own.
 
-Prints one JSON line when it listens: ``{"base_url", "graph_url", "tenant_id", "domains", "ca_file"}``. Stops on
-SIGTERM and SIGINT. Secrets never stand in the arguments: the admin key comes in ``SANDBOX_ADMIN_KEY``, applications
-in the file of ``--applications`` or in ``SANDBOX_APPLICATIONS``, as a JSON list of ``{"client_id", "secrets",
-"certificates", "permissions", "roles"}``.
+Prints one JSON line when it listens: ``{"base_url", "graph_url", "tenant_id", "domains", "content_url", "ca_file"}``.
+Stops on SIGTERM and SIGINT. Secrets never stand in the arguments: the admin key comes in ``SANDBOX_ADMIN_KEY``,
+applications in the file of ``--applications`` or in ``SANDBOX_APPLICATIONS``, as a JSON list of ``{"client_id",
+"secrets", "certificates", "permissions", "roles"}``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.sandbox.server import DOMAINS, TENANT_ID, Sandbox
-from connectors.sandbox.service import Application
+from connectors.sandbox.service import Application, Knobs
 from connectors.sandbox.tls import server_context
 
 
@@ -29,6 +29,9 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--tls", action="store_true", help="serve https with an own authority; its CA file is printed")
     parser.add_argument("--tls-cert", type=Path, help="PEM file of a server certificate, instead of --tls")
     parser.add_argument("--tls-key", type=Path, help="PEM file of its private key")
+    parser.add_argument("--content-port", type=int, default=0, help="port of the other host, which serves content")
+    parser.add_argument("--content-url", default="", help="what to call that host, when it is reached by another way")
+    parser.add_argument("--drives", choices=("licence", "all", "none"), default="licence", help="who gets a drive")
     parser.add_argument("--state", type=Path, help="SQLite file that keeps the tenant (default: memory)")
     parser.add_argument("--seed", type=Path, help="JSON file to fill an empty tenant with, as POST /_sandbox/load")
     parser.add_argument("--applications", type=Path, help="JSON file of the registered applications")
@@ -77,6 +80,9 @@ def _sandbox(options: argparse.Namespace) -> Sandbox:
         applications=_registered(options),
         host=options.host,
         port=options.port,
+        content_port=options.content_port,
+        content_url=options.content_url,
+        knobs=Knobs(drives=options.drives),
         tls=tls,
         state=options.state,
         seed=options.random_seed,
@@ -101,6 +107,7 @@ async def _serve(options: argparse.Namespace) -> None:
             "graph_url": sandbox.graph_url,
             "tenant_id": sandbox.tenant.id,
             "domains": sandbox.tenant.domains,
+            "content_url": sandbox.service.content_url,
             "ca_file": str(sandbox.ca_file) if sandbox.ca_file else None,
         }
         print(json.dumps(ready), flush=True)  # noqa: T201 - the line that the starter waits for

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
+from connectors.sandbox import drive_admin
 from connectors.sandbox.clock import MovableClock
 from connectors.sandbox.entries import LIVE, Entry
 from connectors.sandbox.groups import security_identifier
 from connectors.sandbox.passwords import hash_password, password_matches
-from connectors.sandbox.service import Service
+from connectors.sandbox.service import Knobs, Service
 from connectors.sandbox.tenant import Sku
 from connectors.sandbox.wire import Reply
 
 Body = dict[str, Any]
-_KNOBS = ("delta_page", "delta_links", "check_permissions", "shuffle_batch", "token_life")
+_KNOBS = tuple(field.name for field in fields(Knobs))
 
 
 def shown(entry: Entry) -> Body:
@@ -101,6 +102,7 @@ def change_settings(service: Service, body: Body) -> Body:
         elif name == "budget_scale":
             service.budgets.scale = float(value)
             service.budgets.reset()
+            service.drive_budgets.reset()
         elif name == "fault_seed":
             service.faults.reseed(int(value))
         else:
@@ -139,6 +141,7 @@ def reset(service: Service, body: Body) -> Body:
         service.faults.reseed(service.faults.seed)
     if "budgets" in what:
         service.budgets.reset()
+        service.drive_budgets.reset()
     return {}
 
 
@@ -191,6 +194,7 @@ _ROUTES: dict[tuple[str, str], Callable[[Service, Body], Body]] = {
     ("PATCH", "objects"): change_object,
     ("POST", "check-password"): check_password,
     ("POST", "clock"): move_clock,
+    **drive_admin.ROUTES,
 }
 
 

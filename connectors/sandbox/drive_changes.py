@@ -79,7 +79,7 @@ def _place(call: Call, item: Item, parent: Item, name: object, body: dict[str, A
         if above is item:
             raise invalid("An item cannot be moved below itself.", "invalidPath")
         above = above.parent
-    grown = len(parent.path()) + len(checked) - len(item.path())
+    grown = len(parent.path()) + 1 + len(checked) - len(item.path())
     if item.folder and grown > 0:
         for one in item.below():
             if one is not item and one.parent is not None:

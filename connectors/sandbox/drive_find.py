@@ -13,6 +13,7 @@ from connectors.sandbox.users import find_user
 
 if TYPE_CHECKING:
     from connectors.sandbox.entries import Entry
+    from connectors.sandbox.service import Service
     from connectors.sandbox.wire import Call
 
 BEHAVIOUR = "@microsoft.graph.conflictBehavior"
@@ -29,14 +30,22 @@ def user_drive(call: Call) -> Drive:
     drives, knobs = call.service.drives, call.service.knobs
     drive = drives.owners.get(entry.id)
     if drive is None and (knobs.drives == "all" or (knobs.drives == "licence" and _licensed(call, entry))):
-        name = str(entry.properties.get("userPrincipalName") or entry.id)
-        path = "/personal/" + "".join(sign if sign.isalnum() else "_" for sign in name)
-        drive = drives.provision(entry.id, kind="business", name="OneDrive", web_path=path, delay=knobs.drive_delay)
+        drive = provision(call.service, entry, knobs.drive_delay)
     if drive is None or drive.ready_at > call.tenant.clock():
         # Asking for OneDrives that do not exist is throttled by address on the real service: worth counting.
         call.service.counters.count("missing drives asked for")
         raise GraphError(404, "ResourceNotFound", "User's mysite not found.")
     return drive
+
+
+def provision(service: Service, entry: Entry, delay: float) -> Drive:
+    """Make the drive of a user or group; it answers after ``delay`` seconds."""
+    if entry.kind == "user":
+        name = str(entry.properties.get("userPrincipalName") or entry.id)
+        path = "/personal/" + "".join(sign if sign.isalnum() else "_" for sign in name)
+        return service.drives.provision(entry.id, kind="business", name="OneDrive", web_path=path, delay=delay)
+    path = f"/sites/{entry.properties.get('mailNickname') or entry.id}"
+    return service.drives.provision(entry.id, kind="documentLibrary", name="Documents", web_path=path, delay=delay)
 
 
 def _licensed(call: Call, entry: Entry) -> bool:
@@ -61,10 +70,7 @@ def group_drive(call: Call) -> Drive:
     if not is_unified(entry.properties):
         raise GraphError(404, "ResourceNotFound", "Resource not found for the segment 'drive'.")
     if drive is None and knobs.drives != "none":
-        path = f"/sites/{entry.properties.get('mailNickname') or entry.id}"
-        drive = drives.provision(
-            entry.id, kind="documentLibrary", name="Documents", web_path=path, delay=knobs.drive_delay
-        )
+        drive = provision(call.service, entry, knobs.drive_delay)
     if drive is None or drive.ready_at > call.tenant.clock():
         call.service.counters.count("missing drives asked for")
         raise GraphError(404, "ResourceNotFound", "Resource provisioning is in progress. Please try again.")

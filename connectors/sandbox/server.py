@@ -13,12 +13,13 @@ from typing import Any
 
 from aiohttp import web
 
-from connectors.sandbox import admin
+from connectors.sandbox import admin, drive_admin
 from connectors.sandbox.app import Door, router
 from connectors.sandbox.budgets import Budgets
 from connectors.sandbox.clock import MovableClock
 from connectors.sandbox.content_door import ContentDoor
 from connectors.sandbox.drive_blobs import Blobs
+from connectors.sandbox.drive_model import Drive
 from connectors.sandbox.drive_store import DriveStore
 from connectors.sandbox.drives import Drives
 from connectors.sandbox.faults import Faults
@@ -190,6 +191,7 @@ class Sandbox:
     def register(self, app: Application) -> Application:
         """Register an application."""
         self.service.applications[app.client_id.lower()] = app
+        self.service.tokens.clear()
         return app
 
     def token(self, app: Application | None = None, life: int = 3599) -> str:
@@ -203,6 +205,25 @@ class Sandbox:
     def dump(self) -> dict[str, Any]:
         """The whole tenant for read-back."""
         return admin.dump(self.service)
+
+    @property
+    def drives(self) -> Drives:
+        """All drives; see :mod:`connectors.sandbox.drive_admin` for what tests do with them."""
+        return self.service.drives
+
+    def drive(self, key: str) -> Drive:
+        """A drive by its id or its owner's, made when there is none yet."""
+        return drive_admin.find_drive(self.service, key)
+
+    def tree(self, key: str) -> dict[str, Any]:
+        """All items of a drive by path, for read-back."""
+        return drive_admin.tree(self.drive(key))
+
+    def put_file(self, key: str, path: str, content: bytes, *, modified: int | None = None) -> str:
+        """Put a file in a drive as somebody else would; gives its id."""
+        item = drive_admin.put_file(self.service, self.drive(key), path, content, modified=modified)
+        self.commit()
+        return item.id
 
     def load(self, seeds: dict[str, Any]) -> None:
         """Fill the tenant past Graph's rules, as ``POST /_sandbox/load``."""

@@ -95,6 +95,7 @@ class Service:
     knobs: Knobs = field(default_factory=Knobs)
     counters: Counters = field(default_factory=Counters)
     observers: list[Observer] = field(default_factory=list)
+    tokens: dict[str, tuple[Application, float]] = field(default_factory=dict)
     rng: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311 - request ids and batch order
 
     def stamp(self, at: float | None = None) -> str:

@@ -23,6 +23,8 @@ from connectors.sandbox.errors import unauthenticated
 from connectors.sandbox.service import Application, Service
 from connectors.sandbox.wire import Reply
 
+#: Tokens whose signature has been checked are remembered, up to so many.
+_MOST_TOKENS = 1000
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 AUDIENCE = "https://graph.microsoft.com"
 #: Graph's own application id, an audience of its tokens as well.
@@ -178,6 +180,8 @@ def authenticate(service: Service, authorization: str) -> Application:
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise unauthenticated()
+    if (held := service.tokens.get(token)) and held[1] > service.tenant.clock():
+        return held[0]
     try:
         # Expiry is judged by the sandbox's clock, which tests move, not by PyJWT's.
         claims = jwt.decode(
@@ -194,6 +198,9 @@ def authenticate(service: Service, authorization: str) -> Application:
         raise unauthenticated("The identity of the calling application could not be established.")
     if claims["exp"] <= service.tenant.clock():
         raise unauthenticated("Lifetime validation failed, the token is expired.")
+    if len(service.tokens) > _MOST_TOKENS:
+        service.tokens.clear()
+    service.tokens[token] = (app, claims["exp"])
     return app
 
 

@@ -70,9 +70,24 @@ class Client:
         """PUT of content."""
         return await self.send("PUT", path, content, **headers)
 
+    async def breaks(self, method: str, path: str, content: bytes | None = None, **headers: str) -> None:
+        """One request that must break; aiohttp would repeat it in silence, so that is switched off.
+
+        Raises:
+            AssertionError: there was an answer.
+        """
+        async with connected(self.sandbox) as alone:
+            alone.session._retry_connection = False
+            try:
+                answer = await alone.send(method, path, content, **headers)
+            except aiohttp.ClientError:
+                return
+            raise AssertionError(f"answered {answer.status}")
+
     async def read(self, path: str) -> bytes:
         """The content of a file, by way of the redirect."""
-        answer = await self.send("GET", f"{path}/content")
+        closing = ":" if ":" in path.rsplit("/drives/")[-1] and not path.endswith(":") else ""
+        answer = await self.send("GET", f"{path}{closing}/content")
         assert answer.status == 302, answer.body
         got = await self.send("GET", answer.headers["location"])
         assert got.status == 200, got.body

@@ -182,7 +182,7 @@ def _expression(template: str) -> str:
 def _drive_path(path: str) -> str:
     """A drive by its owner as a drive by id: the subset describes most operations once."""
     path = re.sub(r"^/(?:users|groups|sites)/([^/]+)/drive/", r"/drives/\1/", path)
-    return re.sub(r"^(/drives/[^/]+)/(?:items/root|root:/*)(?=$|:|/)", r"\1/root", path)
+    return re.sub(r"^(/drives/[^/]+)/items/root(?=$|:|/)", r"\1/root", path)
 
 
 def _by_id(path: str) -> str:
