@@ -39,6 +39,13 @@ for module in (check, mirror, run, explain, people, stage, journal, schema):
     module.register(app)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"schoolbridge {installed_version()}\n")
+        sys.stdout.flush()
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     context: typer.Context,
@@ -47,6 +54,9 @@ def _options(
     ] = DEFAULT_CONFIG,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more; tracebacks of internal errors.")] = False,
+    shown_version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
     session = _SESSION
     session.config, session.as_json, session.verbose = config, as_json, verbose

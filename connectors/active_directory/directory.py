@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import os
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -15,18 +18,27 @@ from connectors.active_directory.wire import Control, Entry, guid_filter
 
 Result = TypeVar("Result")
 _GUIDS_A_SEARCH = 100
+#: Seconds for which a password that was refused is not tried again: Windows counts bad logins for 30 minutes, and locks
+#: accounts after 10 of them where the security baseline is followed.
+REFUSED_FOR = 900.0
 
 
 class Directory:
     """Connects when first asked. ``password`` is called at each bind, so that a changed secret is picked up."""
 
-    def __init__(self, options: Options, password: Callable[[], str], *, name: str = "directory") -> None:
+    def __init__(
+        self, options: Options, password: Callable[[], str], *, name: str = "directory",
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        self._monotonic = monotonic
+        self._salt = os.urandom(16)
         self._options = options
         self._password = password
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
         self._session: Session | None = None
         self._server = options.servers[0]
         self._warnings: list[str] = []
+        self._refusal: tuple[bytes, float, Refused] | None = None
 
     async def run(self, job: Callable[[Session], Result]) -> Result:
         """Run ``job`` with the connection in the thread; after Unreachable the next call connects anew."""
@@ -62,6 +74,23 @@ class Directory:
         return warnings
 
     def _connect(self) -> Session:
+        if self._options.authentication != "simple":
+            return self._connect_anywhere()
+        # Each try with a wrong password counts towards the account's lockout: the same one is not tried again at once.
+        secret = hashlib.sha256(self._salt + self._password().encode()).digest()
+        if self._refusal and self._refusal[0] == secret and self._monotonic() < self._refusal[1]:
+            raise self._refusal[2]
+        try:
+            session = self._connect_anywhere()
+        except CertificateRefused:
+            raise
+        except Refused as refused:
+            self._refusal = (secret, self._monotonic() + REFUSED_FOR, refused)
+            raise
+        self._refusal = None
+        return session
+
+    def _connect_anywhere(self) -> Session:
         servers = [self._server, *(one for one in self._options.servers if one != self._server)]
         reasons: list[str] = []
         untrusted = False
