@@ -1,0 +1,72 @@
+"""The root: proves to be the same directory before and after everything, and opens what is beneath it only."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from bridge.ports import Refused, Unreachable
+from connectors.folder.system import Node, look, open_beneath
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
+
+
+class Root:
+    """The open root directory. ``identity`` is its inode and birth time (docs/decisions/014)."""
+
+    def __init__(self, base: Path, below: str) -> None:
+        self._base, self._below = base, below
+        self.path = base / below if below else base
+        self.fd = self._open()
+        self.node: Node = look(self.fd)
+
+    @property
+    def identity(self) -> str:
+        return self.node.anchor
+
+    def _open(self) -> int:
+        """Open the root by its path. Raises Unreachable or Refused."""
+        try:
+            base = os.open(self._base, _DIRECTORY | os.O_CLOEXEC)
+            try:
+                return open_beneath(base, self._below, _DIRECTORY)
+            finally:
+                os.close(base)
+        except OSError as error:
+            raise self._translated(error) from None
+
+    def _translated(self, error: OSError) -> Exception:
+        where = f"directory {self.path}"
+        if error.errno in (errno.EACCES, errno.EPERM):
+            return Refused(f"{where} can't be opened ({os.strerror(error.errno)}): give the service access to it")
+        if error.errno in (errno.ELOOP, errno.EXDEV, errno.ENOTDIR):
+            return Refused(
+                f"{where} leads through a link, another mount or a file ({os.strerror(error.errno)}): set base to the "
+                f"real place and root to the path below it"
+            )
+        return Unreachable(
+            f"{where} can't be opened ({os.strerror(error.errno or 0)}): see whether it is there and its disk mounted"
+        )
+
+    def verify(self) -> None:
+        """Raise Unreachable unless the path still leads to the directory that is open."""
+        opened = self._open()
+        try:
+            found = look(opened)
+        finally:
+            os.close(opened)
+        if (found.anchor, found.mount) != (self.node.anchor, self.node.mount):
+            raise Unreachable(
+                f"directory {self.path} is not the one it was (expected {self.identity}, found {found.anchor}): its "
+                f"disk was unmounted, or it was replaced; nothing was concluded from what it shows"
+            )
+
+    def open(self, path: str, flags: int = _DIRECTORY) -> int:
+        """Open a path beneath the root; see ``system.open_beneath``."""
+        return open_beneath(self.fd, path, flags)
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
