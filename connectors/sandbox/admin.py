@@ -103,6 +103,8 @@ def change_settings(service: Service, body: Body) -> Body:
             service.budgets.scale = float(value)
             service.budgets.reset()
             service.drive_budgets.reset()
+        elif name == "drives" and value not in ("licence", "all", "none"):
+            raise ValueError("drives is 'licence', 'all' or 'none'")
         elif name == "fault_seed":
             service.faults.reseed(int(value))
         else:

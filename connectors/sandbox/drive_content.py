@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from connectors.sandbox.drive_blobs import Spool
 from connectors.sandbox.drive_errors import full, invalid, taken
-from connectors.sandbox.drive_find import address, behaviour, check_match, check_none_match, check_unlocked, find_item
+from connectors.sandbox.drive_find import address, behaviour, check_present, check_unlocked, find_item
 from connectors.sandbox.drive_items import answered, below, moment
 from connectors.sandbox.drive_links import download_url
 from connectors.sandbox.drive_model import Item
@@ -70,11 +70,7 @@ def put_content(call: Call) -> Reply:
     spool = _incoming(call)
     try:
         folder, name, there = place(call, make=False)
-        if there is not None:
-            check_match(call, there)
-        elif call.headers.get("if-match"):
-            check_match(call, folder)
-        check_none_match(call, there)
+        check_present(call, there)
         how = "replace" if not call.params["item"].count(":") else behaviour(call, None, "replace")
         check_write(folder, name, spool.length, how, there)
         if there is None:

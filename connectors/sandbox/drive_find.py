@@ -161,12 +161,16 @@ def check_match(call: Call, item: Item) -> None:
         raise changed()
 
 
-def check_none_match(call: Call, item: Item | None) -> None:
-    """Refuse a write whose ``If-None-Match`` holds for what is there.
+def check_present(call: Call, item: Item | None) -> None:
+    """Judge ``If-Match`` and ``If-None-Match`` of a write by what is in the place, None for nothing.
 
     Raises:
         GraphError: 412.
     """
+    if item is not None:
+        check_match(call, item)
+    elif call.headers.get("if-match"):
+        raise changed()
     header = call.headers.get("if-none-match", "").strip()
     if header and item and (header == "*" or _named(header) & {item.e_tag.strip('"'), item.c_tag.strip('"')}):
         raise changed()

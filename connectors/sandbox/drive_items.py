@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectors.sandbox import drive_shapes
-from connectors.sandbox.drive_errors import invalid, taken
+from connectors.sandbox.drive_errors import access_denied, invalid, taken
 from connectors.sandbox.drive_find import (
     behaviour,
     find_drive,
@@ -156,6 +156,20 @@ def list_versions(call: Call) -> Reply:
     return Reply(200, {"@odata.context": call.context("drives/root/versions"), "value": value})
 
 
+def search(call: Call) -> Reply:
+    """``GET .../search(q='text')``: living items below whose names hold the text, case ignored."""
+    wanted = call.params["q"].lower()
+    found = [one for one in find_item(call).below() if one.parent is not None and wanted in one.name.lower()]
+    value = [shown_item(call.service, one, names=selection(call)) for one in found[:LARGEST_PAGE]]
+    return Reply(200, {"@odata.context": call.context("Collection(driveItem)"), "value": value})
+
+
+def refuse_socket(call: Call) -> Reply:
+    """``GET .../subscriptions/socketIo``: not for applications (Graph: subscriptions-socketio)."""
+    find_item(call)
+    raise access_denied()
+
+
 #: The four ways to a drive; every route of items exists below each.
 PLACES = ("/drives/{drive}", "/users/{id}/drive", "/groups/{id}/drive", "/sites/{id}/drive")
 
@@ -176,6 +190,8 @@ ROUTES: dict[tuple[str, str], Handler] = {
             ("GET", "/items/{item}/children"): list_children,
             ("POST", "/items/{item}/children"): create_child,
             ("GET", "/items/{item}/versions"): list_versions,
+            ("GET", "/items/{item}/search(q)/{q}"): search,
+            ("GET", "/items/{item}/subscriptions/socketIo"): refuse_socket,
         }
     ),
 }

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from connectors.sandbox.drive_blobs import Spool
 from connectors.sandbox.drive_content import check_write, place, write_content
 from connectors.sandbox.drive_errors import changed, full, invalid, range_refused, session_gone
-from connectors.sandbox.drive_find import BEHAVIOUR, behaviour, check_match, check_none_match
+from connectors.sandbox.drive_find import BEHAVIOUR, behaviour, check_present
 from connectors.sandbox.drive_items import below, moment
-from connectors.sandbox.drive_model import Item
+from connectors.sandbox.drive_model import LIVE, Item
 from connectors.sandbox.drive_names import check_name
 from connectors.sandbox.drive_shapes import shown_item
 from connectors.sandbox.errors import GraphError
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 #: A fragment is a multiple of this many bytes, and smaller than the other many.
 STEP, LARGEST = 327_680, 60 << 20
-#: Seconds from the last fragment until a session expires (the knob ``session_life``).
+#: Seconds between two looks at expired sessions.
+_SWEEP = 600.0
+_NOTHING = "nothing"
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
@@ -72,10 +74,7 @@ def create_session(call: Call) -> Reply:
     if not isinstance(wanted, dict):
         raise invalid("'item' is not an object.")
     folder, name, there = place(call, make=False)
-    target = there if there is not None else folder
-    if there is not None or call.headers.get("if-match"):
-        check_match(call, target)
-    check_none_match(call, there)
+    check_present(call, there)
     if (renamed := wanted.get("name")) and there is None:
         name = check_name(renamed, folder, folder=False)
         there = folder.child(name)
@@ -94,9 +93,10 @@ def create_session(call: Call) -> Reply:
     if there is None:
         folder, name, _ = place(call) if not renamed else (folder, name, None)
     service = call.service
+    sweep(service)
     session = Session(
         id=secrets.token_urlsafe(24), folder_id=folder.id, name=name, item_id=there.id if there else "",
-        tag=there.e_tag if there and call.headers.get("if-match") else "", how=how, by=call.app.client_id,
+        tag=_expectation(call, there), how=how, by=call.app.client_id,
         expires=service.tenant.clock() + service.knobs.session_life, spool=service.drives.blobs.spool(),
         total=size, defer=bool(body.get("deferCommit")), times=times,
     )  # fmt: skip
@@ -106,6 +106,13 @@ def create_session(call: Call) -> Reply:
     shown = {"@odata.context": call.context("microsoft.graph.uploadSession")}
     url = f"{service.content_url}/_upload/{session.id}"
     return Reply(200, {**shown, "uploadUrl": url, **_state(service, session)})
+
+
+def _expectation(call: Call, there: Item | None) -> str:
+    """What a precondition expects to be there at the end as well; empty: nothing in particular."""
+    if there is not None and call.headers.get("if-match"):
+        return there.e_tag
+    return _NOTHING if there is None and call.headers.get("if-none-match") else ""
 
 
 def _state(service: Service, session: Session) -> dict[str, Any]:
@@ -135,6 +142,15 @@ def forget(service: Service, session: Session) -> None:
     session.spool.discard()
     service.drives.sessions.pop(session.id, None)
     service.drives.dirty_sessions[session.id] = None
+
+
+def sweep(service: Service) -> None:
+    """Drop expired sessions that nobody asks for any more, every ten minutes."""
+    drives, now = service.drives, service.tenant.clock()
+    if now - drives.swept_at > _SWEEP:
+        drives.swept_at = now
+        for session in [one for one in drives.sessions.values() if one.expires <= now and not one.busy]:
+            forget(service, session)
 
 
 def check_fragment(service: Service, session: Session, headers: Mapping[str, str]) -> tuple[int, int, int]:
@@ -195,14 +211,14 @@ def commit(service: Service, session: Session) -> Reply:
         )
     folder = drives.items[session.folder_id]
     target = drives.items.get(session.item_id)
-    if folder.state != "live":
+    if folder.state != LIVE:
         raise session_gone()
     name, how = session.name, session.how
-    if target is not None and target.state == "live" and target.parent is not None and how == "replace":
+    if target is not None and target.state == LIVE and target.parent is not None and how == "replace":
         # The upload is of the item, wherever it has been moved meanwhile.
         folder, name = target.parent, target.name
     there = folder.child(name)
-    if session.tag and service.knobs.session_recheck and (there is None or there.e_tag != session.tag):
+    if session.tag and service.knobs.session_recheck and (there.e_tag if there else _NOTHING) != session.tag:
         raise changed()
     check_write(folder, name, session.received, how, there)
     item, made = write_content(service, folder, name, session.spool, how=how, by=session.by, times=session.times)
@@ -216,7 +232,7 @@ def replayed(service: Service, session: Session, headers: Mapping[str, str]) -> 
     item: Item | None = service.drives.items.get(session.done)
     if not session.done or item is None:
         return None
-    if match is None or int(match[2]) + 1 != int(match[3]):
+    if item.state != LIVE or match is None or int(match[2]) + 1 != int(match[3]):
         raise session_gone()
     return Reply(200, shown_item(service, item))
 

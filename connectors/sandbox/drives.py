@@ -40,6 +40,7 @@ class Drives:
     owners: dict[str, Drive] = field(default_factory=dict)
     items: dict[str, Item] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
+    swept_at: float = 0.0
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     users_of_blob: Counter[str] = field(default_factory=Counter)
     bin: dict[str, None] = field(default_factory=dict)

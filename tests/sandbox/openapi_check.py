@@ -171,7 +171,7 @@ def _nullable(result: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [result, {"type": "null"}]}
 
 
-_PARAMETERS = {"{item-path}": "[^:]+", "{driveItem-id}": "[^/:]+"}
+_PARAMETERS = {"{item-path}": "[^:]+", "{driveItem-id}": "[^/:]+", "{token}": "[^/]*"}
 
 
 def _expression(template: str) -> str:

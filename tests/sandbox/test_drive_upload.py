@@ -155,6 +155,15 @@ async def test_preconditions_at_both_ends(graph: Client, sandbox: Sandbox) -> No
     assert (await graph.send("POST", made.body["uploadUrl"])).body["name"] == "moved meanwhile.bin"
 
 
+async def test_a_file_that_appears_meanwhile(graph: Client) -> None:
+    drive = await graph.drive()
+    made = await session(graph, f"{drive}/root:/x.bin:", {"If_None_Match": "*"})
+    await graph.put(f"{drive}/root:/x.bin:/content", b"first")
+    assert (await fragment(graph, made.body["uploadUrl"], 0, len(CONTENT))).status == 412
+    assert await graph.read(f"{drive}/root:/x.bin") == b"first"
+    assert (await session(graph, f"{drive}/root:/none.bin:", {"If_Match": '"{X},1"'})).status == 412
+
+
 async def test_deferred_commit(graph: Client) -> None:
     drive = await graph.drive()
     url = (await session(graph, f"{drive}/root:/x.bin:", deferCommit=True)).body["uploadUrl"]
