@@ -18,7 +18,7 @@ import msal
 import requests
 
 from bridge.ports import ConfigurationError, Refused, Unreachable
-from connectors.graph.options import Options
+from connectors.graph.options import Access
 
 EARLY = 300.0  # seconds before its end that a token is renewed
 PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----", re.DOTALL)
@@ -27,7 +27,7 @@ PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----", re.DOTALL)
 class Tokens:
     """Gives the bearer token of one application in one tenant. ``str()`` and ``repr()`` show no secret."""
 
-    def __init__(self, options: Options, *, secret: Callable[[str], bytes], monotonic: Callable[[], float]) -> None:
+    def __init__(self, options: Access, *, secret: Callable[[str], bytes], monotonic: Callable[[], float]) -> None:
         self._options = options
         self._secret = secret
         self._now = monotonic

@@ -16,7 +16,7 @@ import structlog
 
 from bridge.ports import Context, chunks
 from connectors.graph.answers import Answer, Busy, Lost
-from connectors.graph.budget import Cost, cost
+from connectors.graph.budget import Cost
 from connectors.graph.client import Client
 
 MOST = 20  # parts of a batch; also the references that one request may bind
@@ -128,7 +128,7 @@ class Batches:
         return await self._client.once(part.method, part.path, body=part.body, headers=part.headers)
 
     async def _batch(self, lot: list[Part]) -> dict[str, Answer]:
-        price = sum((cost(part.method, part.path) for part in lot), Cost(0))
+        price = sum((self._client.price(part.method, part.path) for part in lot), Cost(0))
         body = {"requests": [part.wire(number) for number, part in enumerate(lot)]}
         whole = await self._client.once("POST", "/$batch", body=body, price=price)
         if not whole.ok:

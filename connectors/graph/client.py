@@ -28,7 +28,7 @@ from bridge.ports import ConfigurationError, Context, Refused, Unreachable
 from connectors.graph.answers import Answer, Busy, Lost, complain
 from connectors.graph.auth import Tokens
 from connectors.graph.budget import Budget, Cost, cost
-from connectors.graph.options import Options, safe
+from connectors.graph.options import Access, safe
 
 USER_AGENT = "NONISV|schoolbridge|schoolbridge/0.1"
 BACKOFF = 0.5  # seconds before the first repetition where the service names no time
@@ -76,11 +76,20 @@ class Patience:
 class Client:
     """One school's connection to one tenant."""
 
-    def __init__(self, options: Options, context: Context, *, tokens: Tokens | None = None) -> None:
+    def __init__(
+        self,
+        options: Access,
+        context: Context,
+        *,
+        budget: Budget,
+        price: Callable[[str, str], Cost] = cost,
+        tokens: Tokens | None = None,
+    ) -> None:
         self.options = options
         self.root = options.graph_url
         self.tokens = tokens or Tokens(options, secret=context.secret, monotonic=context.monotonic)
-        self.budget = Budget(options.budgets, monotonic=context.monotonic, sleep=context.sleep)
+        self.budget = budget
+        self.price = price
         self.counters = Counters()
         self.skew: float | None = None
         """Seconds that the service's clock is ahead of ours, as of the last answer."""
@@ -133,22 +142,26 @@ class Client:
         path: str,
         *,
         body: Any = None,
+        raw: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         price: Cost | None = None,
     ) -> Answer:
         """Send one request when the budget allows it. ``path`` is relative to the version, or a link that Graph gave.
 
+        ``body`` is sent as JSON, ``raw`` as it is.
+
         Raises Busy where it was certainly not sent, Lost where nobody knows, Refused where we are not let in.
         """
         url = self.url(path)
-        content = None if body is None else json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        content = raw if body is None else json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        extra = {"Content-Type": "application/json" if raw is None else "application/octet-stream", **(headers or {})}
         claims: str | None = None
         for last in (False, True):
             bearer = await self._bearer(claims)
-            async with self.budget.spend(price or cost(method, path)) as correct:
-                answer = await self._send(method, url, content=content, headers=self._headers(bearer, headers, content))
+            async with self.budget.spend(price or self.price(method, path)) as correct:
+                answer = await self._send(method, url, content=content, headers=self._headers(bearer, extra, content))
                 correct(_whole(answer.headers.get("x-ms-resource-unit", "")))
-            self._learn(answer)
+            self.learn(answer)
             if answer.status != 401 or last:
                 break
             claims = _challenge(answer.headers.get("www-authenticate", ""))
@@ -176,20 +189,20 @@ class Client:
             )
         return URL(text, encoded=True)
 
-    def _headers(self, bearer: str, extra: Mapping[str, str] | None, content: bytes | None) -> dict[str, str]:
+    def _headers(self, bearer: str, extra: Mapping[str, str], content: bytes | None) -> dict[str, str]:
         headers = {
             "Authorization": f"Bearer {bearer}",
             "User-Agent": USER_AGENT,
             "client-request-id": str(uuid.uuid4()),
             "Accept": "application/json",
-            **(extra or {}),
+            **extra,
         }
-        if content is not None:
-            headers["Content-Type"] = "application/json"
+        if content is None:
+            del headers["Content-Type"]
         return headers
 
     async def _send(self, method: str, url: URL, *, content: bytes | None, headers: dict[str, str]) -> Answer:
-        session = self._open()
+        session = self.session()
         self.counters.requests += 1
         try:
             async with session.request(
@@ -197,7 +210,7 @@ class Client:
             ) as response:
                 raw = await response.read()
                 found = {name.lower(): value for name, value in response.headers.items()}
-                return Answer(response.status, _object(raw), found)
+                return Answer(response.status, json_object(raw), found)
         except aiohttp.ClientConnectorCertificateError as error:
             raise Refused(
                 f"The certificate of {url.host} is not trusted ({error.certificate_error}). Check `ca_file`."
@@ -209,7 +222,8 @@ class Client:
             # in the middle: nobody knows.
             raise Lost(f"The answer of {url.host} was lost ({type(error).__name__}).") from None
 
-    def _open(self) -> aiohttp.ClientSession:
+    def session(self) -> aiohttp.ClientSession:
+        """The connections, opened when they are first needed."""
         if self._session is None:
             limits = self.options.timeouts
             try:
@@ -228,7 +242,7 @@ class Client:
             )
         return self._session
 
-    def _learn(self, answer: Answer) -> None:
+    def learn(self, answer: Answer) -> None:
         """What an answer says about the service's limits and clock."""
         if answer.throttled or (answer.status == 503 and answer.retry_after):
             self.throttled(answer)
@@ -249,7 +263,7 @@ class Client:
             log.info("graph throttled", status=answer.status, retry_after=seconds)
 
 
-def _object(raw: bytes) -> dict[str, Any]:
+def json_object(raw: bytes) -> dict[str, Any]:
     """The JSON object of an answer; empty when there is none (204, or a proxy's HTML page)."""
     try:
         found = json.loads(raw) if raw else {}

@@ -23,6 +23,7 @@ from bridge.ports import (
 from connectors.graph import directory_url
 from connectors.graph.answers import Answer, complain
 from connectors.graph.batch import Batches, Part
+from connectors.graph.budget import Budget
 from connectors.graph.check import Checks
 from connectors.graph.client import Client
 from connectors.graph.desk import BARS, Desk, Ghosts, Job, Recent
@@ -167,7 +168,8 @@ def build(options: Options, context: Context) -> GraphConnector:
         names = Names(options, context.school, attributes)
     except ValueError as error:
         raise ConfigurationError(f"School {context.school}: {error}") from None
-    client = Client(options, context)
+    budget = Budget(options.budgets, monotonic=context.monotonic, sleep=context.sleep)
+    client = Client(options, context, budget=budget)
     desk = Desk(
         options=options,
         context=context,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -50,8 +50,8 @@ class Budgets(BaseModel):
     share: float = Field(0.8, gt=0, le=1, description="The part of both that this school's bridge may use.")
 
 
-class Options(BaseModel):
-    """The cloud side of one school: which tenant, how to get in, and what marks an object as this school's."""
+class Access(BaseModel):
+    """How to get into a tenant: what every connector to it has to be told."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -80,6 +80,50 @@ class Options(BaseModel):
         None, description="Proxy URL. Without it HTTPS_PROXY and NO_PROXY of the environment count."
     )
 
+    timeouts: Timeouts = Field(default_factory=lambda: Timeouts.model_validate({}), description="Time limits.")
+    parallel: int = Field(4, ge=1, le=16, description="Requests in flight at the same time.")
+    poll_seconds: Seconds = Field(60, description="How often the cloud is asked for changes.")
+    read_only: bool = Field(False, description="Refuse every write, whatever the stage of the school allows.")
+
+    @model_validator(mode="after")
+    def _credentials(self) -> Self:
+        """Exactly one way to get in, and no token in the clear."""
+        if (self.certificate is None) == (self.client_secret is None):
+            raise ValueError("give either `certificate` or `client_secret`, and only one of them")
+        if self.private_key is not None and self.certificate is None:
+            raise ValueError("`private_key` belongs to a `certificate`")
+        if self.tenant_id in {"common", "organizations", "consumers"}:
+            raise ValueError("`tenant_id` must name one tenant")
+        for name, url in (("endpoint", self.endpoint), ("authority", self.authority)):
+            if url is not None and not safe(url):
+                raise ValueError(f"`{name}` must be an https URL (http only on this machine): {url}")
+        return self
+
+    @property
+    def graph_url(self) -> str:
+        """Root URL with the version, no slash at the end."""
+        return (self.endpoint or CLOUDS[self.cloud][0]).rstrip("/") + "/v1.0"
+
+    @property
+    def authority_url(self) -> str:
+        """The tenant's authority."""
+        return f"{(self.authority or CLOUDS[self.cloud][1]).rstrip('/')}/{self.tenant_id}"
+
+    @property
+    def scope(self) -> str:
+        """All application permissions that an administrator consented to. The cloud's own, also for a sandbox."""
+        return f"{CLOUDS[self.cloud][0]}/.default"
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Host names, in lower case, that may see the token."""
+        own = urlsplit(self.graph_url).hostname or ""
+        return frozenset(host.lower() for host in (own, *self.allowed_hosts))
+
+
+class Options(Access):
+    """The cloud side of one school: which tenant, how to get in, and what marks an object as this school's."""
+
     domains: tuple[str, ...] = Field(min_length=1, description="Verified domains in which this school's logins end.")
     school_code: str | None = Field(
         None, pattern=r"^[A-Za-z0-9-]{1,40}$", description="The mark's value. Without it the code of the school."
@@ -106,48 +150,14 @@ class Options(BaseModel):
     )
     password_length: int = Field(16, ge=12, le=64, description="Length of the readable first passwords.")
 
-    timeouts: Timeouts = Field(default_factory=lambda: Timeouts.model_validate({}), description="Time limits.")
     budgets: Budgets = Field(default_factory=lambda: Budgets.model_validate({}), description="What may be spent.")
-    parallel: int = Field(4, ge=1, le=16, description="Requests in flight at the same time.")
-    poll_seconds: Seconds = Field(60, description="How often the cloud is asked for changes.")
-    read_only: bool = Field(False, description="Refuse every write, whatever the stage of the school allows.")
 
     @model_validator(mode="after")
-    def _credentials(self) -> Options:
-        """Exactly one way to get in, and no token in the clear."""
-        if (self.certificate is None) == (self.client_secret is None):
-            raise ValueError("give either `certificate` or `client_secret`, and only one of them")
-        if self.private_key is not None and self.certificate is None:
-            raise ValueError("`private_key` belongs to a `certificate`")
-        if self.tenant_id in {"common", "organizations", "consumers"}:
-            raise ValueError("`tenant_id` must name one tenant")
+    def _marks(self) -> Self:
+        """Two things can't be kept in one property."""
         if self.mark == self.anchor:
             raise ValueError("`mark` and `anchor` must be different properties")
-        for name, url in (("endpoint", self.endpoint), ("authority", self.authority)):
-            if url is not None and not safe(url):
-                raise ValueError(f"`{name}` must be an https URL (http only on this machine): {url}")
         return self
-
-    @property
-    def graph_url(self) -> str:
-        """Root URL with the version, no slash at the end."""
-        return (self.endpoint or CLOUDS[self.cloud][0]).rstrip("/") + "/v1.0"
-
-    @property
-    def authority_url(self) -> str:
-        """The tenant's authority."""
-        return f"{(self.authority or CLOUDS[self.cloud][1]).rstrip('/')}/{self.tenant_id}"
-
-    @property
-    def scope(self) -> str:
-        """All application permissions that an administrator consented to. The cloud's own, also for a sandbox."""
-        return f"{CLOUDS[self.cloud][0]}/.default"
-
-    @property
-    def hosts(self) -> frozenset[str]:
-        """Host names, in lower case, that may see the token."""
-        own = urlsplit(self.graph_url).hostname or ""
-        return frozenset(host.lower() for host in (own, *self.allowed_hosts))
 
 
 def safe(url: str) -> bool:

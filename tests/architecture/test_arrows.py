@@ -83,13 +83,19 @@ def core_is_pure(module: str, imported: str) -> str | None:
     return None
 
 
+#: What stands beside the connectors for all of them to use.
+_COMMON = ("connectors.expression", "connectors.quickxor", "connectors.bandwidth")
+#: A drive is a part of the same tenant: it gets in as the connector to the tenant does.
+_SHARED = {"connectors.graph_drive": ("connectors.graph.",)}
+
+
 def connectors_know_the_port_only(module: str, imported: str) -> str | None:
     if not module.startswith("connectors.") or not imported.startswith(("bridge", "connectors")):
         return None
     own = ".".join(module.split(".")[:2])
     if own == "connectors.sandbox":
         return None if imported.startswith(own) else "the sandbox is the counterparty and shares nothing with us"
-    allowed = (own, "bridge.ports", "bridge.core", "connectors.expression")
+    allowed = (own, "bridge.ports", "bridge.core", *_SHARED.get(own, ()), *_COMMON)
     return None if imported.startswith(allowed) else "a connector knows the port and the core only"
 
 

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from bridge.ports import ConfigurationError, Refused, Unreachable
 from connectors.graph import Options
+from connectors.graph.budget import Budget
 from connectors.graph.client import USER_AGENT, Client
 from connectors.graph.connector import build
 from connectors.sandbox import KeyPair
@@ -67,7 +68,9 @@ def client(url: str, tokens: Fixed | None = None, **more: Any) -> Client:
             **more,
         }
     )  # fmt: skip
-    return Client(found, context(Timeline()), tokens=tokens or Fixed())  # type: ignore[arg-type]
+    doors = context(Timeline())
+    budget = Budget(found.budgets, monotonic=doors.monotonic, sleep=doors.sleep)
+    return Client(found, doors, budget=budget, tokens=tokens or Fixed())  # type: ignore[arg-type]
 
 
 async def test_the_token_never_follows_a_redirect(serve: Serve) -> None:

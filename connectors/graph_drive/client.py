@@ -1,0 +1,117 @@
+"""HTTP to Graph and to the hosts that hold file content.
+
+Content travels between us and URLs that Graph hands out (``uploadUrl``, ``downloadUrl``). They are as good as a
+password for one file: they never get our token, are used for allow-listed hosts only, and stand in no log and no error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import aiohttp
+from yarl import URL
+
+from bridge.ports import Context, Refused
+from connectors.graph.answers import Answer, Busy, Lost
+from connectors.graph.auth import Tokens
+from connectors.graph.client import USER_AGENT, Client, json_object
+from connectors.graph.options import LOOPBACK, Access, safe
+from connectors.graph_drive.budget import FileBudget, price
+from connectors.graph_drive.lanes import Lanes
+
+#: Where SharePoint and OneDrive keep content: all clouds, and the hosts that large downloads come from.
+CONTENT_DOMAINS = (
+    ".sharepoint.com", ".sharepoint.us", ".sharepoint-mil.us", ".sharepoint.cn", ".sharepoint.de", ".svc.ms",
+)  # fmt: skip
+
+#: The body of a request: given a function to call when bytes moved, or (``waiting=True``) when we are the ones to wait.
+Body = Callable[[Callable[..., None]], AsyncIterator[memoryview]]
+
+
+class FilesClient(Client):
+    """One application's connection to one tenant, for all its drives together."""
+
+    budget: FileBudget
+
+    def __init__(
+        self, options: Access, context: Context, *, budget: FileBudget, lanes: Lanes, tokens: Tokens | None = None
+    ) -> None:
+        super().__init__(options, context, budget=budget, price=price, tokens=tokens)
+        self.lanes = lanes
+
+    def learn(self, answer: Answer) -> None:
+        """As for the directory, and the RateLimit headers of SharePoint."""
+        super().learn(answer)
+        self.budget.limited(answer.headers)
+
+    def throttled(self, answer: Answer) -> None:
+        """Everything rests, and fewer transfers run afterwards."""
+        super().throttled(answer)
+        self.lanes.slower()
+
+    def content_url(self, text: object, more: tuple[str, ...]) -> URL:
+        """A URL that Graph gave for content, if it is one that may be used. Raises Refused, without the URL."""
+        parts = urlsplit(str(text))
+        host = (parts.hostname or "").lower()
+        local = host in LOOPBACK and (urlsplit(self.root).hostname or "").lower() in LOOPBACK
+        known = host.endswith(CONTENT_DOMAINS) or host in self.options.hosts or host in more
+        if not (known or local) or not safe(str(text)):
+            raise Refused(
+                f"Graph pointed us to {parts.scheme}://{host} for file content, which is no host of SharePoint. "
+                "Check the proxy, or allow it in `content_hosts`."
+            )
+        return URL(str(text), encoded=True)
+
+    @asynccontextmanager
+    async def content(
+        self,
+        method: str,
+        url: URL,
+        *,
+        headers: Mapping[str, str],
+        body: Body | None = None,
+    ) -> AsyncIterator[tuple[aiohttp.ClientResponse, Callable[..., None]]]:
+        """One request without our token. ``body`` is given a function to call whenever bytes got on their way.
+
+        The same function comes with the answer, for whoever reads it. Raises Lost when nothing moves for as long as
+        ``timeouts.read``: a dead line is not seen by the operating system for many minutes.
+        """
+        limit, loop = self.options.timeouts.read, asyncio.get_running_loop()
+        self.counters.requests += 1
+        try:
+            async with asyncio.timeout(limit) as watch:
+
+                def moved(*, waiting: bool = False) -> None:
+                    watch.reschedule(None if waiting else loop.time() + limit)
+
+                async with self.session().request(
+                    method, url, data=None if body is None else body(moved), allow_redirects=False,
+                    headers={"User-Agent": USER_AGENT, **headers}, proxy=self.options.proxy,
+                ) as response:  # fmt: skip
+                    moved()
+                    yield response, moved
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError) as error:
+            raise Busy(f"{url.host} can't be reached ({type(error).__name__}). Check network and proxy.") from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Lost(f"The line to {url.host} broke ({type(error).__name__}).") from None
+
+    async def content_answer(
+        self,
+        method: str,
+        url: URL,
+        *,
+        headers: Mapping[str, str],
+        body: Body | None = None,
+    ) -> Answer:
+        """One request without our token, and its answer as a whole. Raises Busy or Lost."""
+        async with self.content(method, url, headers=headers, body=body) as (response, _):
+            raw = await response.read()
+            answer = Answer(
+                response.status, json_object(raw), {name.lower(): text for name, text in response.headers.items()}
+            )
+        if answer.throttled or (answer.status == 503 and answer.retry_after):
+            self.throttled(answer)
+        return answer

@@ -1,0 +1,63 @@
+"""How many transfers run at once: fewer when throttled or when the line breaks, slowly more when all goes well."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+
+class Lanes:
+    """Additive increase, multiplicative decrease. First come, first served."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.open = most
+        """How many may run now."""
+        self.running = 0
+        self._good = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @asynccontextmanager
+    async def lane(self) -> AsyncIterator[None]:
+        """Wait for a free lane and hold it."""
+        if self.running >= self.open or self._waiting:
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():
+                    self._leave()
+                raise
+        else:
+            self.running += 1
+        try:
+            yield
+        finally:
+            self._leave()
+
+    def slower(self) -> None:
+        """Throttled, or the line broke: half as many."""
+        self.open = max(1, self.open // 2)
+        self._good = 0
+
+    def well(self) -> None:
+        """A transfer went well: one more after as many as there are lanes."""
+        self._good += 1
+        if self._good >= self.open and self.open < self.most:
+            self.open += 1
+            self._good = 0
+            self._admit()
+
+    def _leave(self) -> None:
+        self.running -= 1
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._waiting and self.running < self.open:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self.running += 1
+                turn.set_result(None)

@@ -1,0 +1,57 @@
+"""What all drives of one application in one tenant share: connections, token, budget, transfers at a time.
+
+Many hundred drives of a school (and of other schools in the same tenant) are one application to Microsoft, with one
+budget. The registry is counted: the last connector that closes closes the connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from bridge.ports import Context
+from connectors.graph.batch import Batches
+from connectors.graph_drive.budget import FileBudget
+from connectors.graph_drive.client import FilesClient
+from connectors.graph_drive.lanes import Lanes
+from connectors.graph_drive.options import Options
+
+
+@dataclass(slots=True)
+class Shared:
+    """One application in one tenant. ``missing``: owner -> when its drive may be asked for again."""
+
+    client: FilesClient
+    batches: Batches
+    lanes: Lanes
+    missing: dict[str, float] = field(default_factory=dict)
+    users: int = 0
+
+
+_Key = tuple[str, str, str, asyncio.AbstractEventLoop]
+_open: dict[_Key, Shared] = {}
+
+
+def _key(options: Options) -> _Key:
+    return (options.tenant_id.lower(), options.client_id.lower(), options.graph_url, asyncio.get_running_loop())
+
+
+def enter(options: Options, context: Context) -> Shared:
+    """What this application shares; the first connector's settings count for all. Give it back with ``leave``."""
+    key = _key(options)
+    if key not in _open:
+        lanes = Lanes(options.parallel)
+        budget = FileBudget(options.file_budgets, monotonic=context.monotonic, sleep=context.sleep)
+        client = FilesClient(options, context, budget=budget, lanes=lanes)
+        _open[key] = Shared(client, Batches(client, context), lanes)
+    _open[key].users += 1
+    return _open[key]
+
+
+async def leave(options: Options, shared: Shared) -> None:
+    """The connector is closed."""
+    shared.users -= 1
+    if shared.users <= 0:
+        if _open.get(_key(options)) is shared:
+            del _open[_key(options)]
+        await shared.client.close()

@@ -1,0 +1,274 @@
+"""Content on its way up.
+
+Why upload sessions for nearly all files: a simple PUT can't carry the file's time, and setting it afterwards costs a
+second request (2 + 2 units) and makes a second version that counts against the quota (onedrive-api-docs#778). A session
+costs 2 units when it is made, 20 of them in one ``$batch``, sets the time with the content, and can be resumed. Empty
+files can't go by a session; files up to ``simple_upload`` bytes needn't.
+
+1. sessions are made (20 in one request), or an upload that was interrupted is taken up where it was acknowledged
+2. fragments follow each other; after a broken line the service is asked what it has got
+3. a session that is not there any more may have come to its end: the file is looked at before anything is sent again
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+from yarl import URL
+
+from bridge.ports import Busy as Opened
+from bridge.ports import ContentChanged, Failed, Unreachable
+from connectors.bandwidth import Limiter
+from connectors.graph.answers import Answer, Busy, Lost
+from connectors.graph.batch import Part
+from connectors.graph_drive.feed import Feed
+from connectors.graph_drive.jobs import FAIL, Job
+from connectors.graph_drive.ledger import Ledger, Sent
+from connectors.graph_drive.looking import look
+from connectors.graph_drive.options import STEP, Options
+from connectors.graph_drive.shape import digest_of, may_be_rewritten, modified_of, version_of
+from connectors.graph_drive.shared import Shared
+
+#: How often an upload begins anew because its session is gone.
+RESTARTS = 4
+REPLACE = {"@microsoft.graph.conflictBehavior": "replace"}
+
+log = structlog.get_logger(__name__)
+
+
+class Uploads:
+    """Uploads to one drive."""
+
+    def __init__(self, options: Options, *, shared: Shared, ledger: Ledger, line: Limiter) -> None:
+        self._options = options
+        self._shared = shared
+        self._client = shared.client
+        self._ledger = ledger
+        self._line = line
+        self._fragment = options.fragment
+
+    async def run(self, jobs: Sequence[Job], then: Callable[[Job], Awaitable[None]]) -> None:
+        """Send the content of each job and call ``then`` when that is done, refused, or nobody knows."""
+        fresh = [job for job in jobs if not self._simple(job) and not self._kept(job)]
+        parts = [self._session(job) for job in fresh]
+        answers = await self._shared.batches.run(parts)
+
+        async def one(job: Job) -> None:
+            async with self._shared.lanes.lane():
+                await self._upload(job, answers.get(job.write.id))
+            await then(job)
+
+        async with asyncio.TaskGroup() as group:
+            for job in jobs:
+                group.create_task(one(job))
+
+    def _size(self, job: Job) -> int:
+        return job.write.content.size if job.write.content is not None else 0
+
+    def _simple(self, job: Job) -> bool:
+        return self._size(job) <= self._options.simple_upload
+
+    def _kept(self, job: Job) -> str | None:
+        return self._ledger.upload(job.resume_key()) if self._size(job) > self._options.fragment else None
+
+    async def _upload(self, job: Job, session: Answer | None) -> None:
+        feed = Feed(job.write.content, self._line)
+        try:
+            if self._simple(job):
+                await self._put(job, feed)
+            else:
+                await self._send(job, feed, session)
+        except ContentChanged as error:
+            await self._fail(job, "changed", f"it changed while it was sent; tried again later. {error}")
+        except Opened as error:
+            await self._fail(job, "busy", f"it is being written or open; tried again later. {error}")
+        except Lost:
+            job.open = Answer(0)
+        except Busy as error:
+            waited = {} if error.retry_after is None else {"retry-after": str(int(error.retry_after))}
+            job.open = Answer(503, {}, waited)
+        except Unreachable:
+            job.open = Answer(0)
+        if job.outcome is None and job.open is None:
+            self._sent(job, feed)
+
+    async def _fail(self, job: Job, cause: str, text: str) -> None:
+        await self._drop(job)
+        job.fail(Failed(job.write.id, cause, f"{job.subject}: {text}", transient=True))
+
+    def _sent(self, job: Job, feed: Feed) -> None:
+        """The bytes are there: what was sent, what is shown, and what is left to do."""
+        entry = job.entry or {}
+        job.sent, shown = feed.digest(), digest_of(entry)
+        if shown != job.sent and shown.algorithm == job.sent.algorithm:
+            job.shown = shown
+            if not may_be_rewritten(str(entry.get("name", ""))):
+                log.warning("the drive shows another hash than was sent", entry=job.anchor, drive=job.spot.drive)
+        job.expected = version_of(entry)
+        job.rest = {} if job.creates else job.place()
+        wanted = job.times()
+        if wanted and wanted["fileSystemInfo"]["lastModifiedDateTime"] != modified_of(entry):
+            job.rest |= wanted
+        if job.spot.library and may_be_rewritten(str(entry.get("name", ""))):
+            modified = str(job.write.fields.get("modified") or modified_of(entry))
+            self._ledger.keep_sent(job.anchor, Sent(job.shown or job.sent, modified))
+
+    # --- by session -------------------------------------------------------------------------------------------------
+
+    def _session(self, job: Job) -> Part:
+        # A file that is there is addressed by its id: "replace" then means its content. A name is never replaced.
+        target = job.spot.child(job.parent, job.name()) if job.creates else job.spot.entry(job.anchor)
+        told = {**(FAIL if job.creates else REPLACE), "fileSize": self._size(job), **job.times()}
+        path = f"{target}/createUploadSession"
+        return Part(job.write.id, "POST", path, {"item": told}, headers=job.match())
+
+    async def _send(self, job: Job, feed: Feed, session: Answer | None) -> None:
+        """Until the file is there, or is refused. Raises what the source raises; Lost or Busy when patience ends."""
+        url, begins = self._kept(job), 0
+        for _ in range(RESTARTS):
+            if url is None:
+                session = session or (await self._shared.batches.run([self._session(job)]))[job.write.id]
+                if not await self._opened(job, feed, session):
+                    return
+                url, begins = str(session.body["uploadUrl"]), 0
+            else:
+                status = await self._status(url)
+                begins = _next(status, 0) if status.ok else -1
+            session = None
+            answer = await self._fragments(url, feed, begins) if begins >= 0 else Answer(404)
+            if answer.ok and "id" in answer.body:
+                job.entry = answer.body
+                self._ledger_forget(job)
+                return
+            if answer.status not in (401, 403, 404, 410):
+                await self._refused(job, feed, answer, url)
+                return
+            self._ledger_forget(job)
+            url = None
+            if await look(job, feed, self._client):
+                return
+        job.open = Answer(503)
+
+    async def _opened(self, job: Job, feed: Feed, session: Answer) -> bool:
+        """Whether there is a session to send to; otherwise the job has its outcome."""
+        if session.in_doubt or session.throttled:
+            job.open = session
+            return False
+        if not session.ok:
+            await self._refused(job, feed, session, None)
+            return False
+        self._client.content_url(session.body.get("uploadUrl"), self._options.content_hosts)
+        if self._size(job) > self._options.fragment:
+            self._ledger.keep_upload(job.resume_key(), str(session.body["uploadUrl"]))
+        return True
+
+    async def _refused(self, job: Job, feed: Feed, answer: Answer, url: str | None) -> None:
+        """The service said no; but a taken name may be our own file, whose answer was lost."""
+        if answer.status == 409 and job.creates and "resourceLocked" not in answer.codes:
+            if not await look(job, feed, self._client):
+                job.refuse(answer)
+        else:
+            job.refuse(answer)
+        await self._drop(job, url)
+
+    def _ledger_forget(self, job: Job) -> None:
+        if self._size(job) > self._options.fragment:
+            self._ledger.keep_upload(job.resume_key(), None)
+
+    async def _drop(self, job: Job, url: str | None = None) -> None:
+        """Cancel the session: what was received of it is of no use any more."""
+        url = url or self._kept(job)
+        self._ledger_forget(job)
+        if url is not None:
+            try:
+                await self._client.content_answer("DELETE", self._url(url), headers={})
+            except (Busy, Lost):
+                log.debug("an upload session was left to expire")
+
+    def _url(self, url: str) -> URL:
+        return self._client.content_url(url, self._options.content_hosts)
+
+    async def _status(self, url: str) -> Answer:
+        async for attempt in self._client.retrying(Busy, Lost):
+            with attempt:
+                answer = await self._client.content_answer("GET", self._url(url), headers={})
+                if answer.throttled or answer.status >= 500:
+                    raise Busy("the drive is busy", retry_after=answer.retry_after)
+                return answer
+        raise AssertionError("tenacity ended without an outcome")
+
+    async def _fragments(self, url: str, feed: Feed, at: int) -> Answer:
+        """All fragments from ``at`` on; the last answer, or the first that is a refusal."""
+        while True:
+            answer, at = await self._one_fragment(url, feed, at)
+            if answer.status != 202:
+                return answer
+
+    async def _one_fragment(self, url: str, feed: Feed, at: int) -> tuple[Answer, int]:
+        """Send what is expected next, again and again while the line breaks. The answer, and where to go on."""
+        again = False
+        async for attempt in self._client.retrying(Busy, Lost):
+            with attempt:
+                if again:
+                    status = await self._status(url)
+                    if not status.ok:
+                        return status, at
+                    at = _next(status, at)
+                again = True
+                await self._client.budget.rest()
+                answer = await self._piece(url, feed, at)
+                if answer.throttled or (answer.status >= 500 and answer.status != 507):
+                    raise Busy("the drive is busy", retry_after=answer.retry_after)
+                if answer.status == 416:
+                    raise Lost("the drive expects another part of the file")
+                self._shared.lanes.well()
+                self._fragment = min(self._options.fragment, self._fragment * 2)
+                return answer, _next(answer, at) if answer.status == 202 else at
+        raise AssertionError("tenacity ended without an outcome")
+
+    async def _piece(self, url: str, feed: Feed, at: int) -> Answer:
+        stop = min(at + self._fragment, feed.size)
+        headers = {"Content-Length": str(stop - at), "Content-Range": f"bytes {at}-{stop - 1}/{feed.size}"}
+        feed.error = None
+        try:
+            return await self._client.content_answer("PUT", self._url(url), headers=headers, body=feed.body(at, stop))
+        except (Busy, Lost):
+            if feed.error is not None:
+                raise feed.error from None
+            self._shared.lanes.slower()
+            self._fragment = max(STEP, self._fragment // 2 // STEP * STEP)
+            raise
+
+    # --- by one PUT -------------------------------------------------------------------------------------------------
+
+    async def _put(self, job: Job, feed: Feed) -> None:
+        raw = await feed.all()
+        target = job.spot.child(job.parent, job.name()) if job.creates else job.spot.entry(job.anchor)
+        behaviour = "fail" if job.creates else "replace"
+        path = f"{target}/content?@microsoft.graph.conflictBehavior={behaviour}"
+        again = False
+        async for attempt in self._client.retrying(Busy, Lost):
+            with attempt:
+                if again and await look(job, feed, self._client):
+                    return
+                answer = await self._client.once("PUT", path, raw=raw, headers=job.match())
+                if answer.throttled:
+                    raise Busy("the drive is busy", retry_after=answer.retry_after)
+                again = True
+                if answer.status >= 500 and answer.status != 507:
+                    raise Lost("the drive is busy")
+                if answer.ok:
+                    job.entry = answer.body
+                else:
+                    await self._refused(job, feed, answer, None)
+
+
+def _next(answer: Answer, default: int) -> int:
+    """The first byte that is expected: ``"26-"`` in the docs, ``"26-99"`` in the field (onedrive-api-docs#1273)."""
+    for text in answer.body.get("nextExpectedRanges") or ():
+        if found := re.match(r"(\d+)", str(text)):
+            return int(found[1])
+    return default
