@@ -20,6 +20,7 @@ from bridge.ports import Pair, Trouble
 from bridge.settings import School
 from bridge.settings.render import guess
 from bridge.state.orphans import Orphan
+from bridge.state.roots import held_in_roots
 from bridge.state.store import SchoolStore
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def quarantine(
             if one.code in known:
                 store = database.school(one.code, one.kinds())
                 found += [(one.code, trouble) for trouble in store.troubles()]
+                found += held_in_roots(database, one.code)
                 lost += [(one.code, orphan) for orphan in store.orphans()]
     answer = {
         "held": [

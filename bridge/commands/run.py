@@ -15,8 +15,14 @@ from bridge.daemon.health import Colour, Health, judge
 from bridge.ports import Trouble
 from bridge.settings import School
 from bridge.state.database import Database
+from bridge.state.doubts import doubts
+from bridge.state.roots import WAITS, held_in_roots
 
 PAINT = {Colour.GREEN: "green", Colour.AMBER: "yellow", Colour.RED: "red"}
+
+
+#: More records than this, and more than this part of a side, are no delay of a replica.
+_FEW_DOUBTS, _SHARE_OF_DOUBTS = 20, 0.05
 
 
 def register(app: typer.Typer) -> None:
@@ -68,20 +74,22 @@ def _row(
     deciding: list[Trouble] = []
     if database is not None:
         store = database.school(school.code, school.kinds())
-        troubles = store.troubles()
-        # Who has given no consent is no trouble: that is how the school wants it, and nobody has to act.
-        deciding = [one for one in troubles if one.rule != "consent"]
+        troubles = [*store.troubles(), *(one for _, one in held_in_roots(database, school.code))]
+        # Who has given no consent is no trouble: that is how the school wants it. Nor is a file that is open.
+        deciding = [one for one in troubles if one.rule != "consent" and not one.rule.startswith(WAITS)]
         last = store.cycles(limit=1)
         warned = turn.warnings_of(store)
         orphans = len(store.orphans())
+        counts = store.counts()
         facts |= {
+            "doubts": _doubts(database, school.code, counts),
             "orphans": orphans,
             "warnings": [{"side": side, "text": text} for side in sorted(warned) for text in warned[side]],
             "stage": store.stage(),
             "held": len(troubles),
             "rules": dict(Counter(one.rule for one in troubles)),
             "messages": sorted({one.message for one in troubles})[:20],
-            "records": {f"{side}:{kind}": number for (side, kind), number in sorted(store.counts().items())},
+            "records": {f"{side}:{kind}": number for (side, kind), number in sorted(counts.items())},
             "last_cycle": None
             if not last
             else {
@@ -94,6 +102,7 @@ def _row(
         }
     else:
         facts |= {
+            "doubts": {},
             "orphans": 0,
             "warnings": [],
             "stage": None,
@@ -105,6 +114,11 @@ def _row(
         }
     since = min((one.since for one in deciding), default=None)
     texts = [one["text"] for one in facts["warnings"]]
+    texts += [
+        f"the {side} shows {number} records otherwise than the bridge wrote them minutes ago. Expected: a few, for "
+        f"minutes. It is compared in full as soon as that can't be a delay any more; look what happened there"
+        for side, number in facts["doubts"].items()
+    ]
     if facts["orphans"]:
         texts.append(
             f"{facts['orphans']} accounts in the cloud belong to nobody at the school; see: schoolbridge quarantine"
@@ -118,7 +132,18 @@ def _row(
     mine = (tree or {}).get("schools", {}).get(school.code, {})
     facts["sides"] = mine.get("sides", {})
     facts["doing"] = mine.get("doing", "")
+    facts["shares"] = mine.get("shares", {})
     return school, health, facts
+
+
+def _doubts(database: Database, code: str, counts: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    """Per side, where it is more than a lagging replica explains: all of a side may be gone without a green status."""
+    found: dict[str, int] = {}
+    for side, number in doubts(database, code).items():
+        living = sum(count for (of, _), count in counts.items() if of == side)
+        if number > max(_FEW_DOUBTS, living * _SHARE_OF_DOUBTS):
+            found[side.value] = number
+    return found
 
 
 def _draw(out: Console, tree: Mapping[str, Any] | None, rows: Sequence[tuple[School, Health, dict[str, Any]]]) -> None:
@@ -133,6 +158,9 @@ def _draw(out: Console, tree: Mapping[str, Any] | None, rows: Sequence[tuple[Sch
             out.print(f"  [{PAINT[cause.colour]}]![/] {plain(cause.text)}{since}")
         if facts["doing"]:
             out.print(f"  now: {plain(facts['doing'])}")
+        for name, share in facts["shares"].items():
+            busy = f", {share['busy']} at work" if share["busy"] else ""
+            out.print(f"  share {plain(name)}: {share['complete']} of {share['roots']} folders in step{busy}")
         for rule, number in sorted(facts["rules"].items()):
             out.print(f"  held: {number} × {plain(rule)}")
         counts = ", ".join(f"{number} {plain(what)}" for what, number in facts["records"].items())

@@ -18,9 +18,8 @@ from bridge.settings import School
 from bridge.settings.effective import ShareSettings, SideSettings
 from bridge.state.database import Database
 from bridge.state.owners import Owner, owners
+from bridge.state.roots import BETWEEN
 
-#: Between the school's code, the share's name and the owner's link in the code of a root; in no school's code.
-BETWEEN = "/"
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 #: What would lead out of the folder that the share names, or can't be in a name at all.
 _FORBIDDEN = re.compile(r"[/\\\x00-\x1f]|^\.{1,2}$|^\s*$")

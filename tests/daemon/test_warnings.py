@@ -108,3 +108,17 @@ def test_a_plan_says_once_what_holds_for_many(tmp_path: Path, number: int) -> No
 def test_only_what_is_the_same_is_grouped() -> None:
     several = ["a: user 1: x.", "a: user 2: x.", "a: group 3: x.", "a: user 4: y.", "something else"]
     assert _grouped(several) == ["a: 2 × user: x. Whom: schoolbridge quarantine", *several[2:]]
+
+
+def test_a_cloud_that_lost_everything_right_after_the_mirror_is_not_called_healthy(tmp_path: Path) -> None:
+    school = Embedded(tmp_path)
+    school.fill(40)
+    assert school.run("sync").code == 0
+    with school.cloud.changing() as side:
+        for one in list(side.records()):
+            side.entries.pop(one.anchor)
+        side.epoch += 1  # as a server that was set back: its old tokens are worth nothing
+    school.run("sync", "--full")
+    (row,) = school.run("status", "--json").json["schools"]
+    assert row["doubts"] == {"cloud": 41}
+    assert any("shows 41 records otherwise" in one["text"] for one in row["causes"])
