@@ -118,6 +118,15 @@ class Guard:
             if operation.link not in self.released:
                 self._wanted.update(cells_of(operation, self.kinds[operation.kind]))
 
+    def crowded(self) -> bool:
+        """Whether anything counted is more than passes whatever the population: only then it has to be known."""
+        for (side, kind, role, tally), wanted in (self._wanted or Counter()).items():
+            threshold = self.policy.threshold(Side(side), kind, role, Tally(tally))
+            number = wanted + self.earlier.get((side, kind, role, tally), 0)
+            if threshold.limit(0) is not None and number > (threshold.count or 0):
+                return True
+        return False
+
     def excesses(self) -> Mapping[Cell, Excess]:
         """The cells that are over their threshold."""
         if self._excess is None:

@@ -66,7 +66,7 @@ async def judge(bridged: Bridged, report: Report, *, keep: deque[Batch] | None =
         school=bridged.code,
         policy=bridged.policy,
         kinds=bridged.kinds,
-        population=await bridged.remember(store.population),
+        population={},
         earlier=await bridged.remember(store.tallies, now - bridged.policy.window),
         released=await bridged.remember(store.released),
         empty=await bridged.remember(store.empty),
@@ -81,6 +81,9 @@ async def judge(bridged: Bridged, report: Report, *, keep: deque[Batch] | None =
         near |= {one.link for one in allowed} - {link.id for link in links}
         guard.count(allowed)
         report.planned.update(f"{one.kind}:{one.action}" for one in allowed if one.action.writes)
+    if guard.crowded():
+        # It is counted anew each time: a change of ten among a million must not pay for that.
+        guard.population = await bridged.remember(store.population)
     return guard
 
 
