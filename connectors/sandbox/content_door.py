@@ -15,8 +15,7 @@ from aiohttp import web
 
 from connectors.sandbox import drive_content, drive_copy, drive_upload
 from connectors.sandbox.drive_errors import missing, range_refused, session_gone
-from connectors.sandbox.drive_links import downloaded
-from connectors.sandbox.drive_model import Item
+from connectors.sandbox.drive_links import Download, downloaded
 from connectors.sandbox.drive_upload import Session
 from connectors.sandbox.errors import GraphError
 from connectors.sandbox.replies import Cut, drop, response, stream_body
@@ -129,29 +128,29 @@ class ContentDoor:
         if "authorization" in headers and service.knobs.refuse_bearer:
             service.counters.count("bearer tokens sent to the other host")
             raise GraphError(401, "unauthenticated", "The download URL is pre-authenticated: send no Authorization.")
-        item = downloaded(service, token)
-        if item is None:
+        found = downloaded(service, token)
+        if found is None:
             raise missing()
         service.counters.count("content requests")
-        begin, end, part = _wanted(item, headers)
-        answer = web.StreamResponse(status=206 if part else 200, headers=_headers(service, item))
+        begin, end, part = _wanted(found, headers)
+        answer = web.StreamResponse(status=206 if part else 200, headers=_headers(service, found))
         if part:
-            answer.headers["Content-Range"] = f"bytes {begin}-{end - 1}/{item.size}"
+            answer.headers["Content-Range"] = f"bytes {begin}-{end - 1}/{found.size}"
         answer.content_length = end - begin
         if request.method == "HEAD":
             await answer.prepare(request)
             return answer
-        return await self._send(request, answer, item, begin, end)
+        return await self._send(request, answer, found, begin, end)
 
     async def _send(
-        self, request: web.BaseRequest, answer: web.StreamResponse, item: Item, begin: int, end: int
+        self, request: web.BaseRequest, answer: web.StreamResponse, found: Download, begin: int, end: int
     ) -> web.StreamResponse:
         service, target = self.service, request.raw_path
         cut = service.faults.fires(("cut-download",), request.method, target, part=False)
         slow = service.faults.fires(("slow-content",), request.method, target, part=False)
         piece_size = max(1, slow.rate // 10) if slow and slow.rate else _PIECE
         stop = min(end, begin + cut.after) if cut else end
-        with service.drives.blobs.path(item.blob).open("rb", buffering=0) as source:
+        with service.drives.blobs.path(found.blob).open("rb", buffering=0) as source:
             source.seek(begin)
             await answer.prepare(request)
             sent = begin
@@ -169,27 +168,27 @@ class ContentDoor:
         return answer
 
 
-def _wanted(item: Item, headers: Mapping[str, str]) -> tuple[int, int, bool]:
+def _wanted(found: Download, headers: Mapping[str, str]) -> tuple[int, int, bool]:
     """First byte, end and whether it is a part; a range of a form that is not understood means the whole file."""
     match = _RANGE.fullmatch(headers.get("range", "").replace(" ", ""))
-    if match is None or (headers.get("if-range") and headers["if-range"].strip() != item.e_tag):
-        return 0, item.size, False
+    if match is None or (headers.get("if-range") and headers["if-range"].strip() != found.item.e_tag):
+        return 0, found.size, False
     first, last = match.groups()
     if not first and not last:
-        return 0, item.size, False
-    begin = int(first) if first else max(0, item.size - int(last))
-    end = min(int(last) + 1, item.size) if first and last else item.size
-    if begin >= item.size or end <= begin:
+        return 0, found.size, False
+    begin = int(first) if first else max(0, found.size - int(last))
+    end = min(int(last) + 1, found.size) if first and last else found.size
+    if begin >= found.size or end <= begin:
         raise GraphError(416, "invalidRange", "The requested range is not satisfiable.",
-                         headers={"Content-Range": f"bytes */{item.size}"})  # fmt: skip
+                         headers={"Content-Range": f"bytes */{found.size}"})  # fmt: skip
     return begin, end, True
 
 
-def _headers(service: Service, item: Item) -> dict[str, str]:
+def _headers(service: Service, found: Download) -> dict[str, str]:
     return {
         "Content-Type": "application/octet-stream",
         "Accept-Ranges": "bytes",
-        "ETag": item.e_tag,
+        "ETag": found.item.e_tag,
         "Cache-Control": "private",
         "request-id": str(uuid.UUID(int=service.rng.getrandbits(128), version=4)),
     }

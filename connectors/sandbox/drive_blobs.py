@@ -105,6 +105,14 @@ class Blobs:
         spool.path = spool.path.rename(self.path(blob))
         return blob
 
+    def digest(self, blob: str) -> str:
+        """QuickXorHash of a blob."""
+        running = QuickXor()
+        with self.path(blob).open("rb") as source:
+            while piece := source.read(1 << 20):
+                running.update(piece)
+        return running.digest()
+
     def copy(self, blob: str) -> Spool:
         """A spool that begins with a blob's bytes."""
         spool = self.spool()

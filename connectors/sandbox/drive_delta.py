@@ -121,7 +121,7 @@ def _first_page(call: Call, drive: Drive, place: _Place) -> tuple[list[Item], _P
         position += 1
         # What changed after the round began comes in the next round, at its number.
         if item.state == LIVE and item.sequence <= place.start:
-            _with_parents(page, item)
+            _with_parents(page, item, shown=place)
     return list(page.values()), None
 
 
@@ -148,11 +148,13 @@ def _changes_page(call: Call, drive: Drive, place: _Place) -> tuple[list[Item], 
     return list(page.values()), None
 
 
-def _with_parents(page: dict[str, Item], item: Item) -> None:
+def _with_parents(page: dict[str, Item], item: Item, *, shown: _Place | None = None) -> None:
+    """Add an item after the folders above it, without those that an earlier page of the first round has shown."""
     if item.id in page:
         return
     for folder in item.ancestors():
-        page.setdefault(folder.id, folder)
+        if shown is None or folder.position >= shown.at or folder.sequence > shown.start:
+            page.setdefault(folder.id, folder)
     page[item.id] = item
 
 

@@ -137,25 +137,6 @@ def moment(text: object, default: int) -> int:
     return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() // 1)
 
 
-def list_versions(call: Call) -> Reply:
-    """``GET .../versions``: the present one first."""
-    item, service = find_item(call), call.service
-    if item.folder:
-        raise invalid("A folder has no versions.")
-    held = [(len(item.versions) + 1, item.size, item.modified_at, item.modified_by)]
-    held += [(one.number, one.size, one.modified_at, one.modified_by) for one in reversed(item.versions)]
-    value = [
-        {
-            "id": f"{number}.0",
-            "lastModifiedDateTime": service.stamp(at),
-            "size": size,
-            "lastModifiedBy": drive_shapes.identity(service, by),
-        }
-        for number, size, at, by in held
-    ]
-    return Reply(200, {"@odata.context": call.context("drives/root/versions"), "value": value})
-
-
 def search(call: Call) -> Reply:
     """``GET .../search(q='text')``: living items below whose names hold the text, case ignored."""
     wanted = call.params["q"].lower()
@@ -189,7 +170,6 @@ ROUTES: dict[tuple[str, str], Handler] = {
             ("GET", "/items/{item}"): read_item,
             ("GET", "/items/{item}/children"): list_children,
             ("POST", "/items/{item}/children"): create_child,
-            ("GET", "/items/{item}/versions"): list_versions,
             ("GET", "/items/{item}/search(q)/{q}"): search,
             ("GET", "/items/{item}/subscriptions/socketIo"): refuse_socket,
         }

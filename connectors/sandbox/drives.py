@@ -129,6 +129,16 @@ class Drives:
             self.drop_blob(item.blob)
             item.drive.used -= item.size
 
+    def restore_version(self, item: Item, version: Version, *, by: str) -> None:
+        """Make an older version the present content; what is present becomes a version."""
+        before = item.size
+        self.users_of_blob[version.blob] += 1
+        self.keep_version(item)
+        item.blob, item.digest, item.ctag = version.blob, self.blobs.digest(version.blob), item.ctag + 1
+        item.drive.used += version.size
+        self._weigh(item, version.size - before)
+        self.touch(item, by=by)
+
     def repeat_version(self, item: Item) -> None:
         """Keep a file's present state as a version while its content stays."""
         self.users_of_blob[item.blob] += 1

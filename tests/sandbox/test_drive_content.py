@@ -113,6 +113,25 @@ async def test_tags_and_versions(graph: Client, sandbox: Sandbox) -> None:
     assert sandbox.counters()["stale eTags refused"] == 2
 
 
+async def test_an_older_version_comes_back(graph: Client) -> None:
+    drive = await graph.drive()
+    for content in (b"first", b"2nd"):
+        made = (await graph.put(f"{drive}/root:/x:/content", content)).body
+    url = f"{drive}/items/{made['id']}"
+    old = (await graph.send("GET", f"{url}/versions/1.0/content")).headers["location"]
+    assert (await graph.send("GET", old, Range="bytes=1-")).body == b"irst"
+    assert (await graph.post(f"{url}/versions/9.0/restoreVersion")).status == 404
+    assert (await graph.post(f"{url}/versions/1.0/restoreVersion")).status == 204
+    now = (await graph.get(url)).body
+    assert (now["size"], now["file"]["hashes"]["quickXorHash"]) == (5, quick_xor(b"first"))
+    assert now["cTag"] != made["cTag"]
+    assert [one["size"] for one in (await graph.get(f"{url}/versions")).body["value"]] == [5, 3, 5]
+    assert (await graph.get(drive)).body["quota"]["used"] == 13
+    await graph.post(f"{url}/permanentDelete")
+    assert (await graph.get(drive)).body["quota"]["used"] == 0
+    assert not [path for path in graph.sandbox.blobs.folder.rglob("*") if path.is_file()]
+
+
 async def test_conflict_behaviour(graph: Client, sandbox: Sandbox) -> None:
     drive = await graph.drive()
     behaviour = "@microsoft.graph.conflictBehavior"

@@ -38,7 +38,7 @@ async def test_first_round(graph: Client, sandbox: Sandbox) -> None:
         assert one["parentReference"]["driveId"] == drive.removeprefix("/drives/")
         assert "root" in one or one["parentReference"]["id"] in seen, "parents come first"
         seen.add(one["id"])
-    assert len(seen) == 1 + 1 + 5 + 5
+    assert len(values) == len(seen) == 1 + 1 + 5 + 5
     assert [one["file"]["hashes"]["quickXorHash"] for one in values if one["name"] == "x.txt"]
     values, again = await graph.round(link)
     assert values == []

@@ -39,6 +39,8 @@ async def furnish(graph: Client, sandbox: Sandbox, method: str, template: str) -
     path = "b.txt" if "items" in template else "a/b.txt"
     if template.endswith(":/children"):
         path = "" if "items" in template else "a"
+    if "/versions/" in template:
+        await graph.put(f"/drives/{drive}/items/{file}/content", b"second")
     if method == "POST" and template.endswith("/restore"):
         await graph.delete(f"/drives/{drive}/items/{file}")
     bodies = {
@@ -48,7 +50,7 @@ async def furnish(graph: Client, sandbox: Sandbox, method: str, template: str) -
     body = {"roles": ["write"]} if "permission-id" in template else bodies.get(template.rsplit("/", 1)[1], {})
     known = {
         "drive-id": drive, "driveItem-id": item, "item-path": path, "permission-id": given, "site-id": site["id"],
-        "user-id": user, "group-id": team, "token": "latest", "q": "b",
+        "user-id": user, "group-id": team, "token": "latest", "q": "b", "version-id": "1.0",
     }  # fmt: skip
     return known, body
 

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sqlite3
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -120,6 +121,25 @@ async def test_process_over_tls(monkeypatch: pytest.MonkeyPatch) -> None:
 
         assert "access_token" in await asyncio.to_thread(ask)
         assert running.ready["domains"] == ["gym.example"]
+
+
+async def test_process_serves_files_over_tls() -> None:
+    async with started("--tls", "--drives", "all") as running:
+        trusted = ssl.create_default_context(cafile=running.ready["ca_file"])
+        url = running.ready["graph_url"]
+        assert running.ready["content_url"].startswith("https://localhost:")
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusted)) as session:
+            session.headers["Authorization"] = f"Bearer {await token(session, running.ready['base_url'])}"
+            async with session.post(f"{url}/users", json=new_user("anna")) as answer:
+                user = (await answer.json(content_type=None))["id"]
+            place = f"{url}/users/{user}/drive/root:/a/b.txt"
+            async with session.put(f"{place}:/content", data=b"over TLS") as answer:
+                assert answer.status == 201
+            async with session.get(place) as answer:
+                download = (await answer.json(content_type=None))["@microsoft.graph.downloadUrl"]
+        plain = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusted))
+        async with plain, plain.get(download) as answer:
+            assert await answer.read() == b"over TLS"
 
 
 async def test_taken_port_is_said_in_one_line() -> None:
