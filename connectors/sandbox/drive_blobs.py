@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
@@ -78,13 +80,24 @@ class Spool:
 
 
 class Blobs:
-    """The directory of all content; a temporary one when none is given."""
+    """The directory of all content, made when it is first needed; a temporary one when none is given."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._own = tempfile.TemporaryDirectory(prefix="sandbox-content-") if folder is None else None
-        self.folder = Path(self._own.name) if self._own else folder or Path()
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder = folder
+        self._ready = False
+        self._end: weakref.finalize[..., Blobs] | None = None
         self._made: set[str] = set()
+
+    @property
+    def folder(self) -> Path:
+        """The directory."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="sandbox-content-"))
+            self._end = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        if not self._ready:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._ready = True
+        return self._folder
 
     def spool(self) -> Spool:
         """A new empty spool."""
@@ -136,5 +149,5 @@ class Blobs:
 
     def close(self) -> None:
         """Remove a temporary directory."""
-        if self._own:
-            self._own.cleanup()
+        if self._end:
+            self._end()

@@ -50,6 +50,8 @@ def update_item(call: Call) -> Reply:
     check_match(call, item)
     check_unlocked(item)
     name, parent, times = body.get("name", item.name), item.parent, new_times(item, body.get("fileSystemInfo"))
+    if not isinstance(body.get("description"), str | None):
+        raise invalid("'description' is not a text.")
     if "parentReference" in body or name != item.name:
         parent = target(call, item, body.get("parentReference"))
         if parent.drive is not item.drive:

@@ -6,7 +6,6 @@ The door has streamed a PUT's body to disk before the route runs, so that a requ
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import TYPE_CHECKING, Any
 
 from connectors.sandbox.drive_blobs import Spool
@@ -89,7 +88,7 @@ def _incoming(call: Call) -> Spool:
         # In a batch, a binary body is base64.
         try:
             spool.write(base64.b64decode(call.body, validate=True))
-        except binascii.Error:
+        except ValueError:
             spool.discard()
             raise invalid("The body is not base64.") from None
     return spool

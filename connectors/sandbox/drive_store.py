@@ -1,7 +1,7 @@
 """The drives in the tenant's SQLite file, their content in the directory beside it.
 
-A blob is in its place before the row that names it is written, and a row no longer names a blob before it is removed
-from disk at the next start: a killed sandbox forgets nothing that it had answered.
+A blob is in its place before the row that names it is written, and is removed only when no row names it any more: a
+killed sandbox forgets nothing that it had answered. What a kill left over is swept at the next start.
 """
 
 from __future__ import annotations

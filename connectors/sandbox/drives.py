@@ -45,6 +45,7 @@ class Drives:
     users_of_blob: Counter[str] = field(default_factory=Counter)
     bin: dict[str, None] = field(default_factory=dict)
     later: list[tuple[float, str, str]] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
     dirty: dict[str, None] = field(default_factory=dict)
     dirty_drives: dict[str, None] = field(default_factory=dict)
     dirty_sessions: dict[str, None] = field(default_factory=dict)
@@ -146,11 +147,11 @@ class Drives:
         self.keep_version(item)
 
     def drop_blob(self, blob: str) -> None:
-        """One use of a blob less; the last one removes its bytes."""
+        """One use of a blob less; after the last one its bytes go, once that is stored (:meth:`forget`)."""
         self.users_of_blob[blob] -= 1
         if self.users_of_blob[blob] <= 0:
             del self.users_of_blob[blob]
-            self.blobs.remove(blob)
+            self.dropped.append(blob)
 
     def _weigh(self, item: Item | None, by: int) -> None:
         while item is not None and by:
@@ -259,7 +260,10 @@ class Drives:
         self.log(item)
 
     def forget(self) -> None:
-        """Drop the notes of what is to be stored."""
+        """Drop the notes of what is to be stored, and the bytes that nothing names any more."""
+        for blob in self.dropped:
+            self.blobs.remove(blob)
+        self.dropped.clear()
         self.dirty.clear()
         self.dirty_drives.clear()
         self.dirty_sessions.clear()
