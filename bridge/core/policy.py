@@ -57,6 +57,15 @@ DEFAULT_THRESHOLDS: Mapping[Tally, Threshold] = {
     Tally.MEMBER_REMOVAL: Threshold(150),
 }
 
+#: The same for files and folders, per root: people delete and rename dozens of them on purpose, and whatever goes can be
+#: brought back from a trash. What empties a home, or renames all of it, is held.
+TREE_THRESHOLDS: Mapping[Tally, Threshold] = {
+    Tally.DELETE: Threshold(50, 25),
+    Tally.RENAME: Threshold(200, 25),
+    Tally.RESTORE: Threshold(200, 25),
+}
+_TREES = frozenset({"folder", "file"})
+
 #: After the start of a retirement: when each step of ``Kind.retire`` is due.
 DEFAULT_PERIODS: Mapping[str, tuple[timedelta, ...]] = {
     "user": (timedelta(0), timedelta(days=30)),
@@ -110,6 +119,8 @@ class Policy:
             found = self.thresholds.get(key)
             if found is not None:
                 return found
+        if kind in _TREES and tally in TREE_THRESHOLDS:
+            return TREE_THRESHOLDS[tally]
         return DEFAULT_THRESHOLDS[tally]
 
     def period(self, kind: Kind, role: str) -> tuple[timedelta, ...]:

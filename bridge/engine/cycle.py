@@ -20,6 +20,7 @@ from bridge.engine.derive import derive
 from bridge.engine.execute import Turn, execute, named
 from bridge.engine.observe import observe
 from bridge.engine.pair import pair
+from bridge.engine.resolve import carry_out_decisions
 from bridge.ports import BridgeError, Unreachable
 
 #: Links reconciled at a time.
@@ -52,6 +53,7 @@ async def cycle(bridged: Bridged, *, sides: Iterable[Side] = tuple(Side), rehear
             await _carry_out(bridged, guard, report, batches=_given_back(kept), rehearse=True)
         else:
             await _carry_all_out(bridged, guard, report)
+            await carry_out_decisions(bridged, report)
     except BridgeError as error:
         report.error = str(error)
         report.retry_after = error.retry_after if isinstance(error, Unreachable) else None

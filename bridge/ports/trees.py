@@ -23,7 +23,9 @@ class Meaning:
 class KeptBoth:
     """Both versions of a file were kept. ``link`` kept its ``path``, the record ``anchor`` on ``side`` became ``copy``.
 
-    ``path`` and ``copy`` are as they were then; ``resolved`` is None as long as nobody decided, ``how`` what it was.
+    ``path`` and ``copy`` are as they were then. ``how`` is what a person decided (``keep-this``, ``keep-other``,
+    ``keep-both``), empty before; ``resolved`` is when that was done, None before. ``version`` is that of the copy as
+    it is known now, None where it is gone.
     """
 
     id: str
@@ -35,6 +37,7 @@ class KeptBoth:
     at: datetime
     resolved: datetime | None = None
     how: str = ""
+    version: str | None = None
 
 
 class Trees(Protocol):
@@ -60,9 +63,13 @@ class Trees(Protocol):
         ...
 
     def conflicts(self, *, resolved: bool = False) -> Sequence[KeptBoth]:
-        """Files of which both versions were kept, the oldest first; with ``resolved`` also those decided since."""
+        """Files of which both versions were kept, the oldest first; with ``resolved`` also those done with."""
         ...
 
     def decide(self, id: str, how: str, *, actor: str, reason: str) -> None:  # noqa: A002
-        """Mark a conflict as resolved; KeyError when it is not known."""
+        """A person decides a conflict; the next cycle carries it out. KeyError when it is not known or done already."""
+        ...
+
+    def resolve(self, id: str) -> None:  # noqa: A002
+        """What was decided is done."""
         ...

@@ -64,21 +64,44 @@ def _place(tx: Transaction, side: Side, kind: Kind, anchor: str) -> tuple[str, s
 
 def listed(tx: Transaction, *, resolved: bool) -> list[KeptBoth]:
     """Conflicts, the oldest first."""
-    query = select(conflict).where(conflict.c.school == tx.school).order_by(conflict.c.at, conflict.c.id)
+    there = and_(
+        observation.c.school == conflict.c.school,
+        observation.c.side == conflict.c.side,
+        observation.c.anchor == conflict.c.anchor,
+        observation.c.gone.is_(None),
+    )
+    query = select(conflict, observation.c.version).select_from(conflict.outerjoin(observation, there))
+    query = query.where(conflict.c.school == tx.school).order_by(conflict.c.at, conflict.c.id)
     if not resolved:
         query = query.where(conflict.c.resolved.is_(None))
     return [
-        KeptBoth(row.id, row.link, Side(row.side), row.anchor, row.path, row.copy, row.at, row.resolved, row.how)
+        KeptBoth(
+            id=row.id,
+            link=row.link,
+            side=Side(row.side),
+            anchor=row.anchor,
+            path=row.path,
+            copy=row.copy,
+            at=row.at,
+            resolved=row.resolved,
+            how=row.how,
+            version=row.version,
+        )
         for row in tx.rows(query)
     ]
 
 
 def decide(tx: Transaction, of: str, *, how: str, actor: str, reason: str) -> None:
-    """Mark a conflict as resolved; KeyError when it is not known."""
+    """Note what a person decided; KeyError when there is no such conflict, or it is done with."""
     mine = and_(conflict.c.school == tx.school, conflict.c.id == of)
-    known = tx.rows(select(conflict.c.link).where(mine))
+    known = tx.rows(select(conflict.c.link).where(mine, conflict.c.resolved.is_(None)))
     if not known:
         raise KeyError(of)
-    tx.run(update(conflict).where(mine).values(resolved=tx.now, how=how))
+    tx.run(update(conflict).where(mine).values(how=how))
     after = {"conflict": of, "how": how}
-    journal.append(tx, [journal.Entry("resolve", actor=actor, link=known[0].link, reason=reason, after=after)])
+    journal.append(tx, [journal.Entry("decide", actor=actor, link=known[0].link, reason=reason, after=after)])
+
+
+def resolve(tx: Transaction, of: str) -> None:
+    """What was decided is done."""
+    tx.run(update(conflict).where(conflict.c.school == tx.school, conflict.c.id == of).values(resolved=tx.now))

@@ -44,3 +44,7 @@ class Trees:
     def decide(self, id: str, how: str, *, actor: str, reason: str) -> None:  # noqa: A002
         with self._write() as tx:
             conflicts.decide(tx, id, how=how, actor=actor, reason=reason)
+
+    def resolve(self, id: str) -> None:  # noqa: A002
+        with self._write() as tx:
+            conflicts.resolve(tx, id)

@@ -140,3 +140,11 @@ def test_member_removals_are_counted_one_by_one() -> None:
     sets = {"before": {"members": frozenset("abc")}, "after": {"members": frozenset("ax")}}
     operation = Operation("L1", "group", Side.CLOUD, Action.UPDATE, **sets)
     assert tally_of(operation, KINDS["group"]) == {"update": 1, "member_removal": 2}
+
+
+def test_files_have_thresholds_of_their_own() -> None:
+    policy = policy_for(Stage.HYBRID)
+    for kind in ("file", "folder"):
+        found = policy.threshold(Side.CLOUD, kind, "", Tally.DELETE)
+        assert [found.limit(population) for population in (10, 200, 1000)] == [50, 50, 250]
+    assert policy.threshold(Side.CLOUD, "user", "pupil", Tally.DELETE).limit(1000) == 50

@@ -14,7 +14,7 @@ from pathlib import Path
 from bridge.core import fate
 from bridge.core.cutover import STAGES, TRANSITIONS, Power, Stage, diagram
 from bridge.core.kinds import KINDS, Where
-from bridge.core.policy import DEFAULT_PERIODS, DEFAULT_THRESHOLDS
+from bridge.core.policy import DEFAULT_PERIODS, DEFAULT_THRESHOLDS, TREE_THRESHOLDS
 from connectors.graph.permissions import BUNDLES
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -61,11 +61,12 @@ def kinds() -> str:
 
 def thresholds() -> str:
     """The guard's defaults."""
-    lines = ["| tally | always passes | beyond that, of the population |", "|---|---|---|"]
-    for tally, threshold in DEFAULT_THRESHOLDS.items():
-        free = "everything" if threshold.count is None else str(threshold.count)
-        share = "–" if threshold.percent is None else f"{threshold.percent:g} %"
-        lines.append(f"| {tally} | {free} | {share} |")
+    lines = ["| tally | of | always passes | beyond that, of the population |", "|---|---|---|---|"]
+    for whose, rows in (("people and groups", DEFAULT_THRESHOLDS), ("files and folders of a root", TREE_THRESHOLDS)):
+        for tally, threshold in rows.items():
+            free = "everything" if threshold.count is None else str(threshold.count)
+            share = "–" if threshold.percent is None else f"{threshold.percent:g} %"
+            lines.append(f"| {tally} | {whose} | {free} | {share} |")
     return "\n".join(lines)
 
 

@@ -1,0 +1,132 @@
+"""Files changed on both sides: named, remembered, and decided by a person."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.core.model import Side
+from bridge.ports import KeptBoth
+from connectors.memory import MemorySide
+from connectors.memory.contents import new_file, write_body
+from tests.machines.rig import Rig, rig
+
+SHARE = {Side.SCHOOL: "unread", Side.CLOUD: "digest"}
+
+
+async def disputed(one: Rig) -> KeptBoth:
+    folder = one.school.create("folder", {"name": "Kurse"})
+    here = new_file(one.school, {"name": "a.txt", "parent": folder}, b"base")
+    await one.settle()
+    there = next(record.anchor for record in one.cloud.records("file"))
+    write_body(one.school, here, b"school")
+    write_body(one.cloud, there, b"cloud")
+    await one.settle()
+    (kept,) = one.store.conflicts()
+    return kept
+
+
+def texts(side: MemorySide) -> dict[object, bytes]:
+    return {record.fields["name"]: side.bodies[record.anchor] for record in side.records("file")}
+
+
+async def test_the_loser_gets_a_name_on_both_sides_and_is_remembered() -> None:
+    with rig(shows=SHARE) as one:
+        kept = await disputed(one)
+        copy = "a (conflict cloud 2026-09-01 07-00).txt"
+        assert texts(one.school) == texts(one.cloud) == {"a.txt": b"school", copy: b"cloud"}
+        assert (kept.path, kept.copy, kept.side) == ("/Kurse/a.txt", f"/Kurse/{copy}", Side.CLOUD)
+        assert (kept.resolved, kept.how) == (None, "")
+        moved = next(record for record in one.cloud.records("file") if record.fields["name"] == "a.txt")
+        one.cloud.change(moved.anchor, {"name": "b.txt"})
+        await one.settle()
+        assert one.store.conflicts() == [kept]
+
+
+@pytest.mark.parametrize(
+    ("how", "left"),
+    [
+        ("keep-this", [b"school"]),
+        ("keep-other", [b"cloud"]),
+        ("keep-both", [b"cloud", b"school"]),
+    ],
+)
+async def test_a_decision_is_carried_out_on_both_sides(how: str, left: list[bytes]) -> None:
+    with rig(shows=SHARE) as one:
+        kept = await disputed(one)
+        one.store.decide(kept.id, how, actor="test", reason="asked the teacher")
+        await one.settle()
+        assert sorted(texts(one.school).values()) == sorted(texts(one.cloud).values()) == left
+        assert "a.txt" in texts(one.school)
+        assert not one.store.conflicts()
+        (done,) = one.store.conflicts(resolved=True)
+        assert (done.how, done.resolved is not None) == (how, True)
+        with pytest.raises(KeyError):
+            one.store.decide(kept.id, "keep-both", actor="test", reason="")
+        sent = one.sent()
+        await one.settle()
+        assert one.sent() == sent
+        assert one.store.verify().ok
+
+
+async def test_a_decision_that_is_refused_is_tried_again() -> None:
+    with rig(shows=SHARE) as one:
+        kept = await disputed(one)
+        one.cloud_faults().failing[kept.anchor] = ("locked", "open in Word")
+        one.store.decide(kept.id, "keep-this", actor="test", reason="")
+        report = await one.cycle()
+        assert any("open in Word" in message and "keep-this" in message for message in report.messages)
+        assert len(texts(one.cloud)) == 2
+        one.calm()
+        await one.settle()
+        assert texts(one.school) == {"a.txt": b"school"}
+
+
+async def test_equal_text_written_on_both_sides_is_no_conflict_and_transfers_nothing() -> None:
+    with rig(shows={Side.SCHOOL: "unread", Side.CLOUD: "unread"}) as one:
+        here = new_file(one.school, {"name": "a.txt"}, b"base")
+        await one.settle()
+        there = next(record.anchor for record in one.cloud.records("file"))
+        sent = one.sent()
+        write_body(one.school, here, b"same")
+        write_body(one.cloud, there, b"same")
+        await one.settle()
+        assert (one.sent(), one.store.conflicts()) == (sent, [])
+
+
+async def test_a_touched_file_is_read_and_not_sent() -> None:
+    with rig(shows=SHARE) as one:
+        here = new_file(one.school, {"name": "a.txt", "modified": "2026-09-01T06:00:00Z"}, b"base")
+        await one.settle()
+        sent = one.sent()
+        write_body(one.school, here, b"base", {"modified": "2026-09-02T06:00:00Z"})
+        await one.settle()
+        assert one.sent() == sent
+        assert next(one.cloud.records("file")).fields["modified"] == "2026-09-02T06:00:00Z"
+
+
+async def test_a_file_that_is_open_waits_and_is_no_error() -> None:
+    with rig(shows=SHARE) as one:
+        here = new_file(one.school, {"name": "a.txt"}, b"base")
+        one.connectors[Side.SCHOOL].faults.busy.add(here)
+        report = await one.cycle()
+        assert not report.failed
+        (trouble,) = one.store.troubles()
+        assert trouble.rule == "waits:busy"
+        assert trouble.retry_at is not None
+        one.calm()
+        one.pass_(seconds=31)
+        await one.settle()
+        assert texts(one.cloud) == {"a.txt": b"base"}
+
+
+async def test_a_full_cloud_is_trouble_and_work_resumes() -> None:
+    with rig(shows=SHARE) as one:
+        new_file(one.school, {"name": "a.txt"}, b"too much")
+        one.cloud_faults().full = 3
+        report = await one.cycle()
+        assert report.failed == {"file:quota": 1}
+        assert [trouble.rule for trouble in one.store.troubles()] == ["failed:quota"]
+        one.calm()
+        one.pass_(hours=1)
+        await one.settle()
+        assert texts(one.cloud) == {"a.txt": b"too much"}
