@@ -7,8 +7,8 @@ or ``python -m connectors.sandbox``. See :class:`Sandbox` for what can be set, :
 can be broken on demand, :mod:`connectors.sandbox.admin` for the routes that do both over HTTP.
 
 Files: users with a SharePoint licence (``Knobs(drives="all")``: all users) and Microsoft 365 groups have a drive.
-Content is kept on disk and served from a second host name, ``sandbox.service.content_url``, whose paths ``/_download/``,
-``/_upload/`` and ``/_monitor/`` fault rules can name as well. ``sandbox.tree(owner)`` reads a drive back,
+Content is kept on disk and served from a second host name, ``sandbox.service.content_url``; fault rules can name its
+paths ``/_download/``, ``/_upload/`` and ``/_monitor/`` as well. ``sandbox.tree(owner)`` reads a drive back,
 ``sandbox.put_file(owner, path, content)`` changes it as somebody else would; :class:`Knobs` lists what SharePoint does
 behind a client's back.
 """
