@@ -42,8 +42,11 @@ class Answer:
 
     @property
     def in_doubt(self) -> bool:
-        """Nobody knows whether it was carried out: no answer, or an error of a server on the way."""
-        return self.status == 0 or self.status >= 500
+        """Nobody knows whether it was carried out: no answer, or an error of a server on the way.
+
+        507 is an answer of the drive itself: it is full.
+        """
+        return self.status == 0 or (self.status >= 500 and self.status != 507)
 
     @property
     def error(self) -> Body:

@@ -61,9 +61,9 @@ class Uploads:
                 await self._upload(job, answers.get(job.write.id))
             await then(job)
 
-        async with asyncio.TaskGroup() as group:
-            for job in jobs:
-                group.create_task(one(job))
+        ended = await asyncio.gather(*(one(job) for job in jobs), return_exceptions=True)
+        if errors := [error for error in ended if isinstance(error, BaseException)]:
+            raise errors[0]
 
     def _size(self, job: Job) -> int:
         return job.write.content.size if job.write.content is not None else 0
@@ -136,7 +136,7 @@ class Uploads:
                 url, begins = str(session.body["uploadUrl"]), 0
             else:
                 status = await self._status(url)
-                begins = _next(status, 0) if status.ok else -1
+                begins = _next(status, 0) if status.ok and not _over(status) else -1
             session = None
             answer = await self._fragments(url, feed, begins) if begins >= 0 else Answer(404)
             if answer.ok and "id" in answer.body:
@@ -214,8 +214,8 @@ class Uploads:
             with attempt:
                 if again:
                     status = await self._status(url)
-                    if not status.ok:
-                        return status, at
+                    if not status.ok or _over(status):
+                        return (Answer(404) if status.ok else status), at
                     at = _next(status, at)
                 again = True
                 await self._client.budget.rest()
@@ -264,6 +264,11 @@ class Uploads:
                     job.entry = answer.body
                 else:
                     await self._refused(job, feed, answer, None)
+
+
+def _over(status: Answer) -> bool:
+    """Whether the session has all bytes and waits for nothing: it came to its end, well or not, without our hearing."""
+    return status.body.get("nextExpectedRanges") == []
 
 
 def _next(answer: Answer, default: int) -> int:

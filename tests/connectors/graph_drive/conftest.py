@@ -49,7 +49,7 @@ async def connect(cloud: Cloud, tmp_path: Path) -> AsyncIterator[Callable[..., D
 
     def make(*, library: bool = False, **more: Any) -> DriveConnector:
         place = {"group": cloud.group} if library else {"user": cloud.user}
-        opened.append(connector(cloud.sandbox, place, directory=tmp_path / "index", **more))
+        opened.append(connector(cloud.sandbox, place, **{"directory": tmp_path / "index", **more}))
         return opened[-1]
 
     yield make

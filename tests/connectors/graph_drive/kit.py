@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,13 @@ def new_content(anchor: str, content: bytes | Bytes, expected: str, **more: Any)
 
 def new_folder(name: str, parent: str | None = None) -> Write:
     return Write(name, "folder", Action.CREATE, None, {"name": name, "parent": parent}, key=f"key-{name}")
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something in the sandbox, which runs in this very loop."""
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - the sandbox has no event to wait for
+            await asyncio.sleep(0.002)
 
 
 async def outcomes(drive: DriveConnector, *writes: Write) -> dict[str, Outcome]:

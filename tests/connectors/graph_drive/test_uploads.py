@@ -1,0 +1,219 @@
+"""Uploads that go wrong on the way: cut lines, lost answers, a killed process, refusals. Never a file twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from yarl import URL
+
+from bridge.ports import Busy, ContentChanged, Failed, Unreachable, Written
+from connectors.bandwidth import Bandwidth
+from connectors.graph.answers import Answer
+from connectors.graph_drive import DriveConnector
+from tests.connectors.graph_drive.conftest import Cloud
+from tests.connectors.graph_drive.kit import (
+    STEP,
+    Bytes,
+    content_of,
+    digest,
+    done,
+    new_content,
+    new_file,
+    outcomes,
+    pages,
+    plant,
+    until,
+)
+
+Connect = Callable[..., DriveConnector]
+CONTENT = bytes(range(250)) * 6000  # five fragments
+
+
+def files(cloud: Cloud) -> dict[str, bytes]:
+    """What lies at the root of the OneDrive."""
+    return {item.name: content_of(cloud.sandbox, item) for item in (cloud.home.root.children or {}).values()}
+
+
+@pytest.mark.parametrize("after", [0, 1, 100_000, STEP - 1])
+async def test_a_line_that_breaks_within_a_fragment(cloud: Cloud, drive: DriveConnector, after: int) -> None:
+    cloud.sandbox.faults.add("cut-upload", count=3, after=after)
+    written = await done(drive, new_file("a.bin", CONTENT))
+    assert files(cloud) == {"a.bin": CONTENT}
+    assert written.content == digest(CONTENT)
+    sent = drive.shared.lanes
+    assert sent.open < sent.most, "fewer at once after a broken line"
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "batch"), ("POST", "createUploadSession"), ("PUT", "_upload")])
+@pytest.mark.parametrize("size", [1000, len(CONTENT)])
+async def test_lost_answers_never_make_a_file_twice(
+    cloud: Cloud, drive: DriveConnector, method: str, path: str, size: int
+) -> None:
+    cloud.sandbox.faults.add("drop-after", method=method, path=path, count=2)
+    content = CONTENT[:size]
+    written = await done(drive, new_file("a.bin", content))
+    assert files(cloud) == {"a.bin": content}
+    assert written.content == digest(content)
+    assert len(cloud.home.items[written.anchor].versions) == 0
+    again = await done(drive, new_file("a.bin", content))
+    assert (again.anchor, again.adopted) == (written.anchor, True)
+
+
+async def test_the_lost_answer_of_the_last_fragment_of_a_change(cloud: Cloud, drive: DriveConnector) -> None:
+    first = await done(drive, new_file("a.txt", b"one"))
+    cloud.sandbox.faults.add("drop-after", method="PUT", path="_upload", count=1)
+    second = await done(drive, new_content(first.anchor, b"two", first.version))
+    assert second.anchor == first.anchor
+    assert files(cloud) == {"a.txt": b"two"}
+    assert len(cloud.home.items[first.anchor].versions) == 1
+
+
+async def test_the_lost_answer_of_a_put(cloud: Cloud, connect: Connect) -> None:
+    drive = connect(simple_upload=4096)
+    cloud.sandbox.faults.add("drop-after", method="PUT", path="content", count=1)
+    written = await done(drive, new_file("a.txt", b"small"))
+    assert files(cloud) == {"a.txt": b"small"}
+    assert written.adopted
+    assert cloud.home.items[written.anchor].client_modified == 1788242400
+
+
+async def test_a_killed_upload_goes_on_where_it_was_acknowledged(
+    cloud: Cloud, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.sandbox.faults.add("slow", method="PUT", path="_upload", count=None, seconds=0.05)
+    first, second = connect(), connect()
+    task = asyncio.create_task(outcomes(first, new_file("a.bin", CONTENT)))
+    sessions = cloud.sandbox.service.drives.sessions
+    await until(lambda: any(session.received >= 2 * STEP for session in sessions.values()))
+    task.cancel()  # as kill -9: nothing is given back, nothing else is written down
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    ledger = tmp_path / "index" / "drive.sqlite"
+    assert ledger.stat().st_mode & 0o777 == 0o600
+    [session] = sessions.values()
+    acknowledged = session.received
+    cloud.sandbox.faults.rules.clear()
+    ranges: list[str] = []
+    inner = second.shared.client.content_answer
+
+    async def counted(method: str, url: URL, **more: Any) -> Answer:
+        ranges.append(more["headers"].get("Content-Range", ""))
+        return await inner(method, url, **more)
+
+    monkeypatch.setattr(second.shared.client, "content_answer", counted)
+    written = await done(second, new_file("a.bin", CONTENT))
+    assert written.content == digest(CONTENT)
+    assert files(cloud) == {"a.bin": CONTENT}
+    assert session.done == written.anchor, "the same session"
+    assert next(one for one in ranges if one).startswith(f"bytes {acknowledged}-"), "nothing is sent twice"
+    assert b"_upload" not in ledger.read_bytes(), "the URL is overwritten when the upload is done"
+
+
+async def test_a_session_that_is_gone_begins_anew(cloud: Cloud, connect: Connect) -> None:
+    cloud.sandbox.faults.add("slow", method="PUT", path="_upload", count=None, seconds=0.05)
+    task = asyncio.create_task(outcomes(connect(), new_file("a.bin", CONTENT)))
+    sessions = cloud.sandbox.service.drives.sessions
+    await until(lambda: any(session.received for session in sessions.values()))
+    sessions.clear()
+    found = (await task)["a.bin"]
+    assert isinstance(found, Written)
+    assert files(cloud) == {"a.bin": CONTENT}
+
+
+@pytest.mark.parametrize("error", [ContentChanged("changed"), Busy("open")])
+@pytest.mark.parametrize("at", [0, 700_000, len(CONTENT) + 1])
+async def test_a_source_that_changes_is_never_committed(
+    cloud: Cloud, drive: DriveConnector, error: Exception, at: int
+) -> None:
+    source = Bytes(CONTENT)
+    source.spoil = (at, error)
+    failed = (await outcomes(drive, new_file("a.bin", source)))["a.bin"]
+    assert isinstance(failed, Failed)
+    assert failed.cause == ("busy" if isinstance(error, Busy) else "changed")
+    assert failed.transient
+    assert files(cloud) == {}
+    assert not cloud.sandbox.service.drives.sessions
+
+
+async def test_a_locked_file_waits(cloud: Cloud, drive: DriveConnector) -> None:
+    item = plant(cloud.sandbox, cloud.home.root, "a.docx", b"open")
+    item.locked = True
+    failed = (await outcomes(drive, new_content(item.id, b"ours", item.e_tag)))[item.id]
+    assert isinstance(failed, Failed)
+    assert (failed.cause, failed.transient) == ("locked", True)
+    assert files(cloud) == {"a.docx": b"open"}
+
+
+async def test_a_full_drive_says_so(cloud: Cloud, drive: DriveConnector) -> None:
+    cloud.home.quota = 1000
+    failed = (await outcomes(drive, new_file("a.bin", CONTENT)))["a.bin"]
+    assert isinstance(failed, Failed)
+    assert (failed.cause, failed.transient) == ("quota", True)
+
+
+async def test_somebody_elses_change_during_the_upload_wins(cloud: Cloud, drive: DriveConnector) -> None:
+    item = plant(cloud.sandbox, cloud.home.root, "a.bin", b"theirs")
+    cloud.sandbox.faults.add("slow", method="PUT", path="_upload", count=None, seconds=0.03)
+    task = asyncio.create_task(outcomes(drive, new_content(item.id, CONTENT, item.e_tag)))
+    await until(lambda: any(session.received for session in cloud.sandbox.service.drives.sessions.values()))
+    cloud.sandbox.service.drives.touch(item, by="")
+    failed = (await task)[item.id]
+    assert isinstance(failed, Failed)
+    assert failed.cause == "stale"
+    assert files(cloud) == {"a.bin": b"theirs"}
+
+
+async def test_a_path_that_is_too_long_is_told_with_its_numbers(cloud: Cloud, drive: DriveConnector) -> None:
+    parent = cloud.home.root
+    for _ in range(3):
+        parent = plant(cloud.sandbox, parent, "x" * 110, None)
+    failed = (await outcomes(drive, new_file("y" * 60, b"y", parent=parent.id)))["y" * 60]
+    assert isinstance(failed, Failed)
+    assert failed.cause == "path_too_long"
+    assert "400" in failed.message
+
+
+async def test_a_dead_cloud_is_unreachable_and_nothing_is_made(cloud: Cloud, connect: Connect) -> None:
+    drive = connect(timeouts={"retry": 3})
+    await pages(drive)
+    cloud.sandbox.faults.add("unavailable", method="POST|PUT", count=None)
+    with pytest.raises(Unreachable):
+        await outcomes(drive, new_file("a.txt", b"a"), new_file("b.txt", b"b"))
+    assert files(cloud) == {}
+
+
+async def test_content_goes_to_known_hosts_only(cloud: Cloud, drive: DriveConnector) -> None:
+    cloud.sandbox.service.content_url = "https://upload.example.net"
+    with pytest.raises(Exception, match="no host of SharePoint") as caught:
+        await outcomes(drive, new_file("a.txt", b"a"))
+    assert "_upload" not in str(caught.value), "the URL itself is a secret"
+
+
+async def test_the_line_counts_and_limits(cloud: Cloud, connect: Connect) -> None:
+    waited: list[float] = []
+    now = 0.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        waited.append(seconds)
+        now += seconds
+        await asyncio.sleep(0)
+
+    line = Bandwidth(lambda direction: 100_000 if direction == "up" else None, monotonic=lambda: now, sleep=sleep)
+    await done(connect(line=line), new_file("a.bin", CONTENT))
+    assert line.passed == {"up": len(CONTENT), "down": 0}
+    assert abs(sum(waited) - len(CONTENT) / 100_000) < 1
+
+
+async def test_many_files_take_a_batch_and_one_request_each(cloud: Cloud, drive: DriveConnector) -> None:
+    await pages(drive)
+    before, content_before = cloud.sent(), cloud.sandbox.counters().get("content requests", 0)
+    found = await outcomes(drive, *[new_file(f"f{n:03}.txt", f"content {n}".encode()) for n in range(100)])
+    assert all(isinstance(one, Written) for one in found.values())
+    assert len(files(cloud)) == 100
+    assert cloud.sent() - before == 5, "twenty sessions a request"
+    assert cloud.sandbox.counters()["content requests"] - content_before == 100
