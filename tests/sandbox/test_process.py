@@ -35,7 +35,7 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def started(*arguments: str) -> AsyncIterator[Running]:
+async def started(*arguments: str, killed: bool = False) -> AsyncIterator[Running]:
     environment = {
         **os.environ,
         "SANDBOX_ADMIN_KEY": "process-key",
@@ -52,7 +52,7 @@ async def started(*arguments: str) -> AsyncIterator[Running]:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
         code = await asyncio.wait_for(process.wait(), 20)
-    assert code == 0
+    assert code == (-signal.SIGKILL if killed else 0)
 
 
 async def token(session: aiohttp.ClientSession, base_url: str) -> str:
@@ -206,3 +206,45 @@ async def test_commit_is_in_the_file_before_the_answer(tmp_path: Path) -> None:
         user = await graph.user("anna")
         with contextlib.closing(sqlite3.connect(path)) as other:
             assert other.execute("SELECT id FROM entries").fetchall() == [(user,)]
+
+
+async def test_a_killed_process_forgets_nothing_it_answered(tmp_path: Path) -> None:
+    """kill -9 in the middle of a fragment: what was acknowledged is there, what was not is asked for again."""
+    options = ("--state", str(tmp_path / "t.db"), "--drives", "all")
+    step, content = 327_680, bytes(range(256)) * 3840
+    async with aiohttp.ClientSession() as session:
+        async with started(*options, killed=True) as first:
+            graph, other = first.ready["graph_url"], first.ready["content_url"]
+            headers = {"Authorization": f"Bearer {await token(session, first.ready['base_url'])}"}
+            async with session.post(f"{graph}/users", json=new_user("anna"), headers=headers) as answer:
+                drive = f"/users/{(await answer.json(content_type=None))['id']}/drive"
+            async with session.put(f"{graph}{drive}/root:/a.txt:/content", data=b"kept", headers=headers) as answer:
+                assert answer.status == 201
+            url = f"{graph}{drive}/root:/big:/createUploadSession"
+            async with session.post(url, json={"item": {}}, headers=headers) as answer:
+                upload = (await answer.json(content_type=None))["uploadUrl"]
+            piece = {"Content-Range": f"bytes 0-{step - 1}/{len(content)}"}
+            async with session.put(upload, data=content[:step], headers=piece) as answer:
+                assert answer.status == 202
+            _, writer = await asyncio.open_connection("127.0.0.1", int(other.rsplit(":", 1)[1]))
+            rest = f"Content-Range: bytes {step}-{len(content) - 1}/{len(content)}\r\n"
+            rest += f"Content-Length: {len(content) - step}\r\n"
+            head = f"PUT {upload.removeprefix(other)} HTTP/1.1\r\nHost: x\r\n{rest}\r\n"
+            writer.write(head.encode() + content[step : 2 * step])
+            await writer.drain()
+            first.process.kill()
+            await first.process.wait()
+            writer.close()
+        async with started(*options) as second:
+            graph = second.ready["graph_url"]
+            upload = second.ready["content_url"] + upload.removeprefix(other)
+            async with session.get(upload) as answer:
+                expected = (await answer.json(content_type=None))["nextExpectedRanges"]
+            assert expected == [f"{step}-{len(content) - 1}"]
+            piece = {"Content-Range": f"bytes {step}-{len(content) - 1}/{len(content)}"}
+            async with session.put(upload, data=content[step:], headers=piece) as answer:
+                assert answer.status == 201
+            for name, wanted in (("a.txt", b"kept"), ("big", content)):
+                url = f"{graph}{drive}/root:/{name}:/content"
+                async with session.get(url, headers=headers) as answer:
+                    assert await answer.read() == wanted
