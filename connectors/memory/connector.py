@@ -102,7 +102,7 @@ class MemoryConnector:
                 continue
             with self._changing() as side:
                 outcome = carry_out(side, write, self.faults, body)
-            if self.faults.strikes("lost_responses"):
+            if self._breaks("cut_answers") or self.faults.strikes("lost_responses"):
                 raise Unreachable(f"{self.options.name}: no answer came to a write")
             yield outcome
             await asyncio.sleep(0)

@@ -12,7 +12,8 @@ class Faults:
 
     ``unreachable``: calls that fail at once. ``lost_token``: observations whose token is unknown.
     ``cut_pages``: pages that still come before the stream breaks off. ``cut_writes``: writes that still happen before
-    the line breaks. ``lost_responses``: writes that happen while nobody hears of it. ``stale``: writes refused as if
+    the line breaks. ``cut_answers``: writes that are still answered before one happens of which nobody hears.
+    ``lost_responses``: writes that happen while nobody hears of it. ``stale``: writes refused as if
     somebody had just changed the object. ``replay``: older changes that a delta brings again first. ``duplicate``:
     every object comes twice. ``shuffle`` mixes the order of objects. ``slow``: seconds a call takes.
     ``refused``: (kind, field) -> why it is not taken. ``failing``: anchor or key -> (cause, message). ``licences``:
@@ -25,6 +26,7 @@ class Faults:
     lost_token: int = 0
     cut_pages: int | None = None
     cut_writes: int | None = None
+    cut_answers: int | None = None
     lost_responses: int = 0
     stale: int = 0
     replay: int = 0

@@ -244,7 +244,7 @@ _CALM = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_trees(machine: type[Trees]) -> None:
-    run_machine(machine, settings(max_examples=12, stateful_step_count=25, derandomize=True))
+    run_machine(machine, settings(max_examples=8, stateful_step_count=25, derandomize=True))
 
 
 @pytest.mark.soak
