@@ -20,7 +20,7 @@ PIECE = 256 * 1024
 class Feed:
     """``error``: what went wrong with the source while a request was sent, which the HTTP library hides."""
 
-    def __init__(self, source: Source | None, line: Limiter) -> None:
+    def __init__(self, source: Source | None, size: int, line: Limiter) -> None:
         self._source = source
         self._line = line
         self._hash = QuickXor()
@@ -28,7 +28,7 @@ class Feed:
         self._stream: AsyncIterator[bytes] | None = None
         self._at = 0
         self._rest = memoryview(b"")
-        self.size = source.size if source is not None else 0
+        self.size = size
         self.error: BridgeError | None = None
 
     def digest(self) -> Digest:

@@ -40,6 +40,8 @@ def cloud_name(name: str, *, folder: bool = False, top: bool = False) -> str:
 
 def school_name(name: str, *, folder: bool = False, top: bool = False) -> str:
     """The school's spelling of a name in the cloud; the inverse of :func:`cloud_name`."""
+    if _TWINS.isdisjoint(name):
+        return name
     found = _read(name, folder=folder, top=top)
     # A name that we would never write stands for itself: two names never become one.
     return found if found and cloud_name(found, folder=folder, top=top) == name else name

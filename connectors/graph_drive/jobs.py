@@ -59,6 +59,14 @@ class Job:
         return str(self.write.fields.get("parent") or self.spot.folder)
 
     @property
+    def size(self) -> int:
+        """Bytes that were planned with: a source need not know before it is read, and must not have others."""
+        content = self.write.fields.get("content")
+        if isinstance(content, Digest):
+            return content.size
+        return self.write.content.size if self.write.content is not None else 0
+
+    @property
     def creates(self) -> bool:
         """Whether there is nothing yet."""
         return self.write.action is Action.CREATE
@@ -100,7 +108,11 @@ class Job:
         self.outcome, self.open = failed, None
 
     def refuse(self, answer: Answer) -> None:
-        """The service said no."""
+        """The service said no. A new thing that is not found has lost the folder it was to go to."""
+        if answer.status == 404 and self.creates:
+            message = f"{self.subject}: the folder that it goes to is not there (any more)."
+            self.fail(Failed(self.write.id, "stale", message, transient=True))
+            return
         self.fail(refused(self.write.id, self.subject, answer))
 
     def done(self) -> None:

@@ -65,17 +65,14 @@ class Uploads:
         if errors := [error for error in ended if isinstance(error, BaseException)]:
             raise errors[0]
 
-    def _size(self, job: Job) -> int:
-        return job.write.content.size if job.write.content is not None else 0
-
     def _simple(self, job: Job) -> bool:
-        return self._size(job) <= self._options.simple_upload
+        return job.size <= self._options.simple_upload
 
     def _kept(self, job: Job) -> str | None:
-        return self._ledger.upload(job.resume_key()) if self._size(job) > self._options.fragment else None
+        return self._ledger.upload(job.resume_key()) if job.size > self._options.fragment else None
 
     async def _upload(self, job: Job, session: Answer | None) -> None:
-        feed = Feed(job.write.content, self._line)
+        feed = Feed(job.write.content, job.size, self._line)
         try:
             if self._simple(job):
                 await self._put(job, feed)
@@ -121,7 +118,7 @@ class Uploads:
     def _session(self, job: Job) -> Part:
         # A file that is there is addressed by its id: "replace" then means its content. A name is never replaced.
         target = job.spot.child(job.parent, job.name()) if job.creates else job.spot.entry(job.anchor)
-        told = {**(FAIL if job.creates else REPLACE), "fileSize": self._size(job), **job.times()}
+        told = {**(FAIL if job.creates else REPLACE), "fileSize": job.size, **job.times()}
         path = f"{target}/createUploadSession"
         return Part(job.write.id, "POST", path, {"item": told}, headers=job.match())
 
@@ -161,7 +158,7 @@ class Uploads:
             await self._refused(job, feed, session, None)
             return False
         self._client.content_url(session.body.get("uploadUrl"), self._options.content_hosts)
-        if self._size(job) > self._options.fragment:
+        if job.size > self._options.fragment:
             self._ledger.keep_upload(job.resume_key(), str(session.body["uploadUrl"]))
         return True
 
@@ -175,7 +172,7 @@ class Uploads:
         await self._drop(job, url)
 
     def _ledger_forget(self, job: Job) -> None:
-        if self._size(job) > self._options.fragment:
+        if job.size > self._options.fragment:
             self._ledger.keep_upload(job.resume_key(), None)
 
     async def _drop(self, job: Job, url: str | None = None) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from tests.connectors.graph_drive.kit import (
     done,
     new_content,
     new_file,
+    options,
     outcomes,
     pages,
     plant,
@@ -30,6 +33,7 @@ from tests.connectors.graph_drive.kit import (
 )
 
 Connect = Callable[..., DriveConnector]
+ROOT = Path(__file__).resolve().parents[3]
 CONTENT = bytes(range(250)) * 6000  # five fragments
 
 
@@ -85,18 +89,29 @@ async def test_a_killed_upload_goes_on_where_it_was_acknowledged(
     cloud: Cloud, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cloud.sandbox.faults.add("slow", method="PUT", path="_upload", count=None, seconds=0.05)
-    first, second = connect(), connect()
-    task = asyncio.create_task(outcomes(first, new_file("a.bin", CONTENT)))
     sessions = cloud.sandbox.service.drives.sessions
+    (tmp_path / "content").write_bytes(CONTENT)
+    told = {
+        "options": options(cloud.sandbox, {"user": cloud.user}).model_dump(mode="json"),
+        "directory": str(tmp_path / "index"),
+        "content": str(tmp_path / "content"),
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.connectors.graph_drive.dying", stdin=asyncio.subprocess.PIPE, cwd=ROOT
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(told).encode() + b"\n")
     await until(lambda: any(session.received >= 2 * STEP for session in sessions.values()))
-    task.cancel()  # as kill -9: nothing is given back, nothing else is written down
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    process.kill()
+    await process.wait()
+    cloud.sandbox.faults.rules.clear()
+    second = connect()
     ledger = tmp_path / "index" / "drive.sqlite"
     assert ledger.stat().st_mode & 0o777 == 0o600
     [session] = sessions.values()
+    await until(lambda: not session.busy)
     acknowledged = session.received
-    cloud.sandbox.faults.rules.clear()
+    assert acknowledged < len(CONTENT)
     ranges: list[str] = []
     inner = second.shared.client.content_answer
 
@@ -109,7 +124,8 @@ async def test_a_killed_upload_goes_on_where_it_was_acknowledged(
     assert written.content == digest(CONTENT)
     assert files(cloud) == {"a.bin": CONTENT}
     assert session.done == written.anchor, "the same session"
-    assert next(one for one in ranges if one).startswith(f"bytes {acknowledged}-"), "nothing is sent twice"
+    start = int(next(one for one in ranges if one).removeprefix("bytes ").partition("-")[0])
+    assert start >= acknowledged, "nothing that was acknowledged is sent twice"
     assert b"_upload" not in ledger.read_bytes(), "the URL is overwritten when the upload is done"
 
 
@@ -146,6 +162,15 @@ async def test_a_locked_file_waits(cloud: Cloud, drive: DriveConnector) -> None:
     assert isinstance(failed, Failed)
     assert (failed.cause, failed.transient) == ("locked", True)
     assert files(cloud) == {"a.docx": b"open"}
+
+
+async def test_a_new_file_whose_folder_is_gone_waits(cloud: Cloud, drive: DriveConnector) -> None:
+    folder = plant(cloud.sandbox, cloud.home.root, "x", None)
+    cloud.sandbox.service.drives.delete(folder)
+    for content in (b"", b"a"):
+        failed = (await outcomes(drive, new_file("a.txt", content, parent=folder.id)))["a.txt"]
+        assert isinstance(failed, Failed)
+        assert (failed.cause, failed.transient) == ("stale", True)
 
 
 async def test_a_full_drive_says_so(cloud: Cloud, drive: DriveConnector) -> None:
