@@ -239,21 +239,3 @@ def anchors(tx: Transaction, ids: Iterable[str]) -> dict[str, tuple[str | None, 
         for row in tx.rows(query.where(link.c.school == tx.school, link.c.id.in_(batch))):
             found[row[0]] = (row[1], row[2])
     return found
-
-
-def kin(tx: Transaction, ids: Iterable[str]) -> frozenset[str]:
-    """Links of parents and children of these links, in either tree."""
-    wanted = set(ids)
-    parents = {kind.parent for kind in tx.kinds.values() if kind.parent is not None}
-    near, far = link.alias("near"), link.alias("far")
-    found: set[str] = set()
-    for batch in chunks(sorted(wanted), BATCH):
-        for side in Side:
-            above = and_(near.c.school == tx.school, near.c[f"{side}_anchor"] == reference.c.anchor)
-            below = and_(far.c.school == tx.school, far.c[f"{side}_anchor"] == reference.c.target)
-            source = reference.join(near, above).join(far, below)
-            mine = and_(reference.c.school == tx.school, reference.c.side == side, reference.c.field.in_(parents))
-            query = select(near.c.id, far.c.id).select_from(source).where(mine)
-            for row in [*tx.rows(query.where(near.c.id.in_(batch))), *tx.rows(query.where(far.c.id.in_(batch)))]:
-                found.update(row)
-    return frozenset(found - wanted)

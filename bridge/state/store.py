@@ -141,10 +141,6 @@ class SchoolStore(Trees):
         with self._read() as tx:
             return space.links(tx, ids)
 
-    def kin(self, ids: Iterable[str]) -> frozenset[str]:
-        with self._read() as tx:
-            return space.kin(tx, ids)
-
     def anchors(self, ids: Iterable[str]) -> Mapping[str, tuple[str | None, str | None]]:
         with self._read() as tx:
             return space.anchors(tx, ids)

@@ -146,9 +146,9 @@ def test_people_follow_their_authority(stage: Stage, drawn: list[Round]) -> None
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(7200)
 @given(FILE_ROUNDS)
-@settings(max_examples=SOAK, deadline=None)
+@settings(max_examples=5 * SOAK, deadline=None, print_blob=True)
 def test_files_soak(drawn: list[Round]) -> None:
     files_in_step(drawn)
 

@@ -16,7 +16,7 @@ NAMES = ("a", "A", "b.txt", "B.txt", "ü", "u\u0308", "a (2)", "c.docx")
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """``verb`` on the ``one``-th object with the ``two``-th, of those there are; ``body`` and ``at`` for what writes."""
+    """``verb`` on the ``one``-th object with the ``two``-th of those there are; ``body`` and ``at`` if it writes."""
 
     verb: str
     one: int

@@ -147,8 +147,8 @@ class Player:
     def do_name(self, side: MemorySide, name: str, value: str) -> None:
         side.change(self.anchor(side, name), {"name": value})
 
-    def do_move(self, side: MemorySide, name: str, value: str) -> None:
-        side.change(self.anchor(side, name), {"parent": self.anchor(side, value)})
+    def do_move(self, side: MemorySide, name: str, value: str | None) -> None:
+        side.change(self.anchor(side, name), {"parent": self.anchor(side, value) if value else None})
 
     # --- what must be -----------------------------------------------------------------------------------------------
 

@@ -247,7 +247,8 @@ def test_a_moved_folder_changes_one_record(store: SchoolStore) -> None:
     enrol(store, SCHOOL, folder("r", "root"), folder("d", "docs", "r"), folder("f", "files", "d"))
     assert store.fold(SCHOOL, page(folder("d", "docs", None)), now=NOW) == 1
     assert due(store) == ["Ld"]
-    assert store.kin(["Ld"]) == {"Lf"}
+    assert store.rivals([("Ld", "FILES"), ("", "docs")]) == {"Lf", "Ld"}
+    assert store.occupied(["Lr", "Ld", "Lf"], SCHOOL) == {"Ld"}
 
 
 def test_what_a_side_says_nothing_of_but_that_it_is_there_stays_as_it_was(store: SchoolStore) -> None:
