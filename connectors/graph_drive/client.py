@@ -67,51 +67,43 @@ class FilesClient(Client):
 
     @asynccontextmanager
     async def content(
-        self,
-        method: str,
-        url: URL,
-        *,
-        headers: Mapping[str, str],
-        body: Body | None = None,
-    ) -> AsyncIterator[tuple[aiohttp.ClientResponse, Callable[..., None]]]:
-        """One request without our token. ``body`` is given a function to call whenever bytes got on their way.
-
-        The same function comes with the answer, for whoever reads it. Raises Lost when nothing moves for as long as
-        ``timeouts.read``: a dead line is not seen by the operating system for many minutes.
-        """
-        limit, loop = self.options.timeouts.read, asyncio.get_running_loop()
+        self, method: str, url: URL, *, headers: Mapping[str, str], body: AsyncIterator[memoryview] | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """One request without our token. Raises Busy or Lost; Lost also when no byte came for ``timeouts.read``."""
         self.counters.requests += 1
         try:
-            async with asyncio.timeout(limit) as watch:
-
-                def moved(*, waiting: bool = False) -> None:
-                    watch.reschedule(None if waiting else loop.time() + limit)
-
-                async with self.session().request(
-                    method, url, data=None if body is None else body(moved), allow_redirects=False,
-                    headers={"User-Agent": USER_AGENT, **headers}, proxy=self.options.proxy,
-                ) as response:  # fmt: skip
-                    moved()
-                    yield response, moved
+            async with self.session().request(
+                method, url, data=body, allow_redirects=False, headers={"User-Agent": USER_AGENT, **headers},
+                proxy=self.options.proxy,
+            ) as response:  # fmt: skip
+                yield response
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError) as error:
             raise Busy(f"{url.host} can't be reached ({type(error).__name__}). Check network and proxy.") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Lost(f"The line to {url.host} broke ({type(error).__name__}).") from None
 
     async def content_answer(
-        self,
-        method: str,
-        url: URL,
-        *,
-        headers: Mapping[str, str],
-        body: Body | None = None,
+        self, method: str, url: URL, *, headers: Mapping[str, str], body: Body | None = None
     ) -> Answer:
-        """One request without our token, and its answer as a whole. Raises Busy or Lost."""
-        async with self.content(method, url, headers=headers, body=body) as (response, _):
-            raw = await response.read()
-            answer = Answer(
-                response.status, json_object(raw), {name.lower(): text for name, text in response.headers.items()}
-            )
+        """One request without our token, and its answer as a whole. Raises Busy or Lost.
+
+        ``body`` is given a function to call whenever bytes got on their way: Lost is raised, too, when none did for
+        ``timeouts.read``. The operating system would not see for many minutes that a line is dead.
+        """
+        limit, loop = self.options.timeouts.read, asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(limit) as watch:
+
+                def moved(*, waiting: bool = False) -> None:
+                    watch.reschedule(None if waiting else loop.time() + limit)
+
+                sent = None if body is None else body(moved)
+                async with self.content(method, url, headers=headers, body=sent) as response:
+                    raw = await response.read()
+        except TimeoutError:
+            raise Lost(f"The line to {url.host} is dead.") from None
+        found = {name.lower(): text for name, text in response.headers.items()}
+        answer = Answer(response.status, json_object(raw), found)
         if answer.throttled or (answer.status == 503 and answer.retry_after):
             self.throttled(answer)
         return answer

@@ -123,7 +123,7 @@ class DriveSource(Source):
         client = contents.shared.client
         url = client.content_url(entry.get(DOWNLOAD), contents.options.content_hosts)
         headers = {"Range": f"bytes={at}-", "Accept-Encoding": "identity"} if at else {"Accept-Encoding": "identity"}
-        async with client.content("GET", url, headers=headers) as (response, moved):
+        async with client.content("GET", url, headers=headers) as response:
             if response.status in (401, 403, 404, 410, 416):
                 raise _Expired
             if response.status not in (200, 206):
@@ -133,12 +133,10 @@ class DriveSource(Source):
                 raise Busy(f"the drive answered {response.status}", retry_after=answer.retry_after)
             skip = at if response.status == 200 else 0  # the range was not honoured
             async for chunk in response.content.iter_chunked(CHUNK):
-                moved(waiting=True)
                 await contents.line.take("down", len(chunk))
                 if skip < len(chunk):
                     yield chunk[skip:] if skip else chunk
                 skip = max(0, skip - len(chunk))
-                moved()
 
     async def _look(self) -> Entry:
         """What the drive shows of the file now; raises ContentChanged when that is another version."""

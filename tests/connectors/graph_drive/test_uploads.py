@@ -164,6 +164,15 @@ async def test_a_locked_file_waits(cloud: Cloud, drive: DriveConnector) -> None:
     assert files(cloud) == {"a.docx": b"open"}
 
 
+async def test_a_dead_line_is_noticed(cloud: Cloud, connect: Connect) -> None:
+    """Nothing breaks, but nothing moves either: the operating system would wait for a quarter of an hour."""
+    drive = connect(timeouts={"read": 0.3})
+    cloud.sandbox.faults.add("slow", method="PUT", path="_upload", count=1, seconds=60)
+    async with asyncio.timeout(20):
+        await done(drive, new_file("a.bin", CONTENT))
+    assert files(cloud) == {"a.bin": CONTENT}
+
+
 async def test_a_new_file_whose_folder_is_gone_waits(cloud: Cloud, drive: DriveConnector) -> None:
     folder = plant(cloud.sandbox, cloud.home.root, "x", None)
     cloud.sandbox.service.drives.delete(folder)
