@@ -179,7 +179,8 @@ class Differences:
             if old is not None and left.drop(old):
                 after[name] = old
             return
-        if not special and self._index.find(node.anchor) is not None:
+        taken = node.links > 1 and any(one.anchor == node.anchor for one in after.values())
+        if not special and (taken or self._index.find(node.anchor) is not None):
             special = _another(node.anchor, self._here.anchor, name)
         made = Entry(name, node.ino, node.btime, node.mtime, node.ctime, node.size, node.ctime, special)
         self._enter(after, made)

@@ -23,7 +23,9 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     base: Path = Field(description="An absolute path. All roots below one base share one watch of the file system.")
-    root: str = Field(".", description="The root's path below `base`; no link is followed on it.")
+    root: str = Field(
+        "", description="The root's path below `base`, empty for `base` itself; no link is followed on it."
+    )
     include: tuple[Pattern, ...] = Field(
         ("*",), description="Files to mirror: patterns for the name, or with a slash for the path below the root."
     )

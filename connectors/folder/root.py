@@ -6,7 +6,7 @@ import errno
 import os
 from pathlib import Path
 
-from bridge.ports import Refused, Unreachable
+from bridge.ports import Refused, Unreachable, Waiting
 from connectors.folder.system import Node, look, open_beneath
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
@@ -26,15 +26,19 @@ class Root:
         return self.node.anchor
 
     def _open(self) -> int:
-        """Open the root by its path. Raises Unreachable or Refused."""
+        """Open the root by its path. Raises Unreachable or Refused; Waiting where only the base is there."""
         try:
             base = os.open(self._base, _DIRECTORY | os.O_CLOEXEC)
-            try:
-                return open_beneath(base, self._below, _DIRECTORY)
-            finally:
-                os.close(base)
         except OSError as error:
             raise self._translated(error) from None
+        try:
+            return open_beneath(base, self._below, _DIRECTORY)
+        except FileNotFoundError:
+            raise Waiting(f"directory {self.path}: there is no folder of this name in {self._base} (yet)") from None
+        except OSError as error:
+            raise self._translated(error) from None
+        finally:
+            os.close(base)
 
     def _translated(self, error: OSError) -> Exception:
         where = f"directory {self.path}"

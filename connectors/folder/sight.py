@@ -52,6 +52,8 @@ class Sight:
         self._retry: set[str] = set()
         self._scanned: float | None = None
         self._closing = False
+        #: Folders that the last look listed.
+        self.listed = 0
         self._looked_again = False
 
     # --- what there is ----------------------------------------------------------------------------------------------
@@ -107,6 +109,7 @@ class Sight:
             raise
         if whole:
             self._scanned = self._context.monotonic()
+        self.listed = seen.folders
         return Look(not seen.failed, seen.folders, tuple(self._warnings(seen)))
 
     def _scan(self, dirty: set[str], *, whole: bool) -> Seen:

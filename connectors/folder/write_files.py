@@ -168,6 +168,8 @@ class FileWrites:
             rename(part.folder, part.name, place.fd, place.name, flags=EXCHANGE)
         except BaseException:
             os.unlink(place.name, dir_fd=bin_)
+            # The link that was made and taken away changed its ctime.
+            self._sight.mark(place.path)
             raise
         # The old content bears the temporary name now, and lies in the trash as well.
         if not _is(look(part.folder, part.name), entry):
