@@ -27,7 +27,7 @@ from smbprotocol.session import Session  # type: ignore[import-untyped]
 from bridge.lab.processes import Address, ProcessTree, Unavailable
 
 PORT = 4450  # smbd's port can be changed, so that no right to low ports is needed
-USER, PASSWORD = "schoolbridge", "Freigabe.2026"  # noqa: S105 - of a server that only the lab has
+USER, PASSWORD = "schoolbridge", "Freigabe.2026"
 _START_TIMEOUT = 30.0  # seconds; it takes a fraction of one
 _UID = 20_000
 _SYSTEM_GROUPS = "root:x:0:\nnogroup:x:65534:\n"

@@ -86,7 +86,8 @@ def core_is_pure(module: str, imported: str) -> str | None:
 #: What stands beside the connectors for all of them to use.
 _COMMON = ("connectors.expression", "connectors.quickxor", "connectors.bandwidth")
 #: A drive is a part of the same tenant: it gets in as the connector to the tenant does.
-_SHARED = {"connectors.graph_drive": ("connectors.graph.",)}
+#: A share is seen as a directory is: the same index, scan, observations and trash.
+_SHARED = {"connectors.graph_drive": ("connectors.graph.",), "connectors.smb": ("connectors.folder.",)}
 
 
 def connectors_know_the_port_only(module: str, imported: str) -> str | None:
