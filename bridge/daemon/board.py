@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.core.model import Side
+from bridge.daemon.root_states import away
 from bridge.daemon.share_rows import ShareRow
 from bridge.ports import ConfigurationError
 
@@ -76,7 +77,9 @@ class Board:
         tree = asdict(replace(self, schools={code: replace(row, shares={}) for code, row in self.schools.items()}))
         del tree["path"]
         for code, row in self.schools.items():
-            tree["schools"][code]["shares"] = {name: share.summary() for name, share in row.shares.items()}
+            tree["schools"][code]["shares"] = {
+                name: {**share.summary(), "away": away(share)} for name, share in row.shares.items()
+            }
         part = self.path.with_name(f".{self.path.name}.{self.pid}")
         with os.fdopen(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o644), "w", encoding="utf-8") as stream:
             json.dump(tree, stream, ensure_ascii=False)

@@ -1,0 +1,66 @@
+"""Roots of a share that are not simply in step: what the status file names them for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from bridge.core.model import Side
+from bridge.daemon.share_rows import ShareRow
+
+
+class State(StrEnum):
+    """How a root is."""
+
+    IN_STEP = "in step"
+    AT_WORK = "at work"
+    WAITS = "waits"
+    STANDS_STILL = "stands still"
+    NO_FOLDER = "no folder"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class RootState:
+    """``since`` is ISO 8601, UTC; ``why`` is for a person; ``doing`` is the progress of what is under way."""
+
+    state: State
+    since: str | None = None
+    why: str = ""
+    doing: str = ""
+
+
+def away(share: ShareRow) -> dict[str, Any]:
+    """For the status file: every root that is not at rest in step, and every owner without one.
+
+    Roots that stand still for the same reason share its text: a file server that is gone stops thousands of them.
+    """
+    still: dict[str, dict[str, str | None]] = {}
+    for owner, row in share.roots.items():
+        if row.error:
+            still.setdefault(row.error, {})[owner] = row.error_since
+    return {
+        "still": still,
+        "working": {owner: row.doing for owner, row in share.roots.items() if row.doing},
+        "not_there": [owner for owner, row in share.roots.items() if row.waiting],
+        "not_read": [owner for owner, row in share.roots.items() if not row.waiting and len(row.complete) < len(Side)],
+        "unfit": dict(share.unfit),
+    }
+
+
+def states(share: Mapping[str, Any]) -> Iterator[tuple[str, RootState]]:
+    """Owner's link -> state, of those that ``away`` named; all others are in step. The last one of an owner counts."""
+    told = share.get("away", {})
+    for owner in told.get("not_read", ()):
+        yield owner, RootState(State.WAITS, why="its turn to be read for the first time has not come yet")
+    for owner in told.get("not_there", ()):
+        yield owner, RootState(State.WAITS, why="there is no folder yet (nobody logged in)")
+    for owner, doing in told.get("working", {}).items():
+        yield owner, RootState(State.AT_WORK, doing=doing)
+    for why, owners in told.get("still", {}).items():
+        for owner, since in owners.items():
+            yield owner, RootState(State.STANDS_STILL, since, why, told.get("working", {}).get(owner, ""))
+    for owner, why in told.get("unfit", {}).items():
+        yield owner, RootState(State.NO_FOLDER, why=why)
