@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from connectors.folder.mounts import tells_of_changes
 from connectors.folder.options import Options
 from connectors.folder.root import Root
 from connectors.folder.scan import Scan, Seen
+from connectors.folder.trash import Trash
 from connectors.folder.watch import WATCHES, Mirror, Watch
 
 #: How often folders that change while they are scanned are scanned again before a removal is put off.
@@ -109,6 +111,7 @@ class Sight:
             raise
         if whole:
             self._scanned = self._context.monotonic()
+            self._empty_trash()
         self.listed = seen.folders
         return Look(not seen.failed, seen.folders, tuple(self._warnings(seen)))
 
@@ -165,6 +168,12 @@ class Sight:
             except OSError:
                 continue
         return found
+
+    def _empty_trash(self) -> None:
+        """Take away what was kept long enough; what can't be removed is tried again with the next scan."""
+        if not self.options.read_only:
+            with contextlib.suppress(OSError):
+                Trash(self.root.fd).expire(self._context.clock().date(), self.options.trash_days)
 
     def _is_due(self) -> bool:
         last = self._scanned
