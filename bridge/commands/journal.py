@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +12,9 @@ from rich.console import Console
 
 from bridge.commands.session import ERROR, NOTHING, Mistake, Session, plain, session_of
 from bridge.daemon import wiring
+from bridge.daemon.roots import is_root
 from bridge.state.journal import Checkpoint, Verdict, Written
+from bridge.state.roots import BETWEEN
 
 
 def register(app: typer.Typer) -> None:
@@ -36,10 +38,10 @@ def verify(
     verdicts: dict[str, tuple[Verdict, Checkpoint]] = {}
     with wiring.database(session.settings, create=False) as database:
         known = database.schools()
-        for one in session.schools(mark.school if mark else school):
-            if one.code in known:
-                store = database.school(one.code, one.kinds())
-                verdicts[one.code] = store.verify(against=mark), store.checkpoint()
+        for one in session.schools(mark.school.partition(BETWEEN)[0] if mark else school):
+            for code in _chains(known, one.code, only=mark.school if mark else None):
+                store = database.school(code, one.kinds())
+                verdicts[code] = store.verify(against=mark), store.checkpoint()
     ok = all(verdict.ok for verdict, _ in verdicts.values())
     answer = {
         "ok": ok,
@@ -74,11 +76,23 @@ def _written(head: Checkpoint) -> str:
 
 
 def _draw_verdicts(out: Console, verdicts: Mapping[str, tuple[Verdict, Checkpoint]]) -> None:
+    roots = [verdict for code, (verdict, _) in verdicts.items() if is_root(code) and verdict.ok]
     for code, (verdict, head) in verdicts.items():
+        if verdict.ok and is_root(code) and len(roots) > 1:
+            continue
         if verdict.ok:
             out.print(f"[green]✓[/] {plain(code)}: {verdict.rows} rows, whole; checkpoint {plain(_written(head))}")
         else:
             out.print(f"[red]✗[/] {plain(code)}: {plain(verdict.message)}")
+    if len(roots) > 1:
+        rows = sum(verdict.rows for verdict in roots)
+        out.print(f"[green]✓[/] {len(roots)} folders of shares: {rows} rows, whole; --json has their checkpoints")
+
+
+def _chains(known: Sequence[str], code: str, *, only: str | None = None) -> list[str]:
+    """The codes whose journals belong to a school: its own, and those of its shares' roots; or ``only`` one of them."""
+    mine = [one for one in sorted(known) if one == code or one.startswith(code + BETWEEN)]
+    return [one for one in mine if only in (None, one)]
 
 
 def show(
@@ -88,15 +102,16 @@ def show(
     limit: Annotated[int, typer.Option(min=1, help="The newest so many rows of a school.")] = 50,
     redact: Annotated[bool, typer.Option("--redact", help="Without values: which fields, not what in them.")] = False,
 ) -> int:
-    """Show the newest rows, oldest first."""
+    """Show the newest rows of each school and of each folder of its shares, oldest first."""
     session = session_of(context)
     rows: list[tuple[str, Written]] = []
     with wiring.database(session.settings, create=False) as database:
         known = database.schools()
         for one in session.schools(school):
-            if one.code in known:
-                store = database.school(one.code, one.kinds())
-                rows += [(one.code, row) for row in store.journal(limit=limit, link=link, redact=redact)]
+            for code in _chains(known, one.code):
+                store = database.school(code, one.kinds())
+                rows += [(code, row) for row in store.journal(limit=limit, link=link, redact=redact)]
+    rows = sorted(rows, key=lambda row: row[1].at)
     _show(session, rows)
     return NOTHING
 

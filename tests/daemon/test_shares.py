@@ -87,6 +87,15 @@ def test_a_file_reaches_its_owners_drive_and_comes_back(tmp_path: Path) -> None:
         side.change(anchor, {"name": "Aufsatz (Endfassung).odt"})
     assert school.run("sync").code == 0
     assert sorted(_names(home.path)) == ["Aufsatz (Endfassung).odt", "Deutsch"]
+    verdicts = school.run("journal", "verify", "--json").json
+    assert verdicts["ok"]
+    codes = [one["school"] for one in verdicts["schools"]]
+    assert codes[0] == "0123"
+    assert all(code.startswith("0123/homes/") for code in codes[1:])
+    (chain,) = (one for one in verdicts["schools"][1:] if one["rows"] > 1)
+    rows = school.run("journal", "show", "--json").json["rows"]
+    assert {"folder", "file"} <= {row["kind"] for row in rows if row["school"] == chain["school"]}
+    assert school.run("journal", "verify", "--against", chain["checkpoint"]).code == 0
 
 
 def _names(path: Path) -> list[str]:
