@@ -112,7 +112,8 @@ class Line:
 
     @property
     def signed(self) -> bool:
-        return bool(self._session.signing_required)
+        # What is encrypted is authentic by that, and not signed as well (MS-SMB2 3.2.4.1.1).
+        return bool(self._session.signing_required) or self.encrypted
 
     @property
     def alive(self) -> bool:

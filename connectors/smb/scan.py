@@ -137,7 +137,7 @@ class ShareScan(Scan):
             self.seen.examples.setdefault(why, join(path, name))
         if listing.digest == here.digest:
             below = self._index.below(here.id) if whole and listing.folders else {}
-            return [(join(path, one.name), one.id, True) for one in reversed(below.values())]
+            return [(join(path, one.name), one.id, True) for name, one in below.items() if name in listing.folders]
         found = ShareDifferences(self._index, here, young=self._young, still=self.still)
         found.take(listing)
         self._index.fingerprint(here.id, b"" if found.waiting or found.again else listing.digest)
