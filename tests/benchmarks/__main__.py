@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks import tree
 from tests.benchmarks.ground import DOMAIN, Ground
 
 #: Two deltas, two recycle bins, the stock of licences.
@@ -185,7 +186,12 @@ def _watch(ground: Ground, edit: Callable[[], None]) -> tuple[int, float]:
     return ground.cloud.counters().get("writes", 0) - before, seconds
 
 
-FIGURES = {"rehearse": rehearse, "mirror": mirror, "quiet": quiet, "change": change}
+def directory(_: Ground) -> None:
+    """A directory of the server: scans, hints, a burst."""
+    tree.measure(10_000)
+
+
+FIGURES = {"rehearse": rehearse, "mirror": mirror, "quiet": quiet, "change": change, "directory": directory}
 
 
 def main() -> None:
