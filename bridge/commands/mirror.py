@@ -86,6 +86,7 @@ def sync(
             store = database.school(one.code, one.kinds())
             with store.lock():
                 reports[one.code] = asyncio.run(_sync(session, one, store, progress, full=full))
+                wiring.limit_line(session.settings, session.catalog)
                 ground = shares.Ground(session.settings, session.catalog, one, database)
                 reports |= asyncio.run(shares.mirror_once(ground, full=full, progress=progress))
     failed = any(report.error for report in reports.values())

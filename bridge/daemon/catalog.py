@@ -11,7 +11,7 @@ import importlib
 import pkgutil
 from collections.abc import Awaitable, Callable, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -50,6 +50,11 @@ class Catalog:
         """Build a connector; raises ConfigurationError, Refused or Unreachable."""
         opening: Callable[[Any, Context], Awaitable[Connector]] = self._module(name).connect
         return await opening(options, context)
+
+    def limit(self, limits: Callable[[Literal["up", "down"]], float | None]) -> None:
+        """Let all transfers of this process together pass at most so many bytes a second; asked anew all the time."""
+        if "bandwidth" in self._folders:
+            importlib.import_module(f"{self._package.__name__}.bandwidth").LINE.limit(limits)
 
     def _module(self, name: str) -> ModuleType:
         if name not in self._folders:

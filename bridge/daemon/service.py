@@ -54,6 +54,7 @@ class Service:
 
     async def run(self) -> None:
         """Start everything and wait for the end."""
+        wiring.limit_line(self.settings, self.catalog)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._ending.set)
@@ -186,6 +187,7 @@ class Service:
         ):
             self.log.warning("state and runtime change at the next start only", action="systemctl restart schoolbridge")
         self.settings = fresh
+        wiring.limit_line(fresh, self.catalog)
         logs.configure("debug" if self.verbose else fresh.bridge.logging.level, fresh.bridge.logging.format)
         for code in [code for code in old if old[code] != new.get(code)]:
             await self._end(code)

@@ -14,12 +14,13 @@ import pwd
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from anyascii import anyascii
 from pydantic import BaseModel
@@ -36,6 +37,7 @@ from bridge.engine.bridged import Bridged, Naming, Progress, silent
 from bridge.engine.wrap import ReadOnly
 from bridge.ports import ConfigurationError, Connector, Context
 from bridge.settings import School, Settings, resolve
+from bridge.settings.line import limit_of
 from bridge.settings.secrets import REFERENCE
 from bridge.state.database import Database, open_database
 from bridge.state.store import SchoolStore
@@ -128,6 +130,12 @@ def context(settings: Settings, school: School) -> Context:
             if named
         },
     )
+
+
+def limit_line(settings: Settings, catalog: Catalog, *, clock: Callable[[], datetime] = now) -> None:
+    """Hold all transfers of this process to the ``bandwidth`` of these settings, from now on."""
+    rules, zone = settings.bridge.bandwidth, ZoneInfo(settings.bridge.time_zone)
+    catalog.limit(lambda direction: limit_of(rules, direction, clock().astimezone(zone)))
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from bridge.core.kinds import KINDS
 from bridge.core.policy import Tally
+from bridge.settings.line import BandwidthRule
 from bridge.settings.secrets import REFERENCE
 from bridge.settings.words import Duration, Pause, SecretReference, TimeOfDay, TimeZone, matching
 
@@ -164,6 +165,10 @@ class BridgeFile(Strict):
     logging: Logging = Field(default_factory=Logging)
     language: Language = Field(default="en", description="Language of printed letters.")
     time_zone: TimeZone = Field(default="Europe/Berlin", description="Time zone of the schedule.")
+    bandwidth: list[BandwidthRule] = Field(
+        default_factory=list,
+        description="How much of the line may be used at which time, by all transfers together; else all of it.",
+    )
     defaults: Defaults = Field(default_factory=Defaults)
 
 
