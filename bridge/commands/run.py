@@ -160,7 +160,8 @@ def _draw(out: Console, tree: Mapping[str, Any] | None, rows: Sequence[tuple[Sch
             out.print(f"  now: {plain(facts['doing'])}")
         for name, share in facts["shares"].items():
             busy = f", {share['busy']} at work" if share["busy"] else ""
-            out.print(f"  share {plain(name)}: {share['complete']} of {share['roots']} folders in step{busy}")
+            waiting = f", {share['waiting']} not there yet" if share.get("waiting") else ""
+            out.print(f"  share {plain(name)}: {share['complete']} of {share['roots']} folders in step{waiting}{busy}")
         for rule, number in sorted(facts["rules"].items()):
             out.print(f"  held: {number} × {plain(rule)}")
         counts = ", ".join(f"{number} {plain(what)}" for what, number in facts["records"].items())

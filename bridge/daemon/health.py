@@ -6,6 +6,7 @@
 | a side's last whole cycle is older than twice its period (and a minute) | amber; five times: red |
 | an error stops the cycles | amber; for more than ten minutes: red |
 | a folder of a share stands still, or an owner has none | amber; all folders of the share: red |
+| the folder of an owner is not there yet (nobody logged in) | nothing wrong; not one of the share's: amber |
 | the cycle under way gets no further for a minute: a side doesn't answer | amber; for more than ten minutes: red |
 | something is held or in quarantine; a side warns; the configuration on disk is wrong | amber |
 | none of it | green |
@@ -127,11 +128,15 @@ def _school(row: Mapping[str, Any], now: datetime, *, started: datetime) -> list
 
 def _share(name: str, share: Mapping[str, Any]) -> Iterator[Cause]:
     """A root that stands still makes the school amber; how late the sides are read is judged by ``_school``."""
+    waiting = share.get("waiting", 0)
     if share["stopped"]:
         since = min(filter(None, (_time(one.get("since")) for one in share["errors"].values())), default=None)
         why = next((one["error"] for one in share["errors"].values()), "")
         text = f"share {name}: {share['stopped']} of {share['roots']} folders stand still, for instance: {why}"
-        yield Cause(Colour.RED if share["stopped"] == share["roots"] else Colour.AMBER, text, since)
+        yield Cause(Colour.RED if share["stopped"] == share["roots"] - waiting else Colour.AMBER, text, since)
+    if waiting and waiting == share["roots"]:
+        text = f"share {name}: none of {waiting} folders is there yet: see whether its place is right and mounted"
+        yield Cause(Colour.AMBER, text)
     if share["unfit"]:
         why = next(iter(share["reasons"].values()), "")
         yield Cause(Colour.AMBER, f"share {name}: {share['unfit']} owners have no folder, for instance: {why}")

@@ -15,26 +15,34 @@ NAMED = 20
 
 @dataclass(slots=True)
 class RootRow:
-    """One root. ``complete`` says when each side was last read to its end, ``cycle`` what the last cycle counted."""
+    """One root. ``complete`` says when each side was last read to its end, ``cycle`` what the last cycle counted.
+
+    ``waiting``: its folder was never there yet.
+    """
 
     error: str = ""
     error_since: str | None = None
+    waiting: bool = False
     doing: str = ""
     complete: dict[str, str] = field(default_factory=dict)
     cycle: Mapping[str, Any] = field(default_factory=dict)
 
     def note(self, counts: Mapping[str, Any], sides: frozenset[Side], now: datetime) -> None:
         """A cycle over these sides went through."""
-        self.error, self.error_since, self.cycle = "", None, counts
+        self.error, self.error_since, self.waiting, self.cycle = "", None, False, counts
         for side in sides:
             self.complete[side.value] = now.isoformat()
+
+    def wait(self) -> None:
+        """There is no folder yet: nothing is wrong, and there is nothing to mirror."""
+        self.error, self.error_since, self.waiting = "", None, True
 
     def fail(self, message: str, now: datetime) -> bool:
         """The root is stopped by an error; True when this is news."""
         news = self.error != message
         if not self.error:
             self.error_since = now.isoformat()
-        self.error = message
+        self.error, self.waiting = message, False
         return news
 
 
@@ -48,13 +56,14 @@ class ShareRow:
     def summary(self) -> dict[str, Any]:
         """For the status file. ``oldest``: since when, per side, the root that waits longest was not read to its end.
 
-        None in it: there is a root that was never read to its end.
+        None in it: there is a root that was never read to its end. Those that wait for their folder don't count in it.
         """
-        rows = self.roots.values()
+        rows = [row for row in self.roots.values() if not row.waiting]
         stopped = {owner: row for owner, row in self.roots.items() if row.error}
         return {
             "roots": len(self.roots),
             "complete": sum(len(row.complete) == len(Side) for row in rows),
+            "waiting": len(self.roots) - len(rows),
             "busy": sum(bool(row.doing) for row in rows),
             "doing": [row.doing for row in rows if row.doing][:NAMED],
             "oldest": {

@@ -28,7 +28,7 @@ from bridge.daemon.share_rows import RootRow, ShareRow
 from bridge.daemon.watched import Life, Watched
 from bridge.engine.bridged import Bridged, Progress, Report, silent
 from bridge.engine.cycle import cycle
-from bridge.ports import BridgeError
+from bridge.ports import BridgeError, Connector, Unreachable, Waiting
 from bridge.settings import School, Settings
 from bridge.state.database import Database
 from bridge.state.store import SchoolStore
@@ -61,7 +61,10 @@ class Ground:
 
 @asynccontextmanager
 async def opened(ground: Ground, root: Root, *, progress: Progress = silent) -> AsyncIterator[Bridged]:
-    """A root with both sides connected, in the school's present stage."""
+    """A root with both sides connected, in the school's present stage.
+
+    Raises Waiting while its folder was never there, Unreachable once it was and is gone.
+    """
     school = ground.school
     store = await asyncio.to_thread(ground.store, root.code)
     async with AsyncExitStack() as stack:
@@ -72,6 +75,8 @@ async def opened(ground: Ground, root: Root, *, progress: Progress = silent) -> 
             context = replace(wiring.context(ground.settings, school), directory=directory)
             sides[side] = await ground.catalog.connect(one.connector, one.options, context)
             stack.push_async_callback(sides[side].close)
+            if side is Side.SCHOOL:
+                await _there(store, sides[side])
         bridged = Bridged(
             code=root.code,
             name=school.name,
@@ -86,6 +91,18 @@ async def opened(ground: Ground, root: Root, *, progress: Progress = silent) -> 
         )
         wiring.enter_stage(bridged, school, await asyncio.to_thread(ground.store, school.code))
         yield bridged
+
+
+async def _there(store: SchoolStore, folder: Connector) -> None:
+    """A folder that is not there yet is nobody's fault; one that was read before and is gone is an error."""
+    try:
+        await folder.identify()
+    except Waiting as absent:
+        if await asyncio.to_thread(store.recall, Side.SCHOOL) is None:
+            raise
+        raise Unreachable(
+            f"{absent}. It was there before: put it back (nothing is deleted on the other side meanwhile)"
+        ) from None
 
 
 async def turn(
@@ -172,6 +189,7 @@ class Shares:
             noted=noted,
             failed=failed,
             doing=doing,
+            waiting=row.wait,
             gate=self._gate,
         )
         one = self.watched[root.code] = Watched(f"root {root.code}", life)
@@ -195,6 +213,8 @@ async def mirror_once(ground: Ground, *, full: bool = False, progress: Progress 
             try:
                 async with opened(ground, root) as bridged:
                     report = await turn(ground, bridged, sides=tuple(Side), full=full)
+            except Waiting:
+                report = Report("", root.code, wiring.now())
             except BridgeError as error:
                 report = Report("", root.code, wiring.now(), error=str(error))
             reports[root.code] = report

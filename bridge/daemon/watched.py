@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bridge.core.model import Side
 from bridge.daemon.trouble import place, said
 from bridge.engine.bridged import Bridged, Progress, Report
-from bridge.ports import BridgeError, Connector, Unreachable
+from bridge.ports import BridgeError, Connector, Unreachable, Waiting
 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 #: The longest pause that a side may ask for, in seconds.
@@ -37,7 +37,8 @@ class Life:
     """What is done in it. ``opened`` connects; ``turn`` runs a cycle over some sides, in full or not.
 
     ``noted`` keeps the books of every cycle, ``failed`` is told besides of what ended one early, or kept it from
-    beginning; ``doing`` shows progress, the empty text its end. ``gate`` limits how many run at once.
+    beginning; ``doing`` shows progress, the empty text its end. ``waiting`` is told instead when there is nothing to
+    open yet: that is no failure. ``gate`` limits how many run at once.
     """
 
     opened: Callable[[Progress], AbstractAsyncContextManager[Bridged]]
@@ -45,6 +46,7 @@ class Life:
     noted: Callable[[Report, frozenset[Side]], None]
     failed: Callable[[str], None]
     doing: Callable[[str], None]
+    waiting: Callable[[], None] = lambda: None
     gate: asyncio.Semaphore | None = None
 
 
@@ -90,6 +92,13 @@ class Watched:
                 await self._serve()
             except Stopped:
                 return
+            except Waiting:
+                self.failures = 0
+                self.life.waiting()
+                self._woken.clear()
+                if not self._stop.is_set():
+                    await self._woken.wait()
+                continue
             except (BridgeError, OSError, SQLAlchemyError, MemoryError) as error:
                 asked = error.retry_after if isinstance(error, Unreachable) else None
                 self._failed(said(error))

@@ -16,6 +16,7 @@ from bridge.ports.errors import (
     Refused,
     TokenLost,
     Unreachable,
+    Waiting,
 )
 from bridge.ports.memory import Candidate, Done, Loose, Pair, Store, Tallies, Trouble, chunks
 from bridge.ports.side import (
@@ -66,6 +67,7 @@ __all__ = [
     "Trees",
     "Trouble",
     "Unreachable",
+    "Waiting",
     "Write",
     "Written",
     "chunks",

@@ -20,6 +20,10 @@ class Unreachable(BridgeError):
         """Seconds the side asked us to wait, or None."""
 
 
+class Waiting(Unreachable):
+    """There is nothing here yet, and nothing is wrong: a home whose owner never logged in. Look again at times."""
+
+
 class Refused(BridgeError):
     """The side answers but does not let us in: credentials, rights, certificate. A person has to act."""
 
