@@ -152,7 +152,9 @@ class Guard:
         if operation.link in self.released:
             return None
         removes = operation.action in {Action.DISABLE, Action.DELETE, Action.RETIRE}
-        if removes and operation.side.other in self.empty:
+        # The last file of a home may go like any other: a root proves what it is, and the thresholds count besides.
+        proven = bool(self.kinds[operation.kind].parent) and operation.evidence in {Evidence.DELETED, Evidence.PURGED}
+        if removes and operation.side.other in self.empty and not proven:
             return Hold(operation, "guard:empty", self._emptied(operation.side.other))
         if removes and operation.evidence is Evidence.MISSING:
             return Hold(operation, "guard:missing", self._missing(operation))

@@ -57,8 +57,8 @@ DEFAULT_THRESHOLDS: Mapping[Tally, Threshold] = {
     Tally.MEMBER_REMOVAL: Threshold(150),
 }
 
-#: The same for files and folders, per root: people delete and rename dozens of them on purpose, and whatever goes can be
-#: brought back from a trash. What empties a home, or renames all of it, is held.
+#: The same for files and folders, per root: people delete and rename dozens of them on purpose, and whatever goes can
+#: be brought back from a trash. What empties a home of more than that, or renames all of it, is held.
 TREE_THRESHOLDS: Mapping[Tally, Threshold] = {
     Tally.DELETE: Threshold(50, 25),
     Tally.RENAME: Threshold(200, 25),

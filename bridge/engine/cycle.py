@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from bridge.core.guard import Guard
-from bridge.core.model import Hold, Link, Operation, Side
+from bridge.core.model import Action, Hold, Link, Operation, Side
 from bridge.core.reconcile import Reconciled
 from bridge.engine.bridged import Bridged, Report, held_trouble
 from bridge.engine.derive import derive
@@ -51,6 +51,7 @@ async def cycle(bridged: Bridged, *, sides: Iterable[Side] = tuple(Side), rehear
         guard = await judge(bridged, report, keep=kept)
         if kept is not None:
             await _carry_out(bridged, guard, report, batches=_given_back(kept), rehearse=True)
+            report.operations = _once(report.operations)
         else:
             await _carry_all_out(bridged, guard, report)
             await carry_out_decisions(bridged, report)
@@ -93,6 +94,13 @@ async def _given_back(kept: deque[Batch]) -> AsyncIterator[Batch]:
     """The kept batches, each let go of before the next one."""
     while kept:
         yield kept.popleft()
+
+
+def _once(operations: list[Operation]) -> list[Operation]:
+    """A folder comes with every batch that lives in it, and dies in its own if nobody lives there: it is kept once."""
+    builds = {one.link for one in operations if one.action in {Action.CREATE, Action.UPDATE, Action.RESTORE}}
+    planned = {(one.link, one.side, one.action, tuple(sorted(one.after))): one for one in operations}
+    return [one for one in planned.values() if one.action is not Action.DELETE or one.link not in builds]
 
 
 async def _batches(bridged: Bridged, released: frozenset[str]) -> AsyncIterator[Batch]:

@@ -148,3 +148,10 @@ def test_files_have_thresholds_of_their_own() -> None:
         found = policy.threshold(Side.CLOUD, kind, "", Tally.DELETE)
         assert [found.limit(population) for population in (10, 200, 1000)] == [50, 50, 250]
     assert policy.threshold(Side.CLOUD, "user", "pupil", Tally.DELETE).limit(1000) == 50
+
+
+@pytest.mark.parametrize(("evidence", "rule"), [(Evidence.DELETED, None), (Evidence.MISSING, "guard:empty")])
+def test_the_last_file_of_a_home_may_be_deleted(evidence: Evidence, rule: str | None) -> None:
+    one = Operation("L1", "file", Side.CLOUD, Action.DELETE, evidence=evidence)
+    hold = guard(empty=frozenset({Side.SCHOOL})).judge(one)
+    assert (hold and hold.rule) == rule

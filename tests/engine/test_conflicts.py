@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.core.model import Side
+from bridge.engine import cycle as engine_cycle
 from bridge.ports import KeptBoth
 from connectors.memory import MemorySide
 from connectors.memory.contents import new_file, write_body
@@ -130,3 +131,23 @@ async def test_a_full_cloud_is_trouble_and_work_resumes() -> None:
         one.pass_(hours=1)
         await one.settle()
         assert texts(one.cloud) == {"a.txt": b"too much"}
+
+
+async def test_a_plan_shows_a_folder_once_that_lives_for_what_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with rig(shows=SHARE) as one:
+        folder = one.school.create("folder", {"name": "Kurse"})
+        files = [new_file(one.school, {"name": f"{number}", "parent": folder}, b"base") for number in range(4)]
+        await one.settle()
+        for anchor in files:
+            one.school.delete(anchor)
+        one.school.delete(folder)
+        for record in list(one.cloud.records("file"))[2:]:
+            write_body(one.cloud, record.anchor, b"edited")
+        monkeypatch.setattr(engine_cycle, "BATCH", 1)
+        report = await engine_cycle.cycle(one.bridged(), rehearse=True)
+        actions = sorted((planned.kind, planned.action.value) for planned in report.operations)
+        assert actions == [
+            ("file", "delete"), ("file", "delete"), ("file", "restore"), ("file", "restore"), ("folder", "restore"),
+        ]  # fmt: skip
+        await one.settle()
+        assert len(texts(one.school)) == len(texts(one.cloud)) == 2
