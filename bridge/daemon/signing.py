@@ -1,0 +1,131 @@
+"""Reports that nobody can change unnoticed: signed with Ed25519 (RFC 8032) by a key that never leaves the machine."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+from bridge.ports import ConfigurationError
+
+FILE = "verify.key"
+ALGORITHM = "Ed25519"
+
+
+class Signer:
+    """The key of this bridge, made at first use, in a file that only its account can read."""
+
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        self._key = key
+
+    @classmethod
+    def of(cls, path: Path) -> Signer:
+        """Read the key, or make it. Raises ConfigurationError where it can't be, or others may read it."""
+        if not path.exists():
+            _make(path)
+        try:
+            if stat.S_IMODE(path.stat().st_mode) & 0o077:
+                raise ConfigurationError(f"{path} may be read by others; only then is a signature worth anything if "
+                                         f"it has mode 0600. Remove it, and a new one is made")  # fmt: skip
+            key = load_pem_private_key(path.read_bytes(), password=None)
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "it is no key"
+            raise ConfigurationError(
+                f"the key {path} can't be read ({why}); run this as the bridge's account"
+            ) from None
+        if not isinstance(key, Ed25519PrivateKey):
+            raise ConfigurationError(f"{path} is no Ed25519 key; remove it, and a new one is made")
+        return cls(key)
+
+    @property
+    def public(self) -> bytes:
+        """The public key, 32 bytes."""
+        return self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells keys apart for people."""
+        return fingerprint(self.public)
+
+    @property
+    def sample_key(self) -> bytes:
+        """Keys the choice of a sample, so that nobody can foresee which files a night looks at."""
+        raw = self._key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+        return hashlib.blake2b(raw, digest_size=32, person=b"sample").digest()
+
+    def sign(self, report: Mapping[str, Any]) -> dict[str, Any]:
+        """The report with its signature beside it."""
+        return {
+            "report": report,
+            "signature": {
+                "algorithm": ALGORITHM,
+                "key": base64.b64encode(self.public).decode(),
+                "value": base64.b64encode(self._key.sign(_bytes(report))).decode(),
+            },
+        }
+
+
+def fingerprint(public: bytes) -> str:
+    """The first 16 bytes of the key's SHA-256, in groups."""
+    text = hashlib.sha256(public).hexdigest()[:32]
+    return ":".join(text[place : place + 4] for place in range(0, len(text), 4))
+
+
+def checked(path: Path) -> tuple[dict[str, Any], str]:
+    """The report in a file and the fingerprint of who signed it. Raises ConfigurationError when it was changed."""
+    try:
+        tree = json.loads(path.read_text("utf-8"))
+        report, signature = tree["report"], tree["signature"]
+        public = base64.b64decode(signature["key"], validate=True)
+        key = Ed25519PublicKey.from_public_bytes(public)
+        value = base64.b64decode(signature["value"], validate=True)
+        message = _bytes(report)
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be read ({error.strerror})") from None
+    except (ValueError, KeyError, TypeError):
+        raise ConfigurationError(f"{path} is no signed report of verify") from None
+    try:
+        key.verify(value, message)
+    except InvalidSignature:
+        raise ConfigurationError(f"{path} was changed after it was signed: don't believe it") from None
+    return report, fingerprint(public)
+
+
+def _bytes(report: Mapping[str, Any]) -> bytes:
+    """What is signed: JSON with sorted keys, no blanks, ASCII."""
+    return json.dumps(report, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _make(path: Path) -> None:
+    """Write a whole key under the name or none: two that begin at once agree on the first."""
+    text = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        with suppress(FileExistsError):
+            os.link(part, path)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the key {path} can't be made ({error.strerror}); run this as the bridge's account (sudo -u ...)"
+        ) from None
+    finally:
+        part.unlink(missing_ok=True)
