@@ -1,4 +1,4 @@
-"""One connection to the share, used by one thread at a time: requests of SMB2 with a time limit, errors as ours.
+"""One connection to the share, used by one thread at a time: what can be asked of a server of files.
 
 Paths are those below the root, with slashes; what is opened is never a link itself (FILE_OPEN_REPARSE_POINT), and a
 link on the way ends in ``ServerStatus``. Requests that belong together are sent at once (MS-SMB2 3.2.4.1.4).
@@ -7,16 +7,11 @@ link on the way ends in ``ServerStatus``. Requests that belong together are sent
 from __future__ import annotations
 
 import contextlib
-import logging
 import struct
-import time
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from smbprotocol.connection import Connection  # type: ignore[import-untyped]
 from smbprotocol.open import (  # type: ignore[import-untyped]
     SMB2CloseRequest,
     SMB2CreateRequest,
@@ -27,17 +22,12 @@ from smbprotocol.open import (  # type: ignore[import-untyped]
     SMB2SetInfoRequest,
     SMB2WriteRequest,
 )
-from smbprotocol.session import Session  # type: ignore[import-untyped]
-from smbprotocol.tree import TreeConnect  # type: ignore[import-untyped]
 
 from bridge.ports import ConfigurationError
 from connectors.smb import errors
-from connectors.smb.errors import ServerStatus, translated
-from connectors.smb.options import Options
+from connectors.smb.channel import Channel
+from connectors.smb.errors import ServerStatus
 from connectors.smb.wire import ID_FULL_DIRECTORY, Node, Rows, has_id, read_created, read_entries
-
-# It logs names of files and users at INFO.
-logging.getLogger("smbprotocol").setLevel(logging.CRITICAL)
 
 READ, WRITE, APPEND, READ_ATTRIBUTES, WRITE_ATTRIBUTES = 0x1, 0x2, 0x4, 0x80, 0x100
 DELETE, READ_CONTROL, LIST = 0x10000, 0x20000, 0x1
@@ -62,107 +52,8 @@ class Handle:
     made: bool = False
 
 
-class _Telling(Connection):  # type: ignore[misc]
-    """Keeps the server's clock, which the negotiation tells (MS-SMB2 2.2.4 SystemTime), in seconds ahead of ours."""
-
-    ahead = 0.0
-
-    def _send_smb2_negotiate(self, *arguments: Any) -> Any:
-        response = super()._send_smb2_negotiate(*arguments)
-        told = response["system_time"].get_value()
-        if isinstance(told, datetime):
-            self.ahead = told.timestamp() - time.time()
-        return response
-
-
-class Line:
+class Line(Channel):
     """See above. Everything raises Unreachable or Refused, ConfigurationError, or ServerStatus for one object."""
-
-    def __init__(self, options: Options, password: str) -> None:
-        self._place, self._root = options.place, options.root
-        self._timeout = options.timeout
-        self._connection = _Telling(uuid.uuid4(), options.server, options.port, require_signing=True)
-        try:
-            self._connection.connect(timeout=min(options.timeout, 20))
-            self._session = Session(
-                self._connection, options.username, password, require_encryption=options.encrypt,
-                auth_protocol=options.authentication,
-            )  # fmt: skip
-            self._session.connect()
-            self._tree = TreeConnect(self._session, rf"\\{options.server}\{options.share}")
-            self._tree.connect()
-        except Exception as error:  # noqa: BLE001 - smbprotocol raises many kinds
-            self.close()
-            raise translated(error, self._place) from None
-
-    # --- the connection itself --------------------------------------------------------------------------------------
-
-    @property
-    def ahead(self) -> float:
-        """Seconds by which the server's clock is ahead of ours."""
-        return self._connection.ahead
-
-    @property
-    def dialect(self) -> int:
-        return int(self._connection.dialect)
-
-    @property
-    def encrypted(self) -> bool:
-        return bool(self._session.encrypt_data or self._tree.encrypt_data)
-
-    @property
-    def signed(self) -> bool:
-        # What is encrypted is authentic by that, and not signed as well (MS-SMB2 3.2.4.1.1).
-        return bool(self._session.signing_required) or self.encrypted
-
-    @property
-    def alive(self) -> bool:
-        """False once the socket was closed, by either side."""
-        transport = self._connection.transport
-        return bool(transport is not None and transport.connected and self._connection._t_exc is None)
-
-    def echo(self) -> None:
-        """Ask for a sign of life; what the server sent before it has arrived then."""
-        try:
-            self._connection.echo(sid=self._session.session_id, timeout=min(self._timeout, 10))
-        except Exception as error:  # noqa: BLE001 - smbprotocol raises many kinds
-            raise translated(error, self._place) from None
-
-    def close(self) -> None:
-        """Drop the socket: the server closes what was open. May be called twice, and from another thread."""
-        connection = self._connection
-        if connection.transport is not None:
-            with contextlib.suppress(Exception):
-                connection.disconnect(close=False)
-
-    def send(self, *messages: Any, related: bool = False) -> list[Any]:
-        """Send requests; ``receive`` takes their answers."""
-        session, tree = self._session.session_id, self._tree.tree_connect_id
-        try:
-            sent: list[Any] = self._connection.send_compound(list(messages), session, tree, related=related)
-        except Exception as error:  # noqa: BLE001 - smbprotocol raises many kinds
-            raise translated(error, self._place) from None
-        return sent
-
-    def receive(self, request: Any, *, timeout: float | None = 0) -> bytes:
-        """The body of an answer; ``timeout`` None waits for ever, 0 as long as the options say."""
-        limit = self._timeout if timeout == 0 else timeout
-        try:
-            response = self._connection.receive(request, timeout=limit, resolve_symlinks=False)
-            return bytes(response["data"].get_value())
-        except Exception as error:  # noqa: BLE001 - smbprotocol raises many kinds
-            self._connection.outstanding_requests.pop(request.message["message_id"].get_value(), None)
-            raise translated(error, self._place) from None
-
-    def ask(self, *messages: Any, related: bool = False) -> list[bytes | ServerStatus]:
-        """Send requests at once and take all answers; a status that is no success stands for its own request."""
-        answers: list[bytes | ServerStatus] = []
-        for request in self.send(*messages, related=related):
-            try:
-                answers.append(self.receive(request))
-            except ServerStatus as status:
-                answers.append(status)
-        return answers
 
     # --- opening ----------------------------------------------------------------------------------------------------
 
@@ -300,25 +191,25 @@ class Line:
             part = view[:most]
             message["length"], message["offset"], message["file_id"] = len(part), offset, handle.id
             message["buffer"] = bytes(part)
-            count = struct.unpack_from("<I", self._good(message), 4)[0]
+            count = struct.unpack_from("<I", self.good(message), 4)[0]
             offset, view = offset + count, view[count:]
 
     def flush(self, handle: Handle) -> None:
         """Let the server put it on its disk."""
         message = SMB2FlushRequest()
         message["file_id"] = handle.id
-        self._good(message)
+        self.good(message)
 
     def set(self, handle: Handle, kind: int, buffer: bytes) -> None:
         """SET_INFO of a file: ``kind`` is a number of MS-FSCC 2.4."""
         message = SMB2SetInfoRequest()
         message["info_type"], message["file_info_class"] = _FILE, kind
         message["file_id"], message["buffer"] = handle.id, buffer
-        self._good(message)
+        self.good(message)
 
     def look(self, handle: Handle) -> Node:
         """What an open file is now: the same as ``open`` tells (FileAllInformation, MS-FSCC 2.4.2)."""
-        answer = self._good(_query(handle.id, _FILE, 18, 4096))
+        answer = self.good(_query(handle.id, _FILE, 18, 4096))
         got = _buffer(answer)
         born, _, wrote, changed, attributes = struct.unpack_from("<QQQQI", got)
         (size,) = struct.unpack_from("<Q", got, 48)
@@ -330,12 +221,12 @@ class Line:
 
     def volume(self, handle: Handle) -> int:
         """The serial number of the volume (FileFsVolumeInformation, MS-FSCC 2.5.9)."""
-        got = _buffer(self._good(_query(handle.id, _FILE_SYSTEM, _VOLUME, 1024)))
+        got = _buffer(self.good(_query(handle.id, _FILE_SYSTEM, _VOLUME, 1024)))
         return int(struct.unpack_from("<I", got, 8)[0])
 
     def room(self, handle: Handle) -> tuple[int, int]:
         """Bytes that the bridge's account may still write, and bytes in all (MS-FSCC 2.5.4)."""
-        got = _buffer(self._good(_query(handle.id, _FILE_SYSTEM, _FULL_SIZE, 64)))
+        got = _buffer(self.good(_query(handle.id, _FILE_SYSTEM, _FULL_SIZE, 64)))
         total, ours, _, sectors, length = struct.unpack_from("<QQQII", got)
         return ours * sectors * length, total * sectors * length
 
@@ -343,13 +234,7 @@ class Line:
         """Owner, group and DACL as the server keeps them (MS-DTYP 2.4.6); the handle needs READ_CONTROL."""
         message = _query(handle.id, _SECURITY, 0, 1 << 16)
         message["additional_information"] = 0x7
-        return _buffer(self._good(message))
-
-    def _good(self, message: Any) -> bytes:
-        (answer,) = self.ask(message)
-        if isinstance(answer, ServerStatus):
-            raise answer
-        return answer
+        return _buffer(self.good(message))
 
 
 def _query(handle: bytes, kind: int, number: int, length: int) -> Any:

@@ -6,6 +6,7 @@ entries come from differs: all of it from the listing, times and ids included, n
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
@@ -47,14 +48,18 @@ class ShareDifferences(Differences):
         """
         before = self._index.files(self._here.id)
         vanished = {one.ino: one for one in self._index.vanished() if one.kind == "file"}
+        names = Counter(node.ino for node in self._nodes.values())
         for name, node in self._nodes.items():
+            links = names[node.ino]
             old: Entry | Vanished | None = before.get(name)
             if old is None or old.ino != node.ino:
                 gone = vanished.get(node.ino)
                 elsewhere = [gone] if gone else self._elsewhere(node)
+                links += len(elsewhere)
                 old = next((one for one in elsewhere if (one.mtime, one.size) == (node.mtime, node.size)), None)
-            if old is not None and old.btime != node.btime:
-                self._nodes[name] = replace(node, btime=old.btime)
+            born = old.btime if old is not None else node.btime
+            if (born, links) != (node.btime, 1):
+                self._nodes[name] = replace(node, btime=born, links=links)
 
     def _elsewhere(self, node: Node) -> Sequence[Entry | Vanished]:
         rows = self._index.rows_of(f"{node.ino}:")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +26,7 @@ _FILTER, _TREE, _ROOM = 0x1 | 0x2 | 0x8 | 0x10 | 0x40, 1, 1 << 16
 class Watch:
     """Listens from when it is made; takes over the line. Raises as ``Line`` when it is made.
 
-    ``wake`` is called from its thread. ``count`` counts answers of the server.
+    ``wake`` is called from its thread. ``heard``: the names that the server told last.
     """
 
     def __init__(self, line: Line, *, ignores: Callable[[str], object], wake: Callable[[], None]) -> None:
@@ -33,7 +34,7 @@ class Watch:
         self._lock = threading.Lock()
         self._dirty: set[str] = set()
         self._lost = False
-        self.count = 0
+        self.heard: deque[str] = deque(maxlen=64)
         self._handle = line.open("", access=LIST, options=FOLDER)
         self._request = self._ask(self._handle)
         self._thread = threading.Thread(target=self._run, name="schoolbridge-smb-watch", daemon=True)
@@ -51,7 +52,6 @@ class Watch:
             while True:
                 names = self._next()
                 with self._lock:
-                    self.count += 1
                     self._take(names)
                 self._wake()
         except (BridgeError, ServerStatus):
@@ -77,6 +77,7 @@ class Watch:
     def _take(self, names: list[str]) -> None:
         if not names:
             self._lost = True
+        self.heard.extend(names)
         for name in names:
             if not any(self._ignores(step) for step in name.split("/")):
                 self._dirty.add(name.rpartition("/")[0])

@@ -42,6 +42,8 @@ class Node:
     ctime: int
     size: int
     attributes: int
+    links: int = 1
+    """More than 1: the same file is known by another name too. A listing does not tell how many there are."""
 
     @property
     def is_folder(self) -> bool:
@@ -50,11 +52,6 @@ class Node:
     @property
     def is_file(self) -> bool:
         return not self.attributes & (DIRECTORY | REPARSE_POINT)
-
-    @property
-    def links(self) -> int:
-        """A listing does not say how many names a file has: several are possible."""
-        return 2
 
     @property
     def is_link(self) -> bool:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import tree
+from tests.benchmarks import smb, tree
 from tests.benchmarks.ground import DOMAIN, Ground
 
 #: Two deltas, two recycle bins, the stock of licences.
@@ -191,7 +191,16 @@ def directory(_: Ground) -> None:
     tree.measure(10_000)
 
 
-FIGURES = {"rehearse": rehearse, "mirror": mirror, "quiet": quiet, "change": change, "directory": directory}
+def listing(_: Ground) -> None:
+    """A share of another server."""
+    for row in smb.measure():
+        line(*row)
+
+
+FIGURES = {
+    "rehearse": rehearse, "mirror": mirror, "quiet": quiet, "change": change, "directory": directory,
+    "smb": listing,
+}  # fmt: skip
 
 
 def main() -> None:

@@ -27,7 +27,6 @@ class SmbBench:
 
     def __init__(self, rig: Rig) -> None:
         self.connector, self._rig = rig.connector, rig
-        self._before = 0
 
     def sample(self, kind: str, number: int) -> Fields:
         name: Fields = {"name": f"{kind} {number}"}
@@ -46,25 +45,24 @@ class SmbBench:
         return None
 
     async def make(self, kind: str, fields: Fields) -> str:
-        before = self._rig.count
         name = str(fields["name"])
         with self._rig.line.opened(name, disposition=CREATE, options=FOLDER if kind == "folder" else FILE) as handle:
             anchor = handle.node.anchor
-        await self._rig.told(before)
+        await self._rig.told()
         return anchor
 
     async def change(self, anchor: str, fields: Fields) -> None:
-        before, path = self._rig.count, self._find(anchor)
+        path = self._find(anchor)
         assert path is not None
         with self._rig.line.opened(path, access=DELETE) as handle:
             rename(self._rig.line, handle, str(Path(path).with_name(str(fields["name"]))))
-        await self._rig.told(before)
+        await self._rig.told()
 
     async def delete(self, anchor: str) -> None:
-        before, path = self._rig.count, self._find(anchor)
+        path = self._find(anchor)
         assert path is not None
         remove(self._rig.line, path, folder=(self._rig.folder / path).is_dir())
-        await self._rig.told(before)
+        await self._rig.told()
 
     async def read(self, anchor: str) -> Fields | None:
         path = self._find(anchor)

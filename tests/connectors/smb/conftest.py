@@ -15,7 +15,7 @@ from bridge.lab.file_server import PASSWORD, USER, FileServer
 from bridge.lab.processes import Unavailable
 from bridge.ports import Context
 from connectors.smb import Options, SmbConnector
-from connectors.smb.line import Line
+from connectors.smb.line import CREATE, DELETE, DELETE_ON_CLOSE, FILE, Line
 from tests.conformance.base import context
 
 
@@ -53,19 +53,18 @@ class Rig:
     folder: Path
     line: Line
 
-    async def told(self, before: int) -> None:
-        """Wait until the server has told the watch something more."""
-        for _ in range(500):
+    async def told(self) -> None:
+        """Wait until the server has told the watch of everything up to now: what is done now is told after it."""
+        name = f".schoolbridge-fence-{uuid.uuid4().hex}"
+        await asyncio.sleep(0)
+        with self.line.opened(name, access=DELETE, disposition=CREATE, options=FILE | DELETE_ON_CLOSE):
+            pass
+        for _ in range(1000):
             watch = self.connector.sight.watch
-            if watch is None or not watch.alive or watch.count > before:
+            if watch is None or not watch.alive or name in watch.heard:
                 return
             await asyncio.sleep(0.01)
         raise AssertionError("the server told nothing")
-
-    @property
-    def count(self) -> int:
-        watch = self.connector.sight.watch
-        return watch.count if watch else 0
 
 
 async def rig(server: FileServer, tmp_path: Path, **more: Any) -> AsyncIterator[Rig]:
