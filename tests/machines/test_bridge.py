@@ -160,7 +160,8 @@ class Bridge(RuleBasedStateMachine):
         for _ in range(30):
             report = self.run(rig.cycle())
             assert not report.error, report.error
-            if not (report.executed or report.noted or report.failed or report.held):
+            # What was held in an earlier cycle is not told again, but a person still has to let it go.
+            if not (report.executed or report.noted or report.failed or rig.store.troubles()):
                 break
             self.release_all()
             rig.pass_(days=2)
