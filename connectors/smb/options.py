@@ -25,7 +25,9 @@ class Options(BaseModel):
     server: str = Field(min_length=1, max_length=255, description="Name or address of the file server.")
     port: int = Field(445, ge=1, le=65535, description="Its TCP port.")
     share: str = Field(min_length=1, max_length=80, description="The share, such as `home$`.")
-    root: str = Field(".", validate_default=True, description="The root's path below the share; slashes or not.")
+    root: str = Field(
+        ".", validate_default=True, description="The root's path below the share; slashes or backslashes."
+    )
     username: str = Field(
         min_length=1, max_length=255, description="Who the bridge logs in as, such as `SCHULE\\\\bridge`."
     )
