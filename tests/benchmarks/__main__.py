@@ -197,9 +197,14 @@ def listing(_: Ground) -> None:
         line(*row)
 
 
+def shared(_: Ground) -> None:
+    """A root of the shares, folder and drive, beside rclone and Unison."""
+    subprocess.run([sys.executable, "-m", "tests.benchmarks.shares", "--full"], check=True)
+
+
 FIGURES = {
     "rehearse": rehearse, "mirror": mirror, "quiet": quiet, "change": change, "directory": directory,
-    "smb": listing,
+    "smb": listing, "shares": shared,
 }  # fmt: skip
 
 
