@@ -16,19 +16,25 @@ from ruamel.yaml import YAML
 
 from bridge.lab.cloud_reader import CloudReader
 from bridge.lab.directories import Directory, EmbeddedDirectory, SambaDirectory
+from bridge.lab.drive_reader import DriveReader
 from bridge.lab.processes import ProcessTree, Unavailable
 from bridge.lab.school_server import SchoolServer
 from bridge.lab.seed import School, draw_school
 
 _TENANT = "6f2c8a52-9a0e-4c9c-8f43-0d7c1f3b5a10"
 _BRIDGE_APP, _READER_APP = "8c1f3f2e-0b7d-4f0e-9a53-2d6a7f1e0001", "8c1f3f2e-0b7d-4f0e-9a53-2d6a7f1e0002"
+#: Teachers at their browsers: what they do in their OneDrives is done by an application of its own.
+_TEACHERS_APP = "8c1f3f2e-0b7d-4f0e-9a53-2d6a7f1e0003"
 _DOMAIN = "schule.example"
 _READ = ("User.Read.All", "Group.Read.All", "Organization.Read.All")
 _GRANTED = (
     *_READ, "User.ReadWrite.All", "User.EnableDisableAccount.All", "User.DeleteRestore.All", "Group.ReadWrite.All",
     "GroupMember.ReadWrite.All", "LicenseAssignment.ReadWrite.All", "User-PasswordProfile.ReadWrite.All",
+    "Files.ReadWrite.All",
 )  # fmt: skip
 _READY_SECONDS = 20.0
+#: How much faster than real ones the budgets of the cloud run.
+_HURRY = 20
 _SKUS = {
     "M365EDU_A3_STUDENT": "7cfd9a2b-e110-4c39-bf20-c6a3f36a3121",
     "M365EDU_A3_FACULTY": "4b590615-0888-425a-a965-b3bf7789848d",
@@ -50,6 +56,7 @@ class Stage:
     def __init__(self, *, directory: str = "auto", seed: int = 1) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="schoolbridge-demo-"))
         self.school: School = draw_school(seed)
+        self.homes = self.root / "homes"
         self.why_embedded = ""
         self.daemon: ProcessTree | None = None
         self.sandbox: ProcessTree | None = None
@@ -86,9 +93,13 @@ class Stage:
     # -- the cloud
 
     def _start_sandbox(self) -> CloudReader:
-        admin_key, bridge_secret, reader_secret = (secrets.token_urlsafe(24) for _ in range(3))
+        admin_key, bridge_secret, reader_secret, teachers_secret = (secrets.token_urlsafe(24) for _ in range(4))
         applications = self.root / "applications.json"
-        known = ((_BRIDGE_APP, bridge_secret, _GRANTED), (_READER_APP, reader_secret, _READ))
+        known = (
+            (_BRIDGE_APP, bridge_secret, _GRANTED),
+            (_READER_APP, reader_secret, (*_READ, "Files.Read.All")),
+            (_TEACHERS_APP, teachers_secret, ("Files.ReadWrite.All",)),
+        )
         _private(
             applications,
             json.dumps(
@@ -104,19 +115,17 @@ class Stage:
         log = self.root / "sandbox.log"
         command = [
             sys.executable, "-m", "connectors.sandbox", "--tls", "--tenant", _TENANT, "--domain", _DOMAIN, "--budgets",
-            "--budget-scale", "20", "--applications", applications, "--seed", seed, "--random-seed", "1",
+            "--budget-scale", str(_HURRY), "--drives", "all", "--applications", applications, "--seed", seed,
+            "--random-seed", "1",
         ]  # fmt: skip
         self.sandbox = ProcessTree.start(list(map(str, command)), log=log, environment={"SANDBOX_ADMIN_KEY": admin_key})
         ready = _first_line(log, self.sandbox, "the sandbox")
         self.endpoint, self.ca_file = ready["base_url"], ready["ca_file"]
-        return CloudReader(
-            self.endpoint,
-            tenant=_TENANT,
-            client_id=_READER_APP,
-            secret=reader_secret,
-            admin_key=admin_key,
-            ca_file=self.ca_file,
-        )
+        reader = {"tenant": _TENANT, "client_id": _READER_APP, "secret": reader_secret, "ca_file": self.ca_file}
+        teachers = {**reader, "client_id": _TEACHERS_APP, "secret": teachers_secret}
+        self.drives = DriveReader(self.endpoint, **reader)
+        self.browser = DriveReader(self.endpoint, **teachers)
+        return CloudReader(self.endpoint, admin_key=admin_key, **reader)
 
     def storm(self) -> list[dict[str, Any]]:
         """The faults of the storm, aimed at what the bridge does (not at the demo's own look)."""
@@ -129,6 +138,16 @@ class Stage:
             {"kind": "replay-delta", "path": ".*users/delta.*", "count": 2},
         ]
 
+    def forget(self) -> None:
+        """Count anew what the cloud is asked."""
+        self.cloud.admin("POST", "reset", {"what": ["counters"]})
+
+    def written(self) -> dict[str, int]:
+        """What was asked since that changes something (or moves bytes of files): kind of request -> how often."""
+        kinds = ("POST", "PUT", "PATCH", "DELETE", "content requests")
+        counted = self.cloud.counters()
+        return {kind: counted[kind] for kind in kinds if counted.get(kind)}
+
     # -- the bridge
 
     def _configure(self) -> Path:
@@ -136,6 +155,7 @@ class Stage:
         config = self.root / "bridge.yaml"
         (self.root / "schools").mkdir()
         (self.root / "run").mkdir()
+        self.homes.mkdir()
         with config.open("w") as file:
             yaml.dump(
                 {
@@ -164,11 +184,12 @@ class Stage:
                 "domains": [_DOMAIN],
                 "licenses": list(_SKUS),
                 "fallback_owner": f"it@{_DOMAIN}",
-                "budgets": {"clock_scale": 20},
+                "budgets": {"clock_scale": _HURRY},
                 "poll_seconds": 5,
             },
             "attributes": {"user": {"department": {"from": "attr.department", "purpose": "class lists in Teams"}}},
             "naming": {"domain": _DOMAIN, "group_prefix": "demo-"},
+            "shares": [_homes(self.homes)],
             "guard": {"pause": "3s"},
         }
         with (self.root / "schools" / "demo.yaml").open("w") as file:
@@ -219,6 +240,23 @@ def _tenant() -> dict[str, Any]:
             }
         ],
         "skus": [{"skuId": sku, "skuPartNumber": name, "enabled": 5000} for name, sku in _SKUS.items()],
+    }
+
+
+def _homes(base: Path) -> dict[str, Any]:
+    """The share of the teachers' homes, as it stands in the school's file."""
+    return {
+        "name": "homes",
+        "for": "user",
+        "roles": ["teacher"],
+        "school": {"connector": "folder", "base": str(base), "root": "{login}", "quiet_seconds": 0.5},
+        "cloud": {
+            "connector": "graph_drive",
+            "drive": {"user": "{cloud_id}"},
+            "poll_seconds": 2,
+            "fragment": 4 * 327_680,
+            "file_budgets": {"clock_scale": _HURRY},
+        },
     }
 
 
