@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -41,8 +42,24 @@ def school_schema(catalog: Catalog) -> dict[str, Any]:
         place.update(one_of)
         inside = definitions["Share"]["properties"][side.value]
         inside.pop("$ref", None)
-        inside.update(one_of)
+        inside.update(one_of if side is Side.SCHOOL else {**one_of, "oneOf": _inheriting(definitions, sides)})
     return {"$schema": DIALECT, **schema}
+
+
+def _inheriting(definitions: dict[str, Any], sides: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """The sides for the cloud of a share: what ``cloud_side`` may have said need not be said again."""
+    names = [side["$ref"].rpartition("/")[2] for side in sides]
+    found = []
+    for name in names:
+        others = {key for other in names if other != name for key in definitions[other]["properties"]}
+        required = definitions[name]["required"]
+        kept = [key for key in required if key == "connector" or key not in others]
+        if kept == required:
+            found.append({"$ref": f"#/$defs/{name}"})
+        else:
+            definitions[f"{name}.inheriting"] = {**definitions[name], "required": kept}
+            found.append({"$ref": f"#/$defs/{name}.inheriting"})
+    return found
 
 
 def _definitions(name: str, model: type[BaseModel]) -> dict[str, Any]:
