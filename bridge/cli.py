@@ -16,7 +16,20 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 from typer.exceptions import TyperException
 
-from bridge.commands import check, conflicts, explain, journal, mirror, people, run, schema, shares, stage, verify
+from bridge.commands import (
+    check,
+    conflicts,
+    explain,
+    journal,
+    mirror,
+    people,
+    restore,
+    run,
+    schema,
+    shares,
+    stage,
+    verify,
+)
 from bridge.commands.session import DEFAULT_CONFIG, ERROR, Session, nowhere
 from bridge.daemon import logs
 from bridge.daemon.trouble import said
@@ -35,7 +48,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (check, mirror, run, shares, verify, explain, people, conflicts, stage, journal, schema):
+for module in (check, mirror, run, shares, verify, restore, explain, people, conflicts, stage, journal, schema):
     module.register(app)
 
 

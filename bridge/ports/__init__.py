@@ -4,6 +4,7 @@ errors   what may go wrong, sorted by what the caller does next
 side     one side of a school: observing it, writing to it
 content  the bytes of files, streamed
 memory   what the bridge remembers
+trash    what a side keeps of deleted and overwritten files
 trees    what it remembers of trees and of the bytes in them
 """
 
@@ -33,6 +34,7 @@ from bridge.ports.side import (
     Write,
     Written,
 )
+from bridge.ports.trash import Kept, Trash
 from bridge.ports.trees import KeptBoth, Meaning, Trees
 
 __all__ = [
@@ -51,6 +53,7 @@ __all__ = [
     "Failed",
     "Finding",
     "Identity",
+    "Kept",
     "KeptBoth",
     "Loose",
     "Meaning",
@@ -64,6 +67,7 @@ __all__ = [
     "Store",
     "Tallies",
     "TokenLost",
+    "Trash",
     "Trees",
     "Trouble",
     "Unreachable",

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from bridge.core.model import Action, Digest, Elements, Evidence, Fields
 from bridge.ports.content import Contents, Source
+from bridge.ports.trash import Trash
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,8 @@ class Capabilities:
     hints: bool = False
     contents: Contents | None = None
     """Where the bytes of this side's files come from; None for a side without files."""
+    trash: Trash | None = None
+    """Where a person finds deleted and overwritten versions; None: only ``RESTORE`` by anchor, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)

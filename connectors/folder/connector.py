@@ -14,6 +14,7 @@ from connectors.folder.findings import probe
 from connectors.folder.observing import begin_listing, delta, listing, parse
 from connectors.folder.options import Options
 from connectors.folder.sight import Sight
+from connectors.folder.trash_port import FolderTrash
 from connectors.folder.writing import Writing
 
 _WRITES = frozenset({Action.CREATE, Action.UPDATE, Action.DELETE, Action.RESTORE, Action.DETACH})
@@ -38,7 +39,10 @@ class FolderConnector:
     def capabilities(self) -> Capabilities:
         writes = frozenset[Action]() if self.options.read_only else _WRITES
         kinds = frozenset({"folder", "file"})
-        return Capabilities(kinds, dict.fromkeys(kinds, writes), chunk=50, hints=True, contents=self._contents)
+        trash = None if self.options.read_only else FolderTrash(self.options, self.context.clock)
+        return Capabilities(
+            kinds, dict.fromkeys(kinds, writes), chunk=50, hints=True, contents=self._contents, trash=trash
+        )
 
     async def identify(self) -> Identity:
         async with self._exclusive:
