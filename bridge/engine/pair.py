@@ -15,8 +15,15 @@ BATCH = 4000
 
 
 async def pair(bridged: Bridged, report: Report) -> None:
-    """Pair all touched loose records; several passes where one pairing makes room for another (a tree)."""
+    """Pair all touched loose records; again, one level of a tree deeper, while pairing made room for more."""
+    while await _pass(bridged, report):
+        pass
+
+
+async def _pass(bridged: Bridged, report: Report) -> bool:
+    """Pair what can be paired now; whether more may be: places below folders that have found each other."""
     after: str | None = None
+    deeper = False
     while batch := await bridged.remember(bridged.store.loose, after, BATCH):
         after = batch[-1].anchor
         joined: set[tuple[Side, str]] = set()
@@ -26,10 +33,11 @@ async def pair(bridged: Bridged, report: Report) -> None:
             # After a crash the school's end has a link and the cloud's none: once the cloud's found it, the school's is
             # not loose any more, and must not be held as if somebody else had its partner.
             rows = [loose for loose in rows if (side, loose.anchor) not in joined]
-            pairs = await _pair_rows(bridged, side, kind, rows, report)
-            for one in pairs:
+            for one in await _pair_rows(bridged, side, kind, rows, report):
                 if one.school is not None and one.cloud is not None:
                     joined |= {(Side.SCHOOL, one.school), (Side.CLOUD, one.cloud)}
+                    deeper = deeper or bridged.kinds[kind].parent is not None
+    return deeper
 
 
 async def _pair_rows(bridged: Bridged, side: Side, kind: str, rows: Sequence[Loose], report: Report) -> list[Pair]:
