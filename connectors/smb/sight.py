@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from bridge.ports import BridgeError, Context, Refused, Unreachable
+from bridge.ports import BridgeError, Context, Refused, Unreachable, Waiting
 from connectors.folder.index import Index
 from connectors.folder.listing import Rules
 from connectors.folder.scan import Seen
@@ -87,6 +87,8 @@ class Sight:
             return Refused(f"{place}: access is denied: give {self.options.username} access to it")
         if status.code == errors.STOPPED_ON_SYMLINK:
             return Refused(f"{place} leads through a link: set root to the real place")
+        if status.code in (errors.NAME_NOT_FOUND, errors.PATH_NOT_FOUND) and self.options.root and not self._identity:
+            return Waiting(f"{place}: there is no folder of this name in the share (yet)")
         return Unreachable(f"{place} can't be opened ({status}): see whether it is there")
 
     @property
