@@ -130,7 +130,7 @@ def loaded(text: str, root: Path) -> Settings:
         yaml = YAML()
         yaml.preserve_quotes = True
         whole = yaml.load(file)
-        whole.update(YAML().load(text))
+        whole.update(yaml.load(text))
         yaml.dump(whole, file)
     else:
         assert kind == "", "an example says what it is: # part of schools/0123.yaml"
