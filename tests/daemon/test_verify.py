@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.core.model import Digest, Side
+from bridge.daemon.seen import Couple, End
 from bridge.daemon.signing import Signer
-from bridge.daemon.verify import Sample
+from bridge.daemon.verify import Sample, _Batch
 from bridge.ports import ConfigurationError
 from tests.daemon.folders import Folders, tree
 
@@ -176,3 +178,14 @@ def test_a_home_that_was_never_there_is_no_error(tmp_path: Path) -> None:
     school.home.rmdir()
     answer = school.run("verify", "--json")
     assert (answer.code, len(answer.json["no_folder_yet"])) == (0, 1)
+
+
+def test_only_a_hash_that_the_cloud_shows_may_mean_other_bytes() -> None:
+    sent, rewritten = Digest("quickxor", "a" * 40, 9), Digest("quickxor", "b" * 40, 12)
+    school = End("s", "1", "", "x.docx", Digest("unread", "1", 9))
+    shows = Couple("file", "l", school, End("c", "1", "", "x.docx", rewritten))
+    blind = Couple("file", "l", school, End("c", "1", "", "x.docx", Digest("unread", "1", 12)))
+    agreed = {Side.SCHOOL: {"s": sent}, Side.CLOUD: {"c": sent}}
+    assert _Batch._rewritten(shows, sent, rewritten, agreed)
+    assert not _Batch._rewritten(blind, sent, rewritten, agreed), "the bytes were read, and are others"
+    assert not _Batch._rewritten(shows, Digest("quickxor", "c" * 40, 9), rewritten, agreed), "the school's are others"
