@@ -46,7 +46,7 @@ class FolderSource:
 
     def __init__(self, sight: Sight, guard: asyncio.Lock, *, anchor: str, version: str) -> None:
         self._sight, self._guard, self._anchor, self._version = sight, guard, anchor, version
-        self._digest: Digest | None = None
+        self._read: QuickXor | None = None
         found = sight.index.find(anchor)
         self._size = found[1].size if found else 0
 
@@ -56,7 +56,7 @@ class FolderSource:
 
     @property
     def digest(self) -> Digest | None:
-        return self._digest
+        return Digest(QUICKXOR, self._read.hexdigest(), self._read.size) if self._read is not None else None
 
     async def chunks(self, start: int = 0) -> AsyncIterator[bytes]:
         """See ``bridge.ports.Source``."""
@@ -79,7 +79,7 @@ class FolderSource:
         finally:
             os.close(fd)
         if running is not None:
-            self._digest = Digest(QUICKXOR, running.hexdigest(), running.size)
+            self._read = running
 
     def _open(self) -> tuple[int, Entry]:
         """Open the file as observed. Raises ContentChanged, Busy or Unreachable."""

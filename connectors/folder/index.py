@@ -75,9 +75,24 @@ class Index(Tables):
     def find(self, anchor: str) -> tuple[int, Entry] | None:
         """Where the file with an anchor is: the row of its folder, and the file."""
         for row in self.rows_of(anchor):
-            for one in self.files(row).values():
-                if one.anchor == anchor:
-                    return row, one
+            if (one := self._in_folder(row, anchor)) is not None:
+                return row, one
+        return None
+
+    def _in_folder(self, row: int, anchor: str) -> Entry | None:
+        """One file of a folder; where no anchor is special without making an object of every file beside it."""
+        found = self._db.execute("SELECT names, numbers, special FROM content WHERE directory = ?", (row,)).fetchone()
+        if not found or not found[0]:
+            return None
+        if found[2]:
+            return next((one for one in self.files(row).values() if one.anchor == anchor), None)
+        inode, _, birth = anchor.partition(":")
+        numbers = array("q", found[1])
+        wanted = int(inode) if inode.isdecimal() else -1
+        for place in (at for at, ino in enumerate(numbers[::COLUMNS]) if ino == wanted):
+            one = numbers[place * COLUMNS : (place + 1) * COLUMNS]
+            if str(one[1]) == birth:
+                return _entry(found[0].decode().split("\0")[place], one, "")
         return None
 
     def holders(self, ino: int, btime: int) -> list[tuple[int, Entry]]:
