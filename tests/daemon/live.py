@@ -167,7 +167,7 @@ class Live:
         """Wait until nothing is sent for a while."""
         while True:
             self.forget()
-            time.sleep(1.6)  # longer than any pause of this configuration
+            time.sleep(1.3)  # longer than any pause of this configuration
             if not self.changes():
                 return
 

@@ -18,6 +18,7 @@ from bridge.ports import (
     Failed,
     Refused,
     Unreachable,
+    Waiting,
     Write,
     Written,
 )
@@ -400,7 +401,7 @@ async def test_wrong_password_share_and_folder_are_told_apart(file_server: FileS
     for wanted, password, error in (
         (here, b"falsch", Refused),
         (here.model_copy(update={"share": "gibtesnicht"}), PASSWORD.encode(), ConfigurationError),
-        (here.model_copy(update={"root": "gibt/es/nicht"}), PASSWORD.encode(), Unreachable),
+        (here.model_copy(update={"root": "gibt/es/nicht"}), PASSWORD.encode(), Waiting),
         (here.model_copy(update={"port": 1}), PASSWORD.encode(), Unreachable),
     ):
         context = smb_context(tmp_path)
