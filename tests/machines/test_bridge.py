@@ -145,7 +145,13 @@ class Bridge(RuleBasedStateMachine):
         finally:
             assert self.rig.people(Side.SCHOOL, _COMPARED) == before, "the bridge wrote to the school's people"
             lost = cloud - set(self.rig.people(Side.CLOUD, ()))
-            assert not lost & set(before), f"{lost & set(before)} live at the school and were deleted in the cloud"
+            # Who withdrew the consent is disabled, and deleted when the period is over (docs/concepts).
+            living = {anchor for anchor in before if self.consents(anchor)}
+            assert not lost & living, f"{lost & living} live at the school and were deleted in the cloud"
+
+    def consents(self, anchor: str) -> bool:
+        record = self.rig.record(Side.SCHOOL, anchor)
+        return record is None or record.fields.get("consent") is not False
 
     def contents(self, side: Side) -> set[Value]:
         return {content for content in self.rig.tree(side).values() if content is not None}
