@@ -18,7 +18,7 @@ from enum import StrEnum
 
 from bridge.core.kinds import Authority, Kind, equal
 from bridge.core.merge import compared, was_agreed
-from bridge.core.model import Evidence, Link, Side
+from bridge.core.model import GONE, Evidence, Link, Side
 from bridge.core.policy import Policy
 
 
@@ -42,6 +42,7 @@ class Verdict(StrEnum):
     FORGET = "forget"
     WAIT = "wait"  # nothing to do now, and nothing to show to a person
     HOLD = "hold"  # wanted but not allowed
+    AGREE_GONE = "agree that it is gone"  # whoever brings it back then brings back something new
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,8 @@ def fate(link: Link, kind: Kind, policy: Policy, *, released: bool = False) -> F
         return _gone(link, kind, policy, Side.CLOUD, released=released)
     if row is Row.SCHOOL_GONE:
         return _gone(link, kind, policy, Side.SCHOOL, released=released)
+    if link.cloud.gone is Evidence.DELETED and policy.existence(kind) is Authority.BOTH and link.agreed != GONE:
+        return Fate(row, Verdict.AGREE_GONE, reason="gone from both sides")
     if link.cloud.gone is Evidence.DELETED:
         # The school's tombstone says nothing more once the cloud's recycle bin is empty: there is nothing to restore.
         return Fate(
@@ -152,6 +155,8 @@ def changed_since_agreed(link: Link, kind: Kind, side: Side) -> bool:
     record = link.end(side).record
     if record is None or link.agreed is None:
         return False
+    if link.agreed == GONE:
+        return True
     agreed = link.agreed
     return any(
         was_agreed(column, agreed) and not equal(column, record.fields.get(column.name), agreed.get(column.name))

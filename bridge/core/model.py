@@ -37,6 +37,8 @@ class Digest:
 #: What a field may hold. References are anchors in a record as observed, link ids in link space.
 Value = str | int | bool | None | frozenset[str] | Digest
 Fields = Mapping[str, Value]
+#: What is agreed on of an object that both sides lost, where either side may bring it back.
+GONE: Fields = {"gone": True}
 #: Elements of set fields, by field name.
 Elements = Mapping[str, frozenset[str]]
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bridge.core.kinds import Kind, Where, equal
+from bridge.core.kinds import Authority, Kind, Where, equal
 from bridge.core.merge import compared, transit_name
-from bridge.core.model import Action, Evidence, Fields, Link, Operation, Side
+from bridge.core.model import GONE, Action, Evidence, Fields, Link, Operation, Side
 from bridge.core.policy import Policy
 from bridge.core.settle import Desired, folded, places
 
@@ -148,7 +148,9 @@ def retirement(link: Link, kind: Kind, policy: Policy, now: datetime, reason: st
                 base = replace(base, agree={**(link.agreed or {}), kind.switch: False})
                 operations.append(replace(base, action=action, **change))  # type: ignore[arg-type]
             continue
-        return Step((*operations, replace(base, action=action)))
+        # Where both sides decide, a record that somebody brings back after this is as good as a new one.
+        both = policy.existence(kind) is Authority.BOTH
+        return Step((*operations, replace(base, action=action, agree=GONE if both else base.agree)))
     if link.retired_at is None:
         operations.append(base)
     return Step(tuple(operations), again)

@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from bridge.core.fate import Fate, Verdict, fate
 from bridge.core.kinds import Kind
 from bridge.core.merge import compared, merge
-from bridge.core.model import Action, Conflict, Hold, Link, Operation, Side, Value
+from bridge.core.model import GONE, Action, Conflict, Hold, Link, Operation, Side, Value
 from bridge.core.plan import Anchored, ordered, possible, retirement, role_of, writes_for
 from bridge.core.policy import Policy
 from bridge.core.settle import Desired, folded, free_name, places, settle
@@ -107,6 +107,8 @@ def _operations(
     role = role_of(link, kind)
     if decided.verdict is Verdict.FORGET:
         return [Operation(link.id, kind.name, Side.SCHOOL, Action.FORGET, reason=decided.reason, role=role)]
+    if decided.verdict is Verdict.AGREE_GONE:
+        return [Operation(link.id, kind.name, Side.SCHOOL, Action.AGREE, agree=GONE, reason=decided.reason, role=role)]
     if decided.verdict is Verdict.HOLD:
         side = Side.CLOUD if link.cloud.record is None else Side.SCHOOL
         wanted = Operation(link.id, kind.name, side, Action.CREATE, reason=decided.row.value, role=role)

@@ -112,7 +112,8 @@ class Player:
             side.delete(self.anchor(side, f"{name.split()[-1]}{number}"))
 
     def do_restore(self, side: MemorySide, name: str, value: None) -> None:
-        side.restore(next(one.anchor for one in side.entries.values() if one.fields.get("source_anchor") == name))
+        called = (one.anchor for one in side.entries.values() if name in map(one.fields.get, ("source_anchor", "name")))
+        side.restore(next(called))
 
     def do_vanish(self, side: MemorySide, name: str, value: None) -> None:
         """A server restored from nothing, or read with the wrong rights."""
