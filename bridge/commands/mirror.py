@@ -48,14 +48,16 @@ def plan(
         planned.update(report.planned)
     failed = any(report.error for report in reports.values())
     something = any(report.operations or report.holds or waiting[code] for code, report in reports.items())
+    left_out = sorted({share.name for one in session.schools(school) for share in one.shares})
     answer = {
         "ok": not failed,
         "planned": dict(planned),
+        "not_planned": left_out,
         "schools": [
             {**_tree(report, plan_too=True), "waiting": dict(waiting[code])} for code, report in reports.items()
         ],
     }
-    session.show(answer, lambda out: _draw_plans(out, reports, waiting=waiting, limit=limit))
+    session.show(answer, lambda out: _draw_plans(out, reports, waiting=waiting, limit=limit, left_out=left_out))
     for code, report in reports.items():
         if report.error:
             session.fail(f"{code}: {report.error.removeprefix(f'{code}: ')}")
@@ -138,7 +140,12 @@ def _json(value: object) -> Any:
 
 
 def _draw_plans(
-    out: Console, reports: Mapping[str, Report], *, waiting: Mapping[str, Counter[str]], limit: int
+    out: Console,
+    reports: Mapping[str, Report],
+    *,
+    waiting: Mapping[str, Counter[str]],
+    limit: int,
+    left_out: Sequence[str],
 ) -> None:
     for code, report in reports.items():
         out.print(f"[bold]{plain(code)}[/]: what would happen (nothing was written)")
@@ -157,6 +164,8 @@ def _draw_plans(
             out.print(f"  [yellow]waiting[/]: {number} × {plain(rule)}; see: schoolbridge quarantine")
         if not writes and not report.holds and not waiting[code] and not report.error:
             out.print("  nothing to do")
+    if left_out:
+        out.print(f"  people and groups only: a plan does not look into the shares ({plain(', '.join(left_out))}) yet")
 
 
 def _draw_operation(out: Console, one: Operation) -> None:
