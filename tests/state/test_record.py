@@ -46,7 +46,7 @@ def test_a_creation_gives_the_link_its_end_and_touches_groups(store: SchoolStore
         {"display_name": "a"},
     )
     assert link.agreed == AGREED
-    assert due(store) == []
+    assert due(store) == ["Lg"]  # whoever contains him at the school has to contain him in the cloud
     assert store.fold(CLOUD, page(Observation("user", "A", "w1", {"display_name": "a"})), now=NOW) == 0
 
 
