@@ -1,7 +1,7 @@
 """What became of operations: journal them, fold the writes into the observations, store the agreements.
 
-1. what each write changed on its side (``_folded``),  2. the links' ends,  3. the agreements,  4. journal and tallies,
-5. untouch what is done, then touch what that concerns. One transaction for all of it.
+1. make way for what was made anew,  2. what each write changed on its side (``_folded``),  3. the links' ends,
+4. the agreements,  5. journal and tallies,  6. untouch what is done, then touch what that concerns. One transaction.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from bridge.state.draft import Known, load
 from bridge.state.fate import forget, retirements, untouch
 from bridge.state.guardbook import count_written, hold, use_releases
 from bridge.state.pairs import drop, set_ends
+from bridge.state.reused import make_way
 from bridge.state.tables import echo, link, reference
 from bridge.state.touch import ANCHOR
 from bridge.state.transaction import BATCH, LAG, Transaction
@@ -39,6 +40,8 @@ def intend(tx: Transaction, operations: Sequence[Operation], *, cycle: str) -> N
 def record(tx: Transaction, done: Sequence[Done], *, cycle: str) -> None:
     """Everything of a call, or nothing."""
     writes = [one for one in done if one.written is not None and one.operation.action.writes]
+    for side in Side:
+        make_way(tx, side, _made(tx, writes, side))
     disputed = _adopted_twice(tx, writes)
     hold(tx, disputed.values(), cycle=cycle)
     settled = [one for one in done if one.operation.link not in disputed]
@@ -62,6 +65,19 @@ def record(tx: Transaction, done: Sequence[Done], *, cycle: str) -> None:
         touch.touch_referrers(tx, side, presence[side] | _made_for(tx, side, settled))
     touch.touch_containers(tx, Side.SCHOOL, sets)
     forget(tx, [one for one in settled if one.operation.action is Action.FORGET])
+
+
+def _made(tx: Transaction, writes: Iterable[Done], side: Side) -> set[str]:
+    """Anchors of folders and files that these writes made and did not find; no directory gives an id away again."""
+    return {
+        one.written.anchor
+        for one in writes
+        if one.written is not None
+        and one.operation.side is side
+        and one.operation.action is Action.CREATE
+        and not one.written.adopted
+        and tx.kinds[one.operation.kind].parent is not None
+    }
 
 
 def _made_for(tx: Transaction, side: Side, settled: Sequence[Done]) -> set[str]:

@@ -18,6 +18,7 @@ from tests.state.words import (
     done,
     due,
     enrol,
+    folder,
     group,
     listing,
     mirror,
@@ -276,3 +277,27 @@ def test_intentions_are_journaled_once_a_call(store: SchoolStore) -> None:
     assert [(one.action, one.cycle, one.after) for one in entries] == [
         ("intend", "c7", {"create user cloud": ["La", "Lb"]})
     ]
+
+
+def test_a_folder_made_anew_may_get_the_id_of_another_that_was_deleted(store: SchoolStore) -> None:
+    both(store, folder("p", "one"), folder("q", "two", "p"))
+    store.fold(SCHOOL, page(Removal("q", Evidence.DELETED), Removal("p", Evidence.DELETED)), now=NOW)
+    made = operation("Lp", Action.CREATE, side=SCHOOL, kind="folder", after={"name": "one"}, agree={"name": "one"})
+    store.record([done(made, "q")], cycle="c", now=NOW)
+    new, old = store.links(["Lp", "Lq"])
+    assert new.school.anchor == "q"
+    assert new.school.record is not None
+    assert new.school.record.fields == {"name": "one"}  # nothing of the old folder, its parent least of all
+    assert (old.school.record, old.school.gone) == (None, Evidence.PURGED)
+    assert old.school.anchor != "q"
+    assert "Lq" in due(store)
+    assert store.fold(SCHOOL, page(folder("q", "one")), now=NOW) == 0
+
+
+def test_what_was_found_there_keeps_its_link(store: SchoolStore) -> None:
+    both(store, folder("p", "one"), folder("q", "two"))
+    store.fold(SCHOOL, page(Removal("q", Evidence.DELETED), Removal("p", Evidence.DELETED)), now=NOW)
+    made = operation("Lp", Action.CREATE, side=SCHOOL, kind="folder", after={"name": "one"}, agree={"name": "one"})
+    store.record([done(made, "q", adopted=True)], cycle="c", now=NOW)
+    assert [one.rule for one in store.troubles()] == ["disputed"]
+    assert store.links(["Lq"])[0].school.anchor == "q"
