@@ -35,7 +35,10 @@ def unlimited(direction: Direction) -> float | None:
 
 
 class Bandwidth:
-    """A token bucket for each direction. ``passed`` counts the bytes that were let through."""
+    """A token bucket for each direction. ``passed`` counts the bytes that were let through.
+
+    ``burst``: seconds of the limit that may be saved up while nothing is transferred. ``grain``: bytes a turn.
+    """
 
     def __init__(
         self,
@@ -43,8 +46,12 @@ class Bandwidth:
         *,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        burst: float = BURST,
+        grain: int = GRAIN,
     ) -> None:
         self._limits = limits
+        self._burst = burst
+        self._most = grain
         self._now = monotonic
         self._sleep = sleep
         self._free: dict[Direction, float] = {"up": 0.0, "down": 0.0}
@@ -59,7 +66,7 @@ class Bandwidth:
         """Return when ``amount`` bytes may pass; others get their turn between two grains."""
         self.passed[direction] += amount
         while amount > 0 and self._limits(direction) is not None:
-            grain = min(amount, GRAIN)
+            grain = min(amount, self._most)
             await self._grain(direction, grain)
             amount -= grain
 
@@ -71,7 +78,7 @@ class Bandwidth:
                 return
             now = self._now()
             # When the line is free for this grain; what was not used counts for a moment only.
-            begins = max(self._free[direction], now - BURST)
+            begins = max(self._free[direction], now - self._burst)
             self._free[direction] = begins + grain / max(rate, 1.0)
             if (seconds := self._free[direction] - now) > 0:
                 await self._sleep(seconds)

@@ -16,7 +16,8 @@ import numpy.typing as npt
 _BLOCK, _BITS, _STEP = 160, 160, 11
 #: Blocks XORed side by side: long rows let numpy work at the speed of memory.
 _WIDE = 64
-_RING = (1 << _BITS) - 1
+#: For each bit of the block, the first byte's lowest bit first, where in the ring it lands.
+_LANDS = ((np.arange(_BLOCK)[:, None] * _STEP + np.arange(8)) % _BITS).ravel()
 
 
 class QuickXor:
@@ -46,11 +47,10 @@ class QuickXor:
 
     def digest(self) -> bytes:
         """The 20 bytes."""
-        ring = 0
-        for place, byte in enumerate(self._block.tobytes()):
-            ring ^= byte << (place * _STEP % _BITS)
-        # What was shifted beyond bit 160 comes in again at bit 0.
-        ring = (ring & _RING) ^ (ring >> _BITS) ^ (self.size << (_BITS - 64))
+        bits = np.unpackbits(self._block, bitorder="little")
+        # Bits that land in the same place are XORed: what counts is whether their number is odd.
+        odd = np.bincount(_LANDS, weights=bits, minlength=_BITS).astype(np.uint8) & 1
+        ring = int.from_bytes(np.packbits(odd, bitorder="little").tobytes(), "little") ^ (self.size << (_BITS - 64))
         return ring.to_bytes(_BITS // 8, "little")
 
     def hexdigest(self) -> str:

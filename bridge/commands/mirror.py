@@ -3,27 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from bridge.commands.operations import draw_held, draw_operation, hold_tree, operation_tree
+from bridge.commands.plan_files import Row, draw_shares, plan_shares
 from bridge.commands.session import ERROR, NOTHING, SOMETHING, Session, plain, session_of
-from bridge.core.model import Operation, Side
-from bridge.daemon import shares, turn, wiring
+from bridge.core.model import Side
+from bridge.daemon import turn, wiring
 from bridge.daemon.roots import is_root
+from bridge.daemon.shares import Ground, mirror_once
 from bridge.engine.bridged import Progress, Report
 from bridge.engine.cycle import cycle
 from bridge.settings import School
 from bridge.state.store import SchoolStore
 
-#: A message about one object, as the engine addresses it: school, kind, link, text.
-_ADDRESSED = re.compile(r"(?P<school>\S+): (?P<kind>[a-z_]+) \S+: (?P<text>.+)", re.DOTALL)
-
 SchoolOption = Annotated[str | None, typer.Option(help="Only this school (its code).")]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Of one school: its people and groups, by rule how many of them wait besides, and the folders of its shares."""
+
+    report: Report
+    waiting: Counter[str]
+    files: Sequence[Row]
+
+    @property
+    def something(self) -> bool:
+        """Whether anything would happen, or waits."""
+        people = self.report.operations or self.report.holds or self.waiting
+        return bool(people) or any(row.something for row in self.files)
+
+    def tree(self) -> dict[str, Any]:
+        """As JSON."""
+        more = {"waiting": dict(self.waiting), "shares": [row.tree() for row in self.files]}
+        return {**_tree(self.report, plan_too=True), **more}
 
 
 def register(app: typer.Typer) -> None:
@@ -36,32 +56,26 @@ def plan(
     context: typer.Context,
     school: SchoolOption = None,
     limit: Annotated[int, typer.Option(min=0, help="Show at most so many operations of a school.")] = 50,
+    shares: Annotated[bool, typer.Option(help="Also what would happen to files: reads every folder.")] = True,
+    share: Annotated[str | None, typer.Option(help="Of the files only this share.")] = None,
 ) -> int:
     """Show what would happen, by kind and operation, with before and after. Writes nothing. Exit code 2: something."""
     session = session_of(context)
+    schools = session.schools(school)
     with session.progress() as progress:
-        rehearsed = {one.code: asyncio.run(_rehearse(session, one, progress)) for one in session.schools(school)}
-    reports = {code: report for code, (report, _) in rehearsed.items()}
-    waiting = {code: held for code, (_, held) in rehearsed.items()}
+        rehearsed = {one.code: asyncio.run(_rehearse(session, one, progress)) for one in schools}
+        files = plan_shares(session, schools, limit=limit, share=share, progress=progress) if shares else {}
+    plans = {code: Plan(report, waiting, files.get(code, [])) for code, (report, waiting) in rehearsed.items()}
     planned: Counter[str] = Counter()
-    for report in reports.values():
-        planned.update(report.planned)
-    failed = any(report.error for report in reports.values())
-    something = any(report.operations or report.holds or waiting[code] for code, report in reports.items())
-    left_out = sorted({share.name for one in session.schools(school) for share in one.shares})
-    answer = {
-        "ok": not failed,
-        "planned": dict(planned),
-        "not_planned": left_out,
-        "schools": [
-            {**_tree(report, plan_too=True), "waiting": dict(waiting[code])} for code, report in reports.items()
-        ],
-    }
-    session.show(answer, lambda out: _draw_plans(out, reports, waiting=waiting, limit=limit, left_out=left_out))
-    for code, report in reports.items():
-        if report.error:
-            session.fail(f"{code}: {report.error.removeprefix(f'{code}: ')}")
-    return ERROR if failed else SOMETHING if something else NOTHING
+    for one in plans.values():
+        planned.update(one.report.planned)
+    failed = any(one.report.error or any(row.plan.report.error for row in one.files) for one in plans.values())
+    answer = {"ok": not failed, "planned": dict(planned), "schools": [one.tree() for one in plans.values()]}
+    session.show(answer, lambda out: _draw_plans(out, plans, limit=limit))
+    for code, one in plans.items():
+        if one.report.error:
+            session.fail(f"{code}: {one.report.error.removeprefix(f'{code}: ')}")
+    return ERROR if failed else SOMETHING if any(one.something for one in plans.values()) else NOTHING
 
 
 async def _rehearse(session: Session, school: School, progress: Progress) -> tuple[Report, Counter[str]]:
@@ -89,8 +103,8 @@ def sync(
             with store.lock():
                 reports[one.code] = asyncio.run(_sync(session, one, store, progress, full=full))
                 wiring.limit_line(session.settings, session.catalog)
-                ground = shares.Ground(session.settings, session.catalog, one, database)
-                reports |= asyncio.run(shares.mirror_once(ground, full=full, progress=progress))
+                ground = Ground(session.settings, session.catalog, one, database)
+                reports |= asyncio.run(mirror_once(ground, full=full, progress=progress))
     failed = any(report.error for report in reports.values())
     answer = {"ok": not failed, "schools": [_tree(report) for report in reports.values()]}
     session.show(answer, lambda out: _draw_reports(out, reports))
@@ -113,74 +127,32 @@ def _tree(report: Report, *, plan_too: bool = False) -> dict[str, Any]:
         {"link": one.link, "kind": one.kind, "field": one.field, "kept": one.kept.value} for one in report.conflicts
     ]
     if plan_too:
-        tree["operations"] = [_operation(one) for one in report.operations]
-        tree["holds"] = [
-            {**_operation(one.operation), "rule": one.rule, "message": one.message} for one in report.holds
-        ]
+        tree["operations"] = [operation_tree(one) for one in report.operations]
+        tree["holds"] = [hold_tree(one) for one in report.holds]
     return tree
 
 
-def _operation(one: Operation) -> dict[str, Any]:
-    return {
-        "link": one.link,
-        "kind": one.kind,
-        "side": one.side.value,
-        "action": one.action.value,
-        "role": one.role,
-        "before": {name: _json(value) for name, value in one.before.items()},
-        "after": {name: _json(value) for name, value in one.after.items()},
-        "reason": one.reason,
-    }
-
-
-def _json(value: object) -> Any:
-    if isinstance(value, frozenset):
-        return sorted(value)
-    return value if isinstance(value, str | int | bool | None) else str(value)
-
-
-def _draw_plans(
-    out: Console,
-    reports: Mapping[str, Report],
-    *,
-    waiting: Mapping[str, Counter[str]],
-    limit: int,
-    left_out: Sequence[str],
-) -> None:
-    for code, report in reports.items():
+def _draw_plans(out: Console, plans: Mapping[str, Plan], *, limit: int) -> None:
+    for code, one in plans.items():
+        report = one.report
         out.print(f"[bold]{plain(code)}[/]: what would happen (nothing was written)")
         # What only the stage holds is what a rehearsal is for: it is shown like the rest, and counted as held below.
         staged = [hold.operation for hold in report.holds if hold.rule == "stage"]
-        writes = [one for one in (*report.operations, *staged) if one.action.writes]
-        counts = Counter((one.side.value, one.kind, one.action.value) for one in writes)
+        writes = [operation for operation in (*report.operations, *staged) if operation.action.writes]
+        counts = Counter((operation.side.value, operation.kind, operation.action.value) for operation in writes)
         for (side, kind, action), number in sorted(counts.items()):
             out.print(f"  {number:>6} × {action} {kind} in the {side}")
-        for one in writes[:limit]:
-            _draw_operation(out, one)
+        for operation in writes[:limit]:
+            draw_operation(out, operation)
         if len(writes) > limit:
             out.print(f"  … {len(writes) - limit} more: --limit {len(writes)}")
-        _draw_held(out, report)
-        for rule, number in sorted(waiting[code].items()):
+        draw_held(out, report)
+        for rule, number in sorted(one.waiting.items()):
             out.print(f"  [yellow]waiting[/]: {number} × {plain(rule)}; see: schoolbridge quarantine")
-        if not writes and not report.holds and not waiting[code] and not report.error:
+        if not writes and not report.holds and not one.waiting and not report.error:
             out.print("  nothing to do")
-    if left_out:
-        out.print(f"  people and groups only: a plan does not look into the shares ({plain(', '.join(left_out))}) yet")
-
-
-def _draw_operation(out: Console, one: Operation) -> None:
-    label = one.after.get("display_name") or one.before.get("display_name") or one.after.get("name") or one.link
-    out.print(f"  {plain(one.action)} {plain(one.kind)} [bold]{plain(label)}[/] ({plain(one.reason)})")
-    for name in sorted({*one.before, *one.after}):
-        out.print(f"      {plain(name)}: {_shown(one.before.get(name))} → {_shown(one.after.get(name))}")
-
-
-def _shown(value: object) -> str:
-    if value is None or value in ("", frozenset()):
-        return "–"
-    if isinstance(value, frozenset):
-        return plain(f"{len(value)} entries") if len(value) > 3 else plain(", ".join(sorted(value)))
-    return plain(value)
+        if one.files:
+            draw_shares(out, code, one.files, limit=limit)
 
 
 def _draw_reports(out: Console, reports: Mapping[str, Report]) -> None:
@@ -192,30 +164,8 @@ def _draw_reports(out: Console, reports: Mapping[str, Report]) -> None:
         for title, numbers in (("done", report.executed), ("failed", report.failed)):
             for what, number in sorted(numbers.items()):
                 out.print(f"  {title}: {number} × {plain(what)}")
-        _draw_held(out, report)
+        draw_held(out, report)
         if not report.changed and not report.error:
             out.print("  nothing to do")
     if quiet:
         out.print(f"{len(quiet)} folders of shares: nothing to do")
-
-
-def _grouped(messages: Sequence[str]) -> list[str]:
-    """One line for all objects of which the same is said (a missing consent); `explain` tells of each of them."""
-    same: dict[tuple[str, str, str], list[str]] = {}
-    for message in messages:
-        found = _ADDRESSED.fullmatch(message)
-        key = (found["school"], found["kind"], found["text"]) if found else ("", "", message)
-        same.setdefault(key, []).append(message)
-    return [
-        several[0] if len(several) == 1 else f"{school}: {len(several)} × {kind}: {text} Whom: schoolbridge quarantine"
-        for (school, kind, text), several in same.items()
-    ]
-
-
-def _draw_held(out: Console, report: Report) -> None:
-    for rule, number in sorted(report.held.items()):
-        out.print(f"  [yellow]held[/]: {number} × {plain(rule)}")
-    for message in _grouped(report.messages):
-        out.print(f"  [yellow]![/] {plain(message)}")
-    for warning in report.warnings:
-        out.print(f"  [yellow]![/] {plain(warning)}")

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from bridge.commands.rights import show_rights
 from bridge.commands.session import NOTHING, Mistake, Session, plain, session_of
 from bridge.core.model import Side
 from bridge.daemon import board, wiring
@@ -70,6 +71,9 @@ def shares(
     report: Annotated[
         bool, typer.Option(help="Files that could not be mirrored, with names and reasons for teachers.")
     ] = False,
+    rights: Annotated[
+        bool, typer.Option(help="Who may get at each folder, and which permissions can't be carried over.")
+    ] = False,
 ) -> int:
     """Show per share and folder: in step, at work, waiting or standing still, since when and why, and what is held."""
     session = session_of(context)
@@ -81,6 +85,10 @@ def shares(
         if owner is not None and not any(chosen.values()):
             known = (name for one in schools for name in _names(database, one))
             raise Mistake(f'nobody with a folder is called "{plain(owner)}"; {guess(owner, known)}')
+        if rights:
+            called = {one.link: one.login or one.name for school_ in schools for one in _everybody(database, school_)}
+            only = chosen if owner else None
+            return show_rights(session, database, schools, share=share, chosen=only, called=called)
         if report:
             return _report(session, database, schools, share=share, chosen=chosen if owner else None)
         rows = [

@@ -4,6 +4,7 @@ correlate  which record of one side belongs to which of the other
 merge      what a link should look like, field by field, under authority
 settle     what the whole tree allows: kept folders, broken cycles, names that clash
 plan       the difference between what should be and what is, as ordered operations
+access     who is let in at the root of a share; unsaid: what of its rights no role can express
 
 Standard library only; no clock, no log, no database, no network.
 """

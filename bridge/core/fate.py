@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bridge.core.kinds import Authority, Kind, equal
+from bridge.core.kinds import Authority, Kind, Shape, equal
 from bridge.core.merge import compared, was_agreed
 from bridge.core.model import GONE, Evidence, Link, Side
 from bridge.core.policy import Policy
@@ -151,7 +151,7 @@ def _gone(link: Link, kind: Kind, policy: Policy, gone: Side, *, released: bool)
 
 
 def changed_since_agreed(link: Link, kind: Kind, side: Side) -> bool:
-    """Whether the record on ``side`` differs from what was agreed: an edit beats a delete."""
+    """Whether the record on ``side`` differs from what was agreed: an edit beats a delete. A touch is no edit."""
     record = link.end(side).record
     if record is None or link.agreed is None:
         return False
@@ -161,4 +161,5 @@ def changed_since_agreed(link: Link, kind: Kind, side: Side) -> bool:
     return any(
         was_agreed(column, agreed) and not equal(column, record.fields.get(column.name), agreed.get(column.name))
         for column in compared(kind)
+        if not (kind.content and column.shape is Shape.TIME)
     )

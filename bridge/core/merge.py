@@ -58,8 +58,11 @@ def was_agreed(column: Field, agreed: Fields) -> bool:
 
 
 def transit_name(link: str) -> str:
-    """The name a record bears for a moment while names are swapped; merge never takes it for a person's change."""
-    return f".schoolbridge-{link}"
+    """How the name begins that a record bears for a moment while names are swapped; no change of a person.
+
+    Connectors must show it as any other name: hidden, it would look deleted to whoever looks after a crash.
+    """
+    return f"schoolbridge-moving-{link}-"
 
 
 def merge(
@@ -99,6 +102,8 @@ def merge(
             if column.name == kind.content and kind.on_conflict is OnConflict.KEEP_BOTH:
                 keep = Side.CLOUD
         _put(draft, column.name, value, value, value)
+    if kind.content:
+        _times_follow(draft, kind, school, cloud, link.agreed or {})
     return Merged({Side.SCHOOL: draft.school, Side.CLOUD: draft.cloud}, draft.agree, tuple(conflicts), keep)
 
 
@@ -117,9 +122,41 @@ def _merge_value(
     if agreed_before and equal(column, cloud, agreed):
         return school, False
     if column.shape is Shape.TIME:
-        # Times follow the content; a difference alone is no conflict. The later one is the later change.
+        # A difference alone is no conflict. The later one is the later change.
         return max(school, cloud, key=lambda value: (value is not None, str(value))), False
     return school, True
+
+
+def to_write(kind: Kind, wanted: Fields, found: Fields) -> dict[str, Value]:
+    """The values that a side has to be told so that it looks as wanted."""
+    changed = {
+        column.name: wanted.get(column.name)
+        for column in compared(kind)
+        if not equal(column, wanted.get(column.name), found.get(column.name))
+    }
+    if kind.content in changed:
+        # The time goes with the content also where it is the same: a side sets its own time otherwise.
+        times = {column.name: wanted.get(column.name) for column in kind.shaped(Shape.TIME)}
+        changed |= {name: value for name, value in times.items() if value is not None}
+    return changed
+
+
+def _times_follow(draft: _Draft, kind: Kind, school: Fields, cloud: Fields, agreed: Fields) -> None:
+    """The time of a file goes where its content goes, and nowhere by itself.
+
+    A time that is written alone is a version of its own in SharePoint and counts against the quota: touching 10,000
+    files must not make 10,000 versions. So each side keeps its time until the content changes.
+    """
+    content = kind.field(kind.content or "")
+    to_school = not equal(content, draft.school[content.name], school.get(content.name))
+    to_cloud = not equal(content, draft.cloud[content.name], cloud.get(content.name))
+    for column in kind.shaped(Shape.TIME):
+        s, c = school.get(column.name), cloud.get(column.name)
+        if to_school or to_cloud:
+            value = c if to_school else s
+            _put(draft, column.name, value, value, value)
+        else:
+            _put(draft, column.name, s, c, agreed.get(column.name, draft.agree[column.name]))
 
 
 def _merge_set(
@@ -154,6 +191,6 @@ def _set(value: Value) -> frozenset[str]:
 
 def _settled_name(link: Link, kind: Kind, fields: Fields) -> Fields:
     """A crash between two renames leaves a transit name behind: read it as the agreed name."""
-    if not kind.parent or link.agreed is None or str(fields.get(kind.label)).rstrip("~") != transit_name(link.id):
+    if not kind.parent or link.agreed is None or not str(fields.get(kind.label)).startswith(transit_name(link.id)):
         return fields
     return {**fields, kind.label: link.agreed.get(kind.label)}

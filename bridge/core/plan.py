@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import PurePosixPath
 
 from bridge.core.kinds import Authority, Kind, Where, equal
-from bridge.core.merge import compared, transit_name
+from bridge.core.merge import compared, to_write, transit_name
 from bridge.core.model import GONE, Action, Evidence, Fields, Link, Operation, Side
 from bridge.core.policy import Policy
 from bridge.core.settle import Desired, folded, places
@@ -45,11 +46,7 @@ def writes_for(desired: Desired, policy: Policy, anchored: Anchored) -> list[Ope
         end = link.end(side)
         wanted = desired.wanted[side]
         if end.record is not None:
-            changed = {
-                column.name: wanted.get(column.name)
-                for column in compared(kind)
-                if not equal(column, wanted.get(column.name), end.record.fields.get(column.name))
-            }
+            changed = to_write(kind, wanted, end.record.fields)
             if changed:
                 before = {name: end.record.fields.get(name) for name in changed}
                 operations.append(_operation(desired, side, Action.UPDATE, before=before, after=changed))
@@ -290,9 +287,10 @@ def _names_freed(
 def _transit(one: Desired, side: Side, occupied: Collection[str]) -> Operation:
     record = one.link.end(side).record
     label = one.kind.label
-    name = transit_name(one.link.id)
-    while folded(name) in occupied:
-        name += "~"
-    before = {label: record.fields.get(label) if record else None}
-    step = _operation(one, side, Action.UPDATE, before=before, after={label: name})
+    now = record.fields.get(label) if record else None
+    # The ending stays, because people choose by it what is mirrored at all.
+    name, ending = transit_name(one.link.id), PurePosixPath(str(now or "")).suffix
+    while folded(name + ending) in occupied:
+        name += "-"
+    step = _operation(one, side, Action.UPDATE, before={label: now}, after={label: name + ending})
     return replace(step, agree=one.link.agreed or {}, reason="frees its name for another")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, timedelta, tzinfo
 from enum import StrEnum
 
 from bridge.core.cutover import STAGES, Power, Stage
@@ -84,6 +84,7 @@ class Policy:
     looked up by (side, kind, role, tally) and (kind, role), ``*`` standing for any side, kind or role.
     ``window`` is how far back the guard counts what was done already. ``pause`` is how long nothing more may vanish
     from a side before what vanished there is retired on the other: a wave is seen as a whole before it is judged.
+    ``zone`` is where the school's clocks hang: times that people read in names of files are told in it.
     """
 
     stage: Stage
@@ -94,6 +95,7 @@ class Policy:
     periods: Mapping[tuple[str, str], tuple[timedelta, ...]] = field(default_factory=dict)
     window: timedelta = timedelta(hours=24)
     pause: timedelta = timedelta(0)
+    zone: tzinfo = UTC
 
     def owner(self, kind: Kind, column: Field) -> Authority:
         """Whose value of a field counts: the YAML's exception, else the kind's, turned round once cut over."""

@@ -64,7 +64,7 @@ def reconcile(
             continue
         if one.keep_both:
             outcome.conflicts += one.conflicts
-            operations.append(_detach(one, settled, now))
+            operations.append(_detach(one, settled, now.astimezone(policy.zone)))
             continue
         operations += _operations(one, fates[link_id], unchanged, policy, now, anchored, outcome)
     wanted = possible(operations, {link_id: one.link.agreed for link_id, one in settled.items()})
@@ -126,7 +126,8 @@ def _detach(one: Desired, tree: Mapping[str, Desired], now: datetime) -> Operati
     name = str(end.record.fields.get(label) if end.record else "")
     # After a crash between the renaming and its agreement the name says that it was done already.
     original = PurePosixPath(str(stays.fields.get(label) if stays else ""))
-    done = name != str(original) and name.startswith(f"{original.stem} (conflict {side.value} ")
+    # Folded: what was made on both sides need not be spelt alike.
+    done = name != str(original) and folded(name).startswith(folded(f"{original.stem} (conflict {side.value} "))
     after = {} if done else {label: _conflict_name(one, name, tree, side, now)}
     return Operation(
         link=one.link.id,

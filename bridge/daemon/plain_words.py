@@ -29,6 +29,10 @@ _CAUSES: dict[str, tuple[str, str]] = {
         "It is being written just now. It follows by itself.",
         "Die Datei wird gerade geschrieben. Sie folgt von selbst.",
     ),
+    "unfinished": (
+        "It is large and still on its way. It goes on by itself.",
+        "Die Datei ist groß und noch unterwegs. Es geht von selbst weiter.",
+    ),
     "quota": (
         "There is no room left. Delete what is not needed, or ask for more room.",
         "Der Speicherplatz ist voll. Bitte Unnötiges löschen oder mehr Platz beantragen.",

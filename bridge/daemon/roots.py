@@ -31,12 +31,13 @@ class Unfit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """One mirrored folder. ``code`` is what the state keeps it under."""
+    """One mirrored folder. ``code`` is what the state keeps it under, ``cloud_id`` the owner's anchor in the cloud."""
 
     code: str
     share: str
     owner: str
     sides: Mapping[Side, SideSettings]
+    cloud_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def made(school: School, share: ShareSettings, owner: Owner) -> Root:
             where = ".".join(str(step) for step in error.errors()[0]["loc"])
             raise Unfit(f"{share.name}: the option {where} of the {side} is not valid for this {owner.kind}") from None
         sides[side] = SideSettings(settings.connector, options)
-    return Root(BETWEEN.join((school.code, share.name, owner.link)), share.name, owner.link, sides)
+    return Root(BETWEEN.join((school.code, share.name, owner.link)), share.name, owner.link, sides, owner.cloud_id)
 
 
 def _filled(tree: Any, values: Mapping[str, str]) -> Any:

@@ -134,8 +134,7 @@ class Service:
         at = times.full_compare
         jitter = int(times.jitter.total_seconds()) or None
         # By name: the scheduler's own time zone can't change while it runs, the configuration's can.
-        zone = ZoneInfo(self.settings.bridge.time_zone)
-        when = {"hour": at.hour, "minute": at.minute, "timezone": zone, "jitter": jitter}
+        when = {"hour": at.hour, "minute": at.minute, "timezone": one.school.zone, "jitter": jitter}
         self._job(compare, one, "full compare", trigger="cron", **when)
 
     def _job(self, job: object, one: Supervisor, name: str, **trigger: object) -> None:
@@ -194,5 +193,3 @@ class Service:
         for code, school in new.items():
             if code not in self.supervisors:
                 self._begin(school)
-            elif fresh.bridge.time_zone != before.bridge.time_zone:
-                self._nightly(self.supervisors[code])

@@ -21,6 +21,7 @@ import structlog
 from bridge.core.cutover import Stage
 from bridge.core.model import Side
 from bridge.daemon import wiring
+from bridge.daemon.access import Everybody, carry_over
 from bridge.daemon.catalog import Catalog
 from bridge.daemon.ids import TimeOrdered
 from bridge.daemon.roots import Root, Roots, roots_of
@@ -47,11 +48,14 @@ class Ground:
     catalog: Catalog
     school: School
     database: Database
+    place: Path | None = None
+    """Where the connectors' indexes are, in place of the configured directory."""
+    everybody: Everybody = field(default_factory=Everybody)
 
     def directory(self, root: Root, side: Side) -> Path:
         """Where a side's connector keeps its index; no name of a person is in the path."""
         place = hashlib.sha256(root.code.encode()).hexdigest()[:32]
-        return self.settings.indexes / place[:2] / place / side.value
+        return (self.place or self.settings.indexes) / place[:2] / place / side.value
 
     def store(self, code: str) -> SchoolStore:
         """The memory of a root, or with the school's own code that of its people."""
@@ -106,9 +110,15 @@ async def _there(store: SchoolStore, folder: Connector) -> None:
 
 
 async def turn(
-    ground: Ground, bridged: Bridged, *, sides: Iterable[Side], full: bool = False, pause: timedelta = timedelta(0)
+    ground: Ground,
+    root: Root,
+    bridged: Bridged,
+    *,
+    sides: Iterable[Side],
+    full: bool = False,
+    pause: timedelta = timedelta(0),
 ) -> Report:
-    """One cycle of a root with its bookkeeping, in the stage that the school is in now."""
+    """One cycle of a root with its rights and bookkeeping, in the stage that the school is in now."""
     school, store = ground.school, ground.store(bridged.code)
     people = await asyncio.to_thread(ground.store, school.code)
     await bridged.remember(wiring.enter_stage, bridged, school, people)
@@ -117,6 +127,10 @@ async def turn(
     for side in wanted if full else ():
         await bridged.remember(store.drop_token, side)
     started = bridged.clock()
+    try:
+        await carry_over(ground, root, bridged, full=full)
+    except Unreachable as error:  # nothing is placed before those are let in who may see it, and no others
+        return Report("", root.code, started, error=str(error), retry_after=error.retry_after)
     report = await cycle(bridged, sides=[side for side in Side if side in wanted])
     if report.changed or report.error:
         outcome = "failed" if report.error else "changed"
@@ -185,7 +199,7 @@ class Shares:
 
         life = Life(
             opened=lambda progress: opened(self.ground, root, progress=progress),
-            turn=lambda bridged, sides, full: turn(self.ground, bridged, sides=sides, full=full, pause=pause),
+            turn=lambda bridged, sides, full: turn(self.ground, root, bridged, sides=sides, full=full, pause=pause),
             noted=noted,
             failed=failed,
             doing=doing,
@@ -212,7 +226,7 @@ async def mirror_once(ground: Ground, *, full: bool = False, progress: Progress 
         async with gate:
             try:
                 async with opened(ground, root) as bridged:
-                    report = await turn(ground, bridged, sides=tuple(Side), full=full)
+                    report = await turn(ground, root, bridged, sides=tuple(Side), full=full)
             except Waiting:
                 report = Report("", root.code, wiring.now())
             except BridgeError as error:

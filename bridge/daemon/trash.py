@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from bridge.core.model import Action, Side
 from bridge.daemon import wiring
 from bridge.daemon.roots import Root
+from bridge.daemon.scratch import scratch
 from bridge.daemon.shares import Ground
 from bridge.ports import ConfigurationError, Connector, Failed, Kept, Refused, Write
 from bridge.state.journal import Entry
@@ -30,8 +29,8 @@ class Back:
 async def opened(ground: Ground, root: Root, side: Side) -> AsyncIterator[Connector]:
     """One side of a root with an index of its own: the daemon may be using the other."""
     one = root.sides[side]
-    with TemporaryDirectory(prefix=".restore-", dir=ground.settings.indexes.parent) as scratch:
-        context = replace(wiring.context(ground.settings, ground.school), directory=Path(scratch))
+    with scratch(ground.settings.indexes.parent, "restore") as own:
+        context = replace(wiring.context(ground.settings, ground.school), directory=own)
         connector = await ground.catalog.connect(one.connector, one.options, context)
         try:
             yield connector

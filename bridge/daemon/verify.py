@@ -18,15 +18,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from bridge.core.model import Digest, Side
 from bridge.daemon import wiring
 from bridge.daemon.roots import Root
+from bridge.daemon.scratch import scratch
 from bridge.daemon.seen import Couple, End, Seen, same
 from bridge.daemon.shares import Ground
-from bridge.ports import QUICKXOR, Connector, Contents, Unreachable, chunks
+from bridge.ports import QUICKXOR, Connector, Contents, Page, Unreachable, chunks
 from bridge.state.linked import links, meant, rules
 
 #: Differences of a root that the report names; all of them are counted.
@@ -89,12 +89,14 @@ async def compare(task: Task, root: Root) -> Found:
     """Compare one root. Raises Unreachable, Refused, ConfigurationError; Waiting where there is no folder yet."""
     found = Found(root)
     place = task.ground.settings.indexes.parent
-    with TemporaryDirectory(prefix=".verify-", dir=place) as scratch:
-        async with _sides(task.ground, root, Path(scratch)) as sides:
-            seen = Seen(Path(scratch) / "seen.db")
+    with scratch(place, "verify") as own:
+        async with _sides(task.ground, root, own) as sides:
+            seen = Seen(own / "seen.db")
             try:
                 for side in Side:
-                    await _listed(seen, side, sides[side], root)
+                    # How to find a folder that was renamed, nothing else.
+                    recall = task.ground.store(root.code).recall(side)
+                    await _listed(seen, side, root, sides[side].observe(None, recall=recall))
                 seen.pair(links(task.ground.database, root.code))
                 for some in chunks(seen.couples(), _BATCH):
                     await _Batch(task, found, seen, sides).compare(some)
@@ -105,11 +107,11 @@ async def compare(task: Task, root: Root) -> Found:
 
 
 @asynccontextmanager
-async def _sides(ground: Ground, root: Root, scratch: Path) -> AsyncIterator[Mapping[Side, Connector]]:
+async def _sides(ground: Ground, root: Root, own: Path) -> AsyncIterator[Mapping[Side, Connector]]:
     async with AsyncExitStack() as stack:
         sides = {}
         for side in Side:
-            one, directory = root.sides[side], scratch / side.value
+            one, directory = root.sides[side], own / side.value
             directory.mkdir(mode=0o700)
             context = replace(wiring.context(ground.settings, ground.school), directory=directory)
             sides[side] = await ground.catalog.connect(one.connector, one.options, context)
@@ -117,9 +119,9 @@ async def _sides(ground: Ground, root: Root, scratch: Path) -> AsyncIterator[Map
         yield sides
 
 
-async def _listed(seen: Seen, side: Side, connector: Connector, root: Root) -> None:
+async def _listed(seen: Seen, side: Side, root: Root, pages: AsyncIterator[Page]) -> None:
     complete = False
-    async for page in connector.observe(None):
+    async for page in pages:
         seen.add(side, page)
         complete = page.complete
         warnings = "; ".join(page.warnings)

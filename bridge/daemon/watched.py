@@ -114,6 +114,7 @@ class Watched:
         """Connect and run cycles until told to stop; an error that a cycle does not report itself ends it."""
         async with self.life.opened(self._progress) as one:
             listening = [asyncio.create_task(self._listen(side, one.connectors[side])) for side in Side]
+            one.awaited = self._awaited
             self.wake(Side)
             try:
                 while True:
@@ -145,6 +146,11 @@ class Watched:
         if report.again is not None:
             wait = max(0.0, (report.again - one.clock()).total_seconds()) + 0.1
             asyncio.get_running_loop().call_later(wait, self.wake)
+
+    def _awaited(self) -> bool:
+        """Whether something happened here since this cycle began, or others may wait for their turn."""
+        gate = self.life.gate
+        return self._woken.is_set() or self._stop.is_set() or (gate is not None and gate.locked())
 
     def _failed(self, message: str) -> None:
         self.failures += 1

@@ -124,6 +124,7 @@ def context(settings: Settings, school: School) -> Context:
         sleep=asyncio.sleep,
         monotonic=time.monotonic,
         random=random.SystemRandom().random,
+        common=settings.indexes / "common",
         attributes={
             kind: {name: attribute.source for name, attribute in named.items()}
             for kind, named in school.attributes.items()

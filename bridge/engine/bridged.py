@@ -13,7 +13,8 @@ from typing import Any, ParamSpec, TypeVar
 from bridge.core.kinds import Kind
 from bridge.core.model import Conflict, Hold, Operation, Side
 from bridge.core.policy import Policy
-from bridge.ports import Connector, Store, Trouble
+from bridge.engine.rehearsed import Rehearsed
+from bridge.ports import Connector, Store, Trouble, never
 
 #: (kind, assigned field, base, school record's anchor) -> (name space, candidate names in order)
 Naming = Callable[[str, str, str, str], tuple[str, Sequence[str]]]
@@ -43,6 +44,8 @@ class Bridged:
     new_id: Callable[[], str]
     observed: bool = True
     progress: Progress = silent
+    #: Whether somebody waits for the end of this cycle: a long transfer then pauses where it can go on.
+    awaited: Callable[[], bool] = never
     #: Seconds of any beginning, for how long a cycle took.
     monotonic: Callable[[], float] = time.monotonic
     identified: set[Side] = field(default_factory=set)
@@ -77,6 +80,7 @@ class Report:
     messages: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     warned: dict[str, list[str]] = field(default_factory=dict)
+    rehearsed: Rehearsed = field(default_factory=Rehearsed)
     operations: list[Operation] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
     waiting: dict[str, str] = field(default_factory=dict)

@@ -18,7 +18,11 @@ from bridge.engine.bridged import Bridged
 from bridge.ports import UNREAD, Meaning, Source, Trouble, Written
 
 #: Failures that wait for something to end: shown with their reason, no error, tried again soon.
-DEFERRED = frozenset({"busy", "changed", "locked"})
+DEFERRED = frozenset({"busy", "changed", "locked", "unfinished"})
+#: A large file of which a part is there: it made room for others, and goes on in the next cycle.
+UNFINISHED = "unfinished"
+#: Bytes from which a file waits for the next cycle when another one was left unfinished in this one.
+LARGE = 4 * 1024 * 1024
 _SENDS = frozenset({Action.CREATE, Action.UPDATE, Action.RESTORE})
 _RETRY = timedelta(seconds=30)
 
@@ -103,6 +107,12 @@ async def sources(bridged: Bridged, side: Side, operations: Iterable[Operation])
 def sends(operation: Operation, kind: Kind) -> bool:
     """Whether an operation writes bytes."""
     return operation.action in _SENDS and isinstance(operation.after.get(kind.content or ""), Digest)
+
+
+def large(operation: Operation, kind: Kind) -> bool:
+    """Whether an operation writes so many bytes that small ones should not wait for it."""
+    digest = operation.after.get(kind.content or "")
+    return operation.action in _SENDS and isinstance(digest, Digest) and digest.size >= LARGE
 
 
 def sent(operation: Operation, written: Written, kind: Kind, known: dict[str, tuple[Value, Digest]]) -> Operation:

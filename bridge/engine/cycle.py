@@ -30,12 +30,15 @@ BATCH = 500
 Batch = tuple[list[Link], Reconciled]
 
 
-async def cycle(bridged: Bridged, *, sides: Iterable[Side] = tuple(Side), rehearse: bool = False) -> Report:
+async def cycle(
+    bridged: Bridged, *, sides: Iterable[Side] = tuple(Side), rehearse: bool = False, most: int | None = None
+) -> Report:
     """Run one cycle, reading ``sides``; the report says what was done, ``report.error`` why it ended early.
 
     Errors of a side end the cycle and are reported, not raised: nothing is concluded from what was not read.
     With ``rehearse`` nothing is carried out: every operation and hold is kept in the report instead, and a stage that
-    writes nothing is judged as if it did, because that is what one wants to see.
+    writes nothing is judged as if it did, because that is what one wants to see. With ``most`` only so many of them are
+    kept, and the others counted: a share may have millions.
     """
     if rehearse and not bridged.policy.writable:
         bridged.policy = replace(bridged.policy, writable=frozenset(Side))
@@ -47,11 +50,14 @@ async def cycle(bridged: Bridged, *, sides: Iterable[Side] = tuple(Side), rehear
         for side in sides:
             await observe(bridged, side, report)
         await pair(bridged, report)
-        kept: deque[Batch] | None = deque() if rehearse else None
+        kept: deque[Batch] | None = deque() if rehearse and most is None else None
         guard = await judge(bridged, report, keep=kept)
         if kept is not None:
             await _carry_out(bridged, guard, report, batches=_given_back(kept), rehearse=True)
             report.operations = _once(report.operations)
+        elif rehearse:
+            batches = _batches(bridged, guard.released)
+            await _carry_out(bridged, guard, report, batches=batches, rehearse=True, most=most)
         else:
             await _carry_all_out(bridged, guard, report)
             await carry_out_decisions(bridged, report)
@@ -135,7 +141,13 @@ async def _carry_all_out(bridged: Bridged, guard: Guard, report: Report) -> None
 
 
 async def _carry_out(
-    bridged: Bridged, guard: Guard, report: Report, *, batches: AsyncIterator[Batch], rehearse: bool
+    bridged: Bridged,
+    guard: Guard,
+    report: Report,
+    *,
+    batches: AsyncIterator[Batch],
+    rehearse: bool,
+    most: int | None = None,
 ) -> None:
     async for links, reconciled in batches:
         holds = [_addressed(bridged, hold) for hold in reconciled.holds]
@@ -152,8 +164,12 @@ async def _carry_out(
         report.conflicts += reconciled.conflicts
         await _hold(bridged, holds, report)
         if rehearse:
-            report.operations += await named(bridged, allowed)
-            report.holds += holds
+            if most is not None:
+                mine = frozenset(link.id for link in links)
+                report.rehearsed.count(allowed, holds, mine=mine, kinds=bridged.kinds)
+            room = None if most is None else max(0, most - len(report.operations))
+            report.operations += await named(bridged, allowed[:room])
+            report.holds += holds[: None if most is None else max(0, most - len(report.holds))]
             continue
         waves = {one.link: until for one in allowed if (until := _wave_ends(bridged, one)) is not None}
         report.again = min(filter(None, (report.again, *waves.values())), default=None)

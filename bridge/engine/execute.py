@@ -14,21 +14,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from bridge.core.kinds import Shape
 from bridge.core.model import Action, Digest, Elements, Fields, Operation, Side, Value
 from bridge.engine.bridged import Bridged, Report
-from bridge.engine.contents import DEFERRED, sent, sources
+from bridge.engine.contents import DEFERRED, UNFINISHED, large, sent, sources
+from bridge.engine.failing import backoff, failed, for_good, refused
+from bridge.engine.lots import Lots
 from bridge.engine.neighbourhood import not_empty
 from bridge.ports import Done, Failed, Outcome, Trouble, Write, Written
 
 #: Outcomes that are recorded together; a crash repeats at most so many writes, all of which are idempotent.
 COMMIT = 20
+#: The same for files: what is there already is looked at, nothing of it is sent again.
+COMMIT_FILES = 100
 #: The cause of a failure after which the link gets another name.
 NAME_TAKEN = "name_taken"
-_FIRST_RETRY = {True: timedelta(seconds=30), False: timedelta(minutes=5)}
-_LAST_RETRY = {True: timedelta(minutes=15), False: timedelta(hours=24)}
 
 Anchors = Mapping[str, tuple[str | None, str | None]]
 
@@ -58,13 +60,23 @@ async def execute(turn: Turn, operations: Sequence[Operation]) -> None:
     done_so_far = 0
     turn.left.update(one.link for one in operations)
     for chunk in _chunked(operations, turn.bridged):
-        going = [one for one in chunk if one.link not in turn.stopped]
+        going = [one for one in chunk if one.link not in turn.stopped and not _waits(turn, one)]
         if going and going[0].action.writes:
             await _write(turn, going)
         elif going:
             await _note(turn, going)
         done_so_far += len(chunk)
         turn.bridged.progress("execute", done_so_far, len(operations))
+
+
+def _waits(turn: Turn, operation: Operation) -> bool:
+    """A large file waits for the next cycle once another one made room for those who wait for the end of this one."""
+    if turn.report.again is None or not large(operation, turn.bridged.kinds[operation.kind]):
+        return False
+    if not turn.report.held[f"{operation.kind}:{UNFINISHED}"]:
+        return False
+    turn.stopped.add(operation.link)
+    return True
 
 
 def _chunked(operations: Sequence[Operation], bridged: Bridged) -> Iterator[list[Operation]]:
@@ -110,20 +122,15 @@ async def _write(turn: Turn, chunk: Sequence[Operation]) -> None:
             continue
         resolved = replace(resolved, expected=turn.versions.get((operation.link, side), resolved.expected))
         ready[operation.link] = resolved
-        writes.append(replace(_as_write(bridged, resolved, anchors), content=bytes_.get(operation.link)))
+        content = bytes_.get(operation.link)
+        writes.append(replace(_as_write(bridged, resolved, anchors), content=content, pause=bridged.awaited))
     if not writes:
         return
     await bridged.remember(bridged.store.intend, list(ready.values()), cycle=report.cycle, now=bridged.clock())
-    waiting: list[Outcome] = []
-    try:
+    size = COMMIT if bridged.kinds[chunk[0].kind].content is None else COMMIT_FILES
+    async with Lots[Outcome](lambda settled: _record(turn, ready, settled, anchors), size=size) as lots:
         async for outcome in bridged.connectors[side].apply(writes):
-            waiting.append(outcome)
-            if len(waiting) >= COMMIT:
-                settled, waiting = waiting, []
-                await _record(turn, ready, settled, anchors)
-    finally:
-        if waiting:
-            await _record(turn, ready, waiting, anchors)
+            await lots.add(outcome)
 
 
 async def named(bridged: Bridged, operations: Sequence[Operation]) -> list[Operation]:
@@ -223,17 +230,20 @@ async def _record(turn: Turn, ready: Mapping[str, Operation], outcomes: Sequence
         operation = ready[outcome.id]
         if isinstance(outcome, Failed):
             turn.stopped.add(operation.link)
-            troubles.append(_failed(turn, operation, outcome))
+            if await for_good(bridged, report, operation, outcome):
+                continue
+            troubles.append(failed(operation, outcome, attempts=turn.attempts.get(operation.link, 0), now=now))
             counted = report.held if outcome.cause in DEFERRED else report.failed
             counted[f"{operation.kind}:{outcome.cause}"] += 1
+            report.again = now if outcome.cause == UNFINISHED else report.again
             report.messages.append(outcome.message)
             if outcome.cause == NAME_TAKEN:
                 await bridged.remember(bridged.store.spoil, operation.link)
             continue
         settled = sent(_less_refused(operation, outcome, anchors), outcome, bridged.kinds[operation.kind], turn.bytes)
-        retry = now + _FIRST_RETRY[True] if outcome.unknown else None
+        retry = now + backoff(1, transient=True) if outcome.unknown else None
         if outcome.refused:
-            troubles.append(_refused(turn, operation, outcome))
+            troubles.append(refused(operation, outcome, attempts=turn.attempts.get(operation.link, 0), now=now))
         turn.left[operation.link] -= 1
         turn.versions[operation.link, operation.side] = outcome.version
         if retry is not None:
@@ -268,33 +278,3 @@ def _less_refused(operation: Operation, written: Written, anchors: Anchors) -> O
 
 def _links(elements: Elements, back: Mapping[str | None, str]) -> dict[str, frozenset[str]]:
     return {name: frozenset(back[one] for one in anchors if one in back) for name, anchors in elements.items()}
-
-
-def _failed(turn: Turn, operation: Operation, failed: Failed) -> Trouble:
-    now = turn.bridged.clock()
-    attempts = turn.attempts.get(operation.link, 0) + 1
-    return Trouble(
-        link=operation.link,
-        kind=operation.kind,
-        side=operation.side,
-        action=operation.action,
-        role=operation.role,
-        rule=f"{'waits' if failed.cause in DEFERRED else 'failed'}:{failed.cause}",
-        message=failed.message,
-        since=now,
-        attempts=attempts,
-        retry_at=now + backoff(attempts, transient=failed.transient),
-    )
-
-
-def _refused(turn: Turn, operation: Operation, written: Written) -> Trouble:
-    """What a side did not take of a write that it took otherwise: shown to a person, and tried again by itself."""
-    names = ",".join(sorted({name.partition(":")[0] for name in written.refused}))
-    failed = Failed(operation.link, f"refused:{names}", "; ".join(sorted(set(written.refused.values()))))
-    return replace(_failed(turn, operation, failed), rule=failed.cause)
-
-
-def backoff(attempts: int, *, transient: bool) -> timedelta:
-    """How long to wait after so many failed attempts in a row (1 or more)."""
-    doubled: timedelta = _FIRST_RETRY[transient] * (1 << min(attempts - 1, 12))
-    return min(doubled, _LAST_RETRY[transient])

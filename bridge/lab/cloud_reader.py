@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import ssl
 import urllib.parse
-import urllib.request
 from dataclasses import dataclass
 from typing import Any
+
+from bridge.lab.graph_door import GraphDoor
 
 _USER = "id,displayName,userPrincipalName,accountEnabled,department,onPremisesExtensionAttributes"
 _GROUP = "id,displayName,groupTypes"
@@ -28,32 +28,15 @@ class Account:
 class CloudReader:
     """Reads users, groups and members with a client secret of its own; speaks to the sandbox's admin routes too."""
 
-    def __init__(
-        self, base_url: str, *, tenant: str, client_id: str, secret: str, admin_key: str, ca_file: str
-    ) -> None:
+    def __init__(self, base_url: str, *, admin_key: str, **access: str) -> None:
+        """``access`` as ``GraphDoor`` takes it."""
         self.base_url = base_url
-        self._tenant = tenant
-        self._form = {
-            "grant_type": "client_credentials",
-            "client_id": client_id,
-            "client_secret": secret,
-            "scope": "https://graph.microsoft.com/.default",
-        }
+        self._door = GraphDoor(base_url, **access)
         self._admin_key = admin_key
-        self._tls = ssl.create_default_context(cafile=ca_file)
-        self._token = ""
-
-    def _open(self, request: urllib.request.Request) -> Any:
-        with urllib.request.urlopen(request, context=self._tls, timeout=60) as answer:  # noqa: S310 - our own base URL
-            return json.load(answer)
 
     def _get(self, url: str) -> Any:
-        if not self._token:
-            body = urllib.parse.urlencode(self._form).encode()
-            token_url = f"{self.base_url}/{self._tenant}/oauth2/v2.0/token"
-            self._token = self._open(urllib.request.Request(token_url, data=body))["access_token"]  # noqa: S310
-        headers = {"Authorization": f"Bearer {self._token}", "ConsistencyLevel": "eventual"}
-        return self._open(urllib.request.Request(url, headers=headers))  # noqa: S310
+        headers = {"Authorization": self._door.bearer(), "ConsistencyLevel": "eventual"}
+        return json.loads(self._door.fetch(url, headers=headers))
 
     def _all(self, path: str) -> list[dict[str, Any]]:
         url, found = f"{self.base_url}/v1.0{path}", []
@@ -98,13 +81,9 @@ class CloudReader:
 
     def admin(self, method: str, route: str, body: dict[str, Any] | None = None) -> Any:
         """A request to the sandbox's own routes: faults, counters, settings."""
-        request = urllib.request.Request(  # noqa: S310
-            f"{self.base_url}/_sandbox/{route}",
-            data=json.dumps(body or {}).encode() if method != "GET" else None,
-            method=method,
-            headers={"X-Sandbox-Key": self._admin_key, "Content-Type": "application/json"},
-        )
-        return self._open(request)
+        content = json.dumps(body or {}).encode() if method != "GET" else None
+        headers = {"X-Sandbox-Key": self._admin_key, "Content-Type": "application/json"}
+        return json.loads(self._door.fetch(f"{self.base_url}/_sandbox/{route}", method, content, headers=headers))
 
     def counters(self) -> dict[str, Any]:
         """What the sandbox was asked since the last reset."""

@@ -19,6 +19,7 @@ _HOMES = 5
 _PHOTOS = 1000
 _FILM = 12 * 1024 * 1024
 _TRASH = ".schoolbridge-trash"
+_DELETED_HERE, _DELETED_THERE = "Klassenfahrt Rügen/Bild 0007.jpg", "Klassenfahrt Rügen/Bild 0008.jpg"
 
 
 class TakeStep(Protocol):
@@ -34,6 +35,7 @@ class Homes:
         self.stage, self.step = stage, step
         self.home = Path()
         self.user = ""
+        self.login = ""
 
     def prepare(self, teachers: Sequence[Person]) -> None:
         """Make the homes, as a server does at the first login."""
@@ -42,13 +44,15 @@ class Homes:
 
     def run(self, teachers: Sequence[Person]) -> None:
         """All steps, in the home of the first of them."""
-        self.home = self.stage.homes / teachers[0].login
+        self.login = teachers[0].login
+        self.home = self.stage.homes / self.login
         account = self.stage.cloud.account(teachers[0].reference)
         self.user = account.id if account else ""
         self._to_and_fro()
         self._both_edit()
         self._rename()
         self._delete()
+        self._restore()
         self._cut()
 
     def _text(self, path: str) -> str:
@@ -113,25 +117,40 @@ class Homes:
                 return
 
     def _delete(self) -> None:
-        path = "Klassenfahrt Rügen/Bild 0007.jpg"
         before = self._binned()
-        (self.home / path).unlink()
+        (self.home / _DELETED_HERE).unlink()
+        self.stage.browser.delete(self.user, _DELETED_THERE)
 
         def gone() -> Any:
-            return {"in OneDrive": path in self._files(), "bytes in the recycle bin": self._binned() - before}
-
-        self.step(
-            "a file deleted here is in the recycle bin there", {"in OneDrive": False, "bytes in the recycle bin": 1},
-            gone,
-        )  # fmt: skip
-        other = "Klassenfahrt Rügen/Bild 0008.jpg"
-        self.stage.browser.delete(self.user, other)
+            # What was deleted there lies in the recycle bin too: it holds one byte of each.
+            return {"in OneDrive": _DELETED_HERE in self._files(), "bytes in the recycle bin": self._binned() - before}
 
         def trashed() -> Any:
             kept = [found.read_text() for found in (self.home / _TRASH).rglob("*Bild 0008*") if found.is_file()]
-            return {"in the home": (self.home / other).exists(), "in its trash": kept}
+            return {"in the home": (self.home / _DELETED_THERE).exists(), "in its trash": kept}
 
+        expected = {"in OneDrive": False, "bytes in the recycle bin": 2}
+        self.step("a file deleted here is in the recycle bin there", expected, gone)
         self.step("a file deleted there is in the trash here", {"in the home": False, "in its trash": ["8"]}, trashed)
+
+    def _restore(self) -> None:
+        for name, side, path in (
+            ("it is restored from the recycle bin there, and is on both ends again", "cloud", _DELETED_HERE),
+            ("it is restored from the trash here, and is on both ends again", "school", _DELETED_THERE),
+        ):
+            command = ("restore", "demo", path, "--owner", self.login, "--side", side, "--reason", "wanted after all")
+            code = self.stage.bridge(*command).code
+
+            def back(path: str = path, code: int = code) -> Any:
+                here = self.home / path
+                return {
+                    "exit code": code,
+                    "in the home": here.read_text() if here.exists() else None,
+                    "in OneDrive": self._text(path) if path in self._files() else None,
+                }
+
+            text = path.removesuffix(".jpg")[-1]
+            self.step(name, {"exit code": 0, "in the home": text, "in OneDrive": text}, back)
 
     def _binned(self) -> int:
         drives = self.stage.cloud.admin("GET", "drives")["value"]

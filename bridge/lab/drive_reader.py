@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import ssl
 import urllib.error
 import urllib.parse
-import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from bridge.lab.graph_door import GraphDoor
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,37 +28,24 @@ class DriveReader:
     Raises ``LookupError`` for what is not there and ``OSError`` (``urllib.error.HTTPError``) for all other refusals.
     """
 
-    def __init__(self, base_url: str, *, tenant: str, client_id: str, secret: str, ca_file: str) -> None:
-        self._base = base_url
-        self._tenant = tenant
-        self._form = {
-            "grant_type": "client_credentials",
-            "client_id": client_id,
-            "client_secret": secret,
-            "scope": "https://graph.microsoft.com/.default",
-        }
-        self._tls = ssl.create_default_context(cafile=ca_file)
-        self._token = ""
+    def __init__(self, base_url: str, **access: str) -> None:
+        """``access`` as ``GraphDoor`` takes it."""
+        self._door = GraphDoor(base_url, **access)
 
-    def _open(self, url: str, method: str = "GET", body: bytes | None = None, **headers: str) -> bytes:
-        request = urllib.request.Request(url, data=body, method=method, headers=headers)  # noqa: S310 - our own URL
+    def _open(
+        self, url: str, method: str = "GET", body: bytes | None = None, *, headers: Mapping[str, str] | None = None
+    ) -> bytes:
         try:
-            with urllib.request.urlopen(request, context=self._tls, timeout=60) as answer:  # noqa: S310
-                found: bytes = answer.read()
-                return found
+            return self._door.fetch(url, method, body, headers=headers)
         except urllib.error.HTTPError as error:
             if error.code == 404:
                 raise LookupError(f"404 {method} {urllib.parse.urlsplit(url).path}") from None
             raise
 
     def _graph(self, method: str, path: str, body: bytes | None = None, *, kind: str = "application/json") -> Any:
-        if not self._token:
-            url = f"{self._base}/{self._tenant}/oauth2/v2.0/token"
-            form = urllib.parse.urlencode(self._form).encode()
-            self._token = json.loads(self._open(url, "POST", form))["access_token"]
-        url = path if path.startswith("https:") else f"{self._base}/v1.0{path}"
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": kind}
-        return json.loads(self._open(url, method, body, **headers) or b"{}")
+        url = path if path.startswith("https:") else f"{self._door.base_url}/v1.0{path}"
+        headers = {"Authorization": self._door.bearer(), "Content-Type": kind}
+        return json.loads(self._open(url, method, body, headers=headers) or b"{}")
 
     def tree(self, user: str) -> dict[str, Stored]:
         """All that is in a OneDrive, by path (``Deutsch/Aufsatz.odt``)."""
@@ -84,6 +72,20 @@ class DriveReader:
             for row in rows.values()
             if "root" not in row
         }
+
+    def library(self, group: str) -> set[str]:
+        """Names at the top of a group's library."""
+        return {row["name"] for row in self._graph("GET", f"/groups/{group}/drive/root/children")["value"]}
+
+    def shared_with(self, group: str) -> dict[str, str]:
+        """Display name -> role of those who were let in at the top of a group's library."""
+        found = {}
+        for row in self._graph("GET", f"/groups/{group}/drive/root/permissions")["value"]:
+            who = row.get("grantedToV2", {})
+            name = (who.get("user") or who.get("group") or {}).get("displayName")
+            if name and row["id"] != "owner":
+                found[name] = row["roles"][0]
+        return found
 
     def content(self, user: str, path: str) -> bytes:
         """The bytes of a file. The other host that has them is given no token."""

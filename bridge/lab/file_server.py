@@ -8,38 +8,35 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pwd
 import shutil
 import subprocess
 import tempfile
-import time
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from smbprotocol.connection import Connection  # type: ignore[import-untyped]
 from smbprotocol.exceptions import SMBException  # type: ignore[import-untyped]
-from smbprotocol.session import Session  # type: ignore[import-untyped]
 
-from bridge.lab.processes import Address, ProcessTree, Unavailable
+from bridge.lab.lent_server import LentServer, log_in_by_smb, wrapped
+from bridge.lab.processes import Address, Unavailable
 
 PORT = 4450  # smbd's port can be changed, so that no right to low ports is needed
 USER, PASSWORD = "schoolbridge", "Freigabe.2026"
-_START_TIMEOUT = 30.0  # seconds; it takes a fraction of one
 _UID = 20_000
 _SYSTEM_GROUPS = "root:x:0:\nnogroup:x:65534:\n"
 
 
-class FileServer:
+class FileServer(LentServer):
     """One running (or, during an outage, stopped) smbd. ``users``: name → password; the first one may do everything."""
 
+    name = "smbd"
+    grace = 0.2
+
     def __init__(self, directory: Path, address: Address, shares: Mapping[str, Path], users: Mapping[str, str]) -> None:
-        self.directory, self.shares, self.users = directory, dict(shares), dict(users)
-        self._address = address
-        self._tree: ProcessTree | None = None
+        super().__init__(directory, address)
+        self.shares, self.users = dict(shares), dict(users)
 
     @classmethod
     def start(
@@ -73,54 +70,13 @@ class FileServer:
         return server
 
     @property
-    def ip(self) -> str:
-        """The address that it listens on, port ``PORT``."""
-        return self._address.ip
-
-    @property
     def port(self) -> int:
+        """The one that it listens on."""
         return PORT
 
     def share(self, name: str) -> Path:
         """The folder that a share shows: what is done there is done behind the server's back."""
         return self.shares[name]
-
-    def alive(self) -> bool:
-        """False during an outage, or when the server died."""
-        return self._tree is not None and self._tree.alive()
-
-    def outage(self) -> None:
-        """Kill the server with all connections; `restart` brings it back with the same directory and address."""
-        if self._tree is not None:
-            self._tree.stop(keep=True)
-            self._tree = None
-
-    def restart(self) -> None:
-        """Start the server (again) and wait until somebody can log in."""
-        self.outage()
-        self._tree = ProcessTree.start(
-            ["smbd", f"--configfile={self.directory}/smb.conf", "--foreground", "--debug-stdout", "--no-process-group"],
-            log=self.directory / "smbd.log",
-            environment=self._environment(),
-            scratch=self.directory,
-            hold=(self._address.lock,),
-            grace=0.2,
-        )
-        self._wait_until_ready(self._tree)
-
-    def stop(self) -> None:
-        """Stop the server for good and remove its directory."""
-        if self._tree is not None:
-            self._tree.stop()
-            self._tree = None
-        shutil.rmtree(self.directory, ignore_errors=True)
-        self._address.give_back()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     # --- making -----------------------------------------------------------------------------------------------------
 
@@ -153,37 +109,21 @@ class FileServer:
         if done.returncode:
             raise RuntimeError(f"pdbedit could not add {name}:\n{done.stdout}{done.stderr}")
 
-    def _environment(self) -> dict[str, str]:
-        wrappers = ["libnss_wrapper.so"]
-        environment = {
-            "NSS_WRAPPER_PASSWD": f"{self.directory}/passwd",
-            "NSS_WRAPPER_GROUP": f"{self.directory}/group",
-        }
-        if os.geteuid() != 0:
-            wrappers.append("libuid_wrapper.so")
-            environment |= {"UID_WRAPPER": "1", "UID_WRAPPER_ROOT": "1"}
-        return {**environment, "LD_PRELOAD": " ".join(wrappers)}
+    def _command(self) -> list[str]:
+        configuration = f"--configfile={self.directory}/smb.conf"
+        return ["smbd", configuration, "--foreground", "--debug-stdout", "--no-process-group"]
 
-    def _wait_until_ready(self, tree: ProcessTree) -> None:
-        deadline = time.monotonic() + _START_TIMEOUT
+    def _environment(self) -> dict[str, str]:
+        names = {f"NSS_WRAPPER_{name.upper()}": f"{self.directory}/{name}" for name in ("passwd", "group")}
+        return wrapped(names, "libnss_wrapper.so")
+
+    def _refusal(self) -> Exception | None:
         name, password = next(iter(self.users.items()))
-        while True:
-            try:
-                connection = Connection(uuid.uuid4(), self.ip, PORT)
-                try:
-                    connection.connect(timeout=5)
-                    Session(connection, name, password, require_encryption=False).connect()
-                finally:
-                    with contextlib.suppress(Exception):
-                        connection.disconnect(close=True, timeout=1)
-                return
-            except (OSError, SMBException, ValueError) as error:
-                if tree.alive() and time.monotonic() < deadline:
-                    time.sleep(0.03)
-                    continue
-                words = tree.last_words()
-                self.outage()
-                raise RuntimeError(f"smbd on {self.ip} did not become ready ({error}):\n{words}") from error
+        try:
+            log_in_by_smb(self.ip, PORT, user=name, password=password)
+        except (OSError, SMBException, ValueError) as error:
+            return error
+        return None
 
 
 def _configuration(directory: Path, ip: str, shares: Mapping[str, Path], options: Mapping[str, str]) -> str:

@@ -12,24 +12,20 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 import shutil
 import ssl
 import tempfile
-import time
-import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Self
 
 import ldap3
 from ldap3.core.exceptions import LDAPException
-from smbprotocol.connection import Connection  # type: ignore[import-untyped]
 from smbprotocol.exceptions import SMBException  # type: ignore[import-untyped]
-from smbprotocol.session import Session  # type: ignore[import-untyped]
 
 from bridge.lab.certificates import KeyPair, issue
-from bridge.lab.processes import Address, ProcessTree
+from bridge.lab.lent_server import LentServer, log_in_by_smb, wrapped
+from bridge.lab.processes import Address
 from bridge.lab.samba_conf import BASE, HOST, REALM, configuration
 from bridge.lab.samba_template import (
     READER,
@@ -42,15 +38,17 @@ from bridge.lab.samba_template import (
 )
 
 _PORTS = (389, 636, 3268, 3269, 135, 88, 445)
-_START_TIMEOUT = 60.0  # seconds; it takes under one, but other tests may be using the machine
 
 
-class DomainController:
-    """One running (or, during an outage, stopped) domain controller with its scratch directory."""
+class DomainController(LentServer):
+    """One running (or, during an outage, stopped) domain controller with its scratch directory; LDAPS on port 636."""
+
+    name = "Samba"
+    patience = 60.0  # it takes under a second, but other tests may be using the machine
 
     def __init__(self, directory: Path, address: Address, *, smb: bool = False) -> None:
+        super().__init__(directory, address)
         private = json.loads((directory / "secrets.json").read_text())
-        self.directory = directory
         self.base = BASE
         self.authority_file = directory / "ca.pem"
         self.reader_dn = f"CN={READER},CN=Users,{BASE}"
@@ -58,9 +56,7 @@ class DomainController:
         self.reader_password: str = private["reader_password"]
         self.administrator_upn = f"Administrator@{REALM.lower()}"
         self.administrator_password: str = private["administrator_password"]
-        self._address = address
         self._smb = smb
-        self._tree: ProcessTree | None = None
 
     @classmethod
     def start(
@@ -106,18 +102,9 @@ class DomainController:
         return server
 
     @property
-    def ip(self) -> str:
-        """The address it listens on (LDAPS: port 636)."""
-        return self._address.ip
-
-    @property
     def url(self) -> str:
         """For example ldaps://127.0.0.64."""
         return f"ldaps://{self.ip}"
-
-    def alive(self) -> bool:
-        """False during an outage, or when the server died."""
-        return self._tree is not None and self._tree.alive()
 
     def connect(self, user: str | None = None, password: str | None = None) -> ldap3.Connection:
         """A bound LDAPS connection, certificate verified; as the Administrator unless `user` is given."""
@@ -131,40 +118,6 @@ class DomainController:
             host, user=user, password=password or self.administrator_password, auto_bind=ldap3.AUTO_BIND_NO_TLS,
             raise_exceptions=True, auto_range=False, return_empty_attributes=False, receive_timeout=60,
         )  # fmt: skip
-
-    def outage(self) -> None:
-        """Stop the server; `restart` brings it back with the same directory and address, which stays lent meanwhile."""
-        if self._tree is not None:
-            self._tree.stop(keep=True)
-            self._tree = None
-
-    def restart(self) -> None:
-        """Start the server (again) and wait until it answers."""
-        self.outage()
-        self._tree = ProcessTree.start(
-            [
-                "samba",
-                f"--configfile={self.directory}/smb.conf",
-                "--foreground",
-                "--debug-stdout",
-                "--no-process-group",
-                "--model=single",
-            ],
-            log=self.directory / "samba.log",
-            environment=self._environment(),
-            scratch=self.directory,
-            hold=(self._address.lock,),
-            grace=0.5,
-        )
-        self._wait_until_ready(self._tree)
-
-    def stop(self) -> None:
-        """Stop the server for good and remove its directory."""
-        if self._tree is not None:
-            self._tree.stop()
-            self._tree = None
-        shutil.rmtree(self.directory, ignore_errors=True)
-        self._address.give_back()
 
     def backup(self, target: Path) -> None:
         """Copy the directory to `target` (made new), as a backup taken while the server is down for a moment."""
@@ -199,55 +152,31 @@ class DomainController:
         finally:
             self.restart()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
     def _reinvoke(self) -> None:
         run_step("reinvoke", self.directory, {})
 
+    def _command(self) -> list[str]:
+        configuration = f"--configfile={self.directory}/smb.conf"
+        return ["samba", configuration, "--foreground", "--debug-stdout", "--no-process-group", "--model=single"]
+
     def _environment(self) -> dict[str, str]:
-        wrappers, environment = [], {}
-        if self._smb:
-            # libwbclient ignores "winbindd socket directory"; only the self-test's variable moves it, with nss_wrapper.
-            wrappers.append("libnss_wrapper.so")
-            environment["SELFTEST_WINBINDD_SOCKET_DIR"] = f"{self.directory}/run/wb"
-            for name in ("passwd", "group"):  # smbd looks up nobody, its guest
-                shutil.copy(Path("/etc", name), self.directory / name)
-                environment[f"NSS_WRAPPER_{name.upper()}"] = f"{self.directory}/{name}"
-        if os.geteuid() != 0:
-            wrappers.append("libuid_wrapper.so")
-            environment |= {"UID_WRAPPER": "1", "UID_WRAPPER_ROOT": "1"}
-        if wrappers:
-            environment["LD_PRELOAD"] = " ".join(wrappers)
-        return environment
+        if not self._smb:
+            return wrapped({})
+        # libwbclient ignores "winbindd socket directory"; only the self-test's variable moves it, with nss_wrapper.
+        environment = {"SELFTEST_WINBINDD_SOCKET_DIR": f"{self.directory}/run/wb"}
+        for name in ("passwd", "group"):  # smbd looks up nobody, its guest
+            shutil.copy(Path("/etc", name), self.directory / name)
+            environment[f"NSS_WRAPPER_{name.upper()}"] = f"{self.directory}/{name}"
+        return wrapped(environment, "libnss_wrapper.so")
 
-    def _log_in_by_smb(self) -> None:
-        """Port 445 accepts before winbindd answers, so only a real login shows that files can be had."""
-        connection = Connection(uuid.uuid4(), self.ip, 445)
-        connection.connect(timeout=5)
+    def _refusal(self) -> Exception | None:
         try:
-            Session(connection, self.reader_upn, self.reader_password).connect()
-        finally:
-            connection.disconnect(close=True)
-
-    def _wait_until_ready(self, tree: ProcessTree) -> None:
-        deadline = time.monotonic() + _START_TIMEOUT
-        while True:
-            try:
-                self.connect(self.reader_upn, self.reader_password).unbind()
-                if self._smb:
-                    self._log_in_by_smb()
-                return
-            except (LDAPException, OSError, SMBException, ValueError) as error:
-                if tree.alive() and time.monotonic() < deadline:
-                    time.sleep(0.03)
-                    continue
-                words = tree.last_words()
-                self.outage()
-                raise RuntimeError(f"Samba on {self.ip} did not become ready ({error}):\n{words}") from error
+            self.connect(self.reader_upn, self.reader_password).unbind()
+            if self._smb:  # winbindd answers last
+                log_in_by_smb(self.ip, 445, user=self.reader_upn, password=self.reader_password)
+        except (LDAPException, OSError, SMBException, ValueError) as error:
+            return error
+        return None
 
     def _configure(self) -> None:
         directory = self.directory

@@ -4,6 +4,7 @@ errors   what may go wrong, sorted by what the caller does next
 side     one side of a school: observing it, writing to it
 content  the bytes of files, streamed
 memory   what the bridge remembers
+rights   who may get at the root of a share
 trash    what a side keeps of deleted and overwritten files
 trees    what it remembers of trees and of the bytes in them
 """
@@ -15,11 +16,13 @@ from bridge.ports.errors import (
     ConfigurationError,
     ContentChanged,
     Refused,
+    Spent,
     TokenLost,
     Unreachable,
     Waiting,
 )
 from bridge.ports.memory import Candidate, Done, Loose, Pair, Store, Tallies, Trouble, chunks
+from bridge.ports.rights import Rights, RightsTold, Sharing
 from bridge.ports.side import (
     Capabilities,
     Connector,
@@ -33,6 +36,7 @@ from bridge.ports.side import (
     Removal,
     Write,
     Written,
+    never,
 )
 from bridge.ports.trash import Kept, Trash
 from bridge.ports.trees import KeptBoth, Meaning, Trees
@@ -63,7 +67,11 @@ __all__ = [
     "Pair",
     "Refused",
     "Removal",
+    "Rights",
+    "RightsTold",
+    "Sharing",
     "Source",
+    "Spent",
     "Store",
     "Tallies",
     "TokenLost",
@@ -75,4 +83,5 @@ __all__ = [
     "Write",
     "Written",
     "chunks",
+    "never",
 ]

@@ -29,7 +29,7 @@ class Source(Protocol):
 
     @property
     def digest(self) -> Digest | None:
-        """The content's ``quickxor`` digest: known beforehand, or once it was read from start to end; else None."""
+        """The content's ``quickxor`` digest where the side knows it without reading; else None."""
         ...
 
     def chunks(self, start: int = 0) -> AsyncIterator[bytes]:

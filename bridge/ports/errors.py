@@ -24,6 +24,19 @@ class Waiting(Unreachable):
     """There is nothing here yet, and nothing is wrong: a home whose owner never logged in. Look again at times."""
 
 
+class Spent(Unreachable):
+    """What this side lets us ask for (an hour, a day, until its Retry-After) is used up, and the wait would be long.
+
+    Nothing is wrong and nothing was sent: give the slot back, work on what needs this side less, come again after
+    ``retry_after`` seconds, which is never None here. ``str`` is the reason for a person and names no school and no
+    file, such as "the file budget of 960,000 units a day is used up"; ``status`` says it as "waits: <reason> (until
+    hh:mm)". Short waits (a minute's window) are slept through by the connector and never raised.
+    """
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message, retry_after=retry_after)
+
+
 class Refused(BridgeError):
     """The side answers but does not let us in: credentials, rights, certificate. A person has to act."""
 

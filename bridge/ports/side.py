@@ -10,7 +10,9 @@ from typing import Any, Protocol
 
 from bridge.core.model import Action, Digest, Elements, Evidence, Fields
 from bridge.ports.content import Contents, Source
+from bridge.ports.rights import RightsTold, Sharing
 from bridge.ports.trash import Trash
+from bridge.ports.trees import Meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ class Page:
     pages of a full listing. ``complete`` on the last page of a full listing only, and only if it was read to its end
     without an error: what was known of ``kinds`` and not seen in it is MISSING. ``untold``, on pages of a listing, are
     anchors of objects that are there and of which the side says nothing: they stay as they are known, and are not
-    MISSING. ``warnings`` are shown to a person.
+    MISSING. ``warnings`` are shown to a person. ``meanings``: what files of this page show is, as the side knows by
+    itself, the same as other bytes (SharePoint's rewriting of what was sent); kept with the page, in one transaction.
     """
 
     observations: tuple[Observation, ...] = ()
@@ -59,6 +62,12 @@ class Page:
     complete: bool = False
     warnings: tuple[str, ...] = ()
     untold: tuple[str, ...] = ()
+    meanings: tuple[Meaning, ...] = ()
+
+
+def never() -> bool:
+    """Nobody waits."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,8 @@ class Write:
     """The source anchor. A CREATE that finds an object with this key already there adopts it instead."""
     content: Source | None = None
     """The bytes that belong to a content field in ``fields``, streamed while the write is carried out."""
+    pause: Callable[[], bool] = never
+    """Asked where a long transfer could go on later: whether others wait. It then stops there, with ``unfinished``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +155,10 @@ class Capabilities:
     """Where the bytes of this side's files come from; None for a side without files."""
     trash: Trash | None = None
     """Where a person finds deleted and overwritten versions; None: only ``RESTORE`` by anchor, or nothing."""
+    rights: RightsTold | None = None
+    """Who may get at the root; None for a side that can't tell."""
+    sharing: Sharing | None = None
+    """How others are let in at the root; None for a side where that can't be changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,5 +234,7 @@ class Context:
     random: Callable[[], float]
     directory: Path | None = None
     """Where the connector may keep what it can make again (an index of what it saw), its own; None: nowhere."""
+    common: Path | None = None
+    """A directory that all connectors of this machine share, for what they spend together; None: nowhere."""
     attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Kind -> field -> expression: the attributes that the school's YAML adds to the kind by allow-list."""

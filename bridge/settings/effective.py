@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import time, timedelta
+from datetime import UTC, time, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
@@ -53,6 +54,7 @@ class ShareSettings:
     roles: tuple[str, ...]
     named: tuple[str, ...]
     sides: Mapping[Side, SideSettings]
+    permissions: str = "report"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class School:
     thresholds: Mapping[tuple[str, str, str, Tally], Threshold]
     periods: Mapping[tuple[str, str], tuple[timedelta, ...]]
     shares: tuple[ShareSettings, ...] = ()
+    zone: tzinfo = UTC
 
     def kinds(self) -> Mapping[str, Kind]:
         """The kind table with the columns that the allow-list adds."""
@@ -90,7 +93,7 @@ class School:
     def policy(self, stage: Stage) -> Policy:
         """What ``stage`` allows with this school's thresholds, periods and exceptions."""
         policy = policy_for(stage, owners=self.owners, thresholds=self.thresholds, periods=self.periods)
-        return replace(policy, window=self.window)
+        return replace(policy, window=self.window, zone=self.zone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +154,17 @@ def school(
         thresholds={**_thresholds(defaults.guard), **_thresholds(said.guard)},
         periods=_periods({**_said(defaults.leavers), **_said(said.leavers)}),
         shares=tuple(
-            ShareSettings(one.name, one.owner, tuple(one.roles), tuple(one.named), ends)
+            ShareSettings(
+                name=one.name,
+                owner=one.owner,
+                roles=tuple(one.roles),
+                named=tuple(one.named),
+                sides=ends,
+                permissions=one.permissions or ("mirror" if one.owner == "group" else "report"),
+            )
             for one, ends in zip(said.shares, shares, strict=True)
         ),
+        zone=ZoneInfo(bridge.time_zone),
     )
 
 

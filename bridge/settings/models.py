@@ -164,7 +164,9 @@ class BridgeFile(Strict):
     )
     logging: Logging = Field(default_factory=Logging)
     language: Language = Field(default="en", description="Language of printed letters.")
-    time_zone: TimeZone = Field(default="Europe/Berlin", description="Time zone of the schedule.")
+    time_zone: TimeZone = Field(
+        default="Europe/Berlin", description="Time zone of the schedule, and of times in the names of conflict copies."
+    )
     bandwidth: list[BandwidthRule] = Field(
         default_factory=list,
         description="How much of the line may be used at which time, by all transfers together; else all of it.",
@@ -224,6 +226,11 @@ class Share(Strict):
     )
     named: list[str] = Field(
         default_factory=list, description="Only groups (or people) of these names; empty: all of them."
+    )
+    permissions: Literal["mirror", "report", "off"] | None = Field(
+        default=None,
+        description="Who may get at the folder: `mirror` lets them in at the drive, too, before anything is placed "
+        "there; `report` only says who that would be; left out: `mirror` for groups, `report` for people.",
     )
     school: SideFile = Field(description="The folder at the school.")
     cloud: SideFile = Field(description="The drive. Keys that `cloud_side` has too are taken from there if left out.")

@@ -60,6 +60,8 @@ def _content(kind: Kind, one: Observation) -> Digest | None:
 def mean(tx: Transaction, side: Side, meanings: Iterable[Meaning]) -> None:
     """Remember what digests mean, also in what was observed already."""
     many = list(meanings)
+    if not many:
+        return
     tx.put(
         content_alias,
         ({"side": side, "anchor": m.anchor, "seen": written(m.seen), "agreed": written(m.agreed)} for m in many),

@@ -14,11 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, select
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, select
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import StaticPool
 
@@ -27,7 +23,7 @@ from bridge.ports import ConfigurationError
 from bridge.state.copy import copy_files, copy_rows
 from bridge.state.lock import advisory_lock, file_lock
 from bridge.state.store import SchoolStore
-from bridge.state.tables import school
+from bridge.state.tables import REVISION, school
 
 Clock = Callable[[], datetime]
 
@@ -156,19 +152,14 @@ def _speak_sqlite(engine: Engine) -> None:
 
 
 def _migrate(database: Database) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    scripts = ScriptDirectory.from_config(config)
     with database.write() as connection:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7305127)")
-        found = MigrationContext.configure(connection).get_current_revision()
-        known = {script.revision for script in scripts.walk_revisions()}
-        if found is not None and found not in known:
-            raise ConfigurationError(
-                f"the state database has schema {found}, this program knows up to {scripts.get_current_head()}: it was "
-                f"written by a newer schoolbridge. Install that version again, or restore the backup made before it."
-            )
-        if found != scripts.get_current_head():
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        found = None
+        if inspect(connection).has_table("alembic_version"):
+            found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+        if found != REVISION:
+            # The tools for it take longer to load than all else takes with a state that is up to date.
+            from bridge.state.migrate import upgrade
+
+            upgrade(connection, found)

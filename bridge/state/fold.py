@@ -24,6 +24,8 @@ def fold(tx: Transaction, side: Side, *, page: Page, begins: bool) -> int:
     changed = 0
     if page.listing and begins:
         forget_listing(tx, side)
+    if page.meanings:
+        aliases.mean(tx, side, page.meanings)
     for wave in _waves(one for one in page.observations if one.kind in tx.kinds):
         changed += _fold_observations(tx, side, wave)
     for batch in chunks(page.removals, BATCH):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy import Row, and_, delete, func, or_, select, update
 
 from bridge.core.guard import tally_of
 from bridge.core.model import Action, Side
@@ -64,21 +64,23 @@ def _held(group: tuple[str, str, str, str], ids: list[str], cycle: str) -> journ
 def troubles(tx: Transaction) -> list[Trouble]:
     """Everything that is held or in quarantine, the oldest first."""
     rows = tx.rows(select(trouble).where(trouble.c.school == tx.school).order_by(trouble.c.since, trouble.c.link))
-    return [
-        Trouble(
-            link=row.link,
-            kind=row.kind,
-            side=Side(row.side),
-            action=Action(row.action),
-            role=row.role,
-            rule=row.rule,
-            message=row.message,
-            since=row.since,
-            attempts=row.attempts,
-            retry_at=row.retry_at,
-        )
-        for row in rows
-    ]
+    return [trouble_of(row) for row in rows]
+
+
+def trouble_of(row: Row[Any]) -> Trouble:
+    """A row of the table."""
+    return Trouble(
+        link=row.link,
+        kind=row.kind,
+        side=Side(row.side),
+        action=Action(row.action),
+        role=row.role,
+        rule=row.rule,
+        message=row.message,
+        since=row.since,
+        attempts=row.attempts,
+        retry_at=row.retry_at,
+    )
 
 
 def let_go(tx: Transaction, of: str, *, actor: str, reason: str, expires: datetime | None) -> None:

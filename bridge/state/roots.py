@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
-from bridge.core.model import Action, Side
 from bridge.ports import Trouble
 from bridge.state.database import Database
+from bridge.state.guardbook import trouble_of
 from bridge.state.tables import trouble
 
 #: Between a school's code and what tells its roots apart; in no school's code.
@@ -23,21 +23,4 @@ def held_in_roots(database: Database, code: str, *, limit: int = 1000) -> Sequen
     mine = (trouble.c.school >= first) & (trouble.c.school < after)
     with database.read() as connection:
         rows = connection.execute(select(trouble).where(mine).order_by(trouble.c.since, trouble.c.link).limit(limit))
-        return [
-            (
-                row.school,
-                Trouble(
-                    link=row.link,
-                    kind=row.kind,
-                    side=Side(row.side),
-                    action=Action(row.action),
-                    role=row.role,
-                    rule=row.rule,
-                    message=row.message,
-                    since=row.since,
-                    attempts=row.attempts,
-                    retry_at=row.retry_at,
-                ),
-            )
-            for row in rows
-        ]
+        return [(row.school, trouble_of(row)) for row in rows]

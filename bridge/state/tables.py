@@ -11,6 +11,9 @@ from typing import Any
 
 from sqlalchemy import Boolean, Column, Dialect, Index, Integer, MetaData, String, Table, Text, TypeDecorator, text
 
+#: The newest of the migrations, which make these tables.
+REVISION = "0001"
+
 metadata = MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"})
 
 
@@ -227,6 +230,15 @@ conflict = _table(
     _time("at", optional=False),
     _time("resolved"),
     _text("how"),
+)
+
+#: Of a root, as JSON: who is to be let in, whom the bridge let in, what of the school's rights can't be carried over.
+access = _table(
+    "access",
+    _text("wanted", default="{}"),
+    _text("given", default="{}"),
+    _text("unsaid", default="[]"),
+    _time("read_at"),
 )
 
 # --- books ----------------------------------------------------------------------------------------------------------

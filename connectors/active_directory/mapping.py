@@ -127,6 +127,7 @@ class FieldMapping:
         scope["role"] = role
         fields: dict[str, Value] = {name: _value(name, expression(scope)) for name, expression in self._user.items()}
         fields["source_anchor"] = self._source_anchor(entry)
+        fields["sid"] = entry.sid
         fields["role"] = role
         fields["licenses"] = frozenset(matched.licenses if matched else ())
         fields["enabled"] = _enabled(entry, around.now)
@@ -146,6 +147,7 @@ class FieldMapping:
         members = frozenset(members_of(entry))
         fields: dict[str, Value] = {name: _value(name, expression(scope)) for name, expression in self._group.items()}
         fields["source_anchor"] = self._source_anchor(entry)
+        fields["sid"] = entry.sid
         fields["role"] = rule.role
         fields["unified"] = rule.unified
         fields["members"] = members

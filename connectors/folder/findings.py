@@ -10,19 +10,19 @@ from bridge.ports import BridgeError, Finding
 from connectors.folder.mounts import kind_of, tells_of_changes
 from connectors.folder.options import Options
 from connectors.folder.root import Root
-from connectors.folder.sight import Sight
+from connectors.folder.storage import FolderStorage
 
 #: Bytes that should be free so that what comes from the cloud has a place.
 _FREE = 1 << 30
 _MOST_FOLDERS = 100_000
 
 
-def probe(options: Options, sight: Sight) -> Sequence[Finding]:
+def probe(options: Options, storage: FolderStorage) -> Sequence[Finding]:
     """Look without writing. Blocking; never raises for what it finds wrong."""
     subject = f"directory {options.path}"
     try:
-        root = sight.verified()
-        return list(_findings(options, root, subject))
+        storage.identity()
+        return list(_findings(options, storage.root, subject))
     except BridgeError as error:
         return [Finding(subject, False, str(error), "create or mount it, or correct base and root")]
     except OSError as error:

@@ -3,65 +3,37 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
+import time
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from fnmatch import translate
 from hashlib import blake2b
 
+from connectors.folder.parts import sweep
 from connectors.folder.system import Node, look
-
-#: Everything of ours in a school's folder begins so: the trash and files that are being written.
-OURS = ".schoolbridge-"
-
-
-class Rules:
-    """Which names are mirrored, from the patterns of the options; upper and lower case count as the same.
-
-    A pattern with a slash is matched against the path below the root, else against the name alone. ``include`` holds
-    for files only.
-    """
-
-    def __init__(self, include: Sequence[str], exclude: Sequence[str]) -> None:
-        by_name = [one for one in exclude if "/" not in one] + [OURS + "*"]
-        self._name = _any_of(by_name)
-        self._path = _any_of([one.strip("/") for one in exclude if "/" in one])
-        self._include = None if "*" in include else _any_of([one.strip("/") for one in include if "/" not in one])
-        self._include_path = _any_of([one.strip("/") for one in include if "/" in one])
-        self.excludes_name = self._name.match
-        self.by_path = bool([one for one in exclude if "/" in one]) or self._include is not None
-
-    def ignores(self, folder: str, name: str, *, is_folder: bool) -> bool:
-        """Whether ``name`` in the folder at a path below the root is none of ours to mirror."""
-        if self.excludes_name(name):
-            return True
-        if not self.by_path:
-            return False
-        path = f"{folder}/{name}" if folder else name
-        if self._path.match(path):
-            return True
-        if is_folder or self._include is None:
-            return False
-        return not (self._include.match(name) or self._include_path.match(path))
-
-
-def _any_of(patterns: Sequence[str]) -> re.Pattern[str]:
-    return re.compile("|".join(translate(one) for one in patterns) or r"(?!)", re.IGNORECASE)
+from connectors.tree.index import Directory, Index
+from connectors.tree.rules import Rules, is_part, is_waste
 
 
 @dataclass(slots=True)
 class Listing:
-    """What is in a folder. ``numbers``: inode, mtime, ctime (ns) and size of each name, one after the other.
+    """What is in the folder that is open as ``directory``; see ``connectors.tree.storage.Listed``.
 
+    ``numbers``: inode, mtime, ctime (ns) and size of each name, one after the other.
     ``odd``: (name, why) of what is there and not mirrored: links, devices, other mounts, names that are no UTF-8.
+    ``parts``: names of files that are being written, or were left so.
     """
 
+    directory: int
+    anchor: str
     names: list[str] = field(default_factory=list)
     numbers: array[int] = field(default_factory=lambda: array("q"))
     folders: dict[str, Node] = field(default_factory=dict)
     odd: list[tuple[str, str]] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
+    hidden: array[int] = field(default_factory=lambda: array("q"))
+    shut: list[str] = field(default_factory=list)
     digest: bytes = b""
 
     def files(self) -> Iterator[tuple[str, int, int, int, int]]:
@@ -71,16 +43,33 @@ class Listing:
             start = place * 4
             yield name, every[start], every[start + 1], every[start + 2], every[start + 3]
 
+    def look(self, name: str) -> Node | None:
+        try:
+            node = look(self.directory, name)
+        except FileNotFoundError:
+            return None
+        return node if node.is_file else None
+
+    def sweep(self, name: str) -> bool:
+        return sweep(self.directory, name, now=time.time_ns())
+
+    def sort_out(self, index: Index, here: Directory) -> None:
+        """A folder is at one place only: there are no links to folders but symbolic ones, which show as such."""
+
+    def recognise(self, index: Index, here: Directory) -> None:
+        """Nobody knows a file better than the file system."""
+
 
 def read_folder(directory: int, path: str, *, rules: Rules, mount: tuple[int, int, int]) -> Listing:
     """List an open folder. Raises OSError; an entry that goes away meanwhile is left out."""
-    found = Listing()
+    found = Listing(directory, look(directory).anchor)
     names, numbers, excluded = found.names, found.numbers, rules.excludes_name
     by_path = rules.by_path
     with os.scandir(directory) as entries:
         for entry in entries:
             name = entry.name
             if excluded(name):
+                _left_out(found, entry)
                 continue
             try:
                 if entry.is_dir(follow_symlinks=False):
@@ -90,6 +79,7 @@ def read_folder(directory: int, path: str, *, rules: Rules, mount: tuple[int, in
             except FileNotFoundError:
                 continue
             if by_path and rules.ignores(path, name, is_folder=False):
+                found.hidden.append(seen.st_ino)
                 continue
             if seen.st_mode & 0o170000 != stat.S_IFREG:
                 found.odd.append((name, what(seen.st_mode)))
@@ -100,11 +90,24 @@ def read_folder(directory: int, path: str, *, rules: Rules, mount: tuple[int, in
     return found
 
 
+def _left_out(found: Listing, entry: os.DirEntry[str]) -> None:
+    """What the patterns exclude, without a further look at it."""
+    name = entry.name
+    if is_part(name):
+        found.parts.append(name)
+    elif not is_waste(name):
+        found.hidden.append(entry.inode())
+        if entry.is_dir(follow_symlinks=False):
+            found.shut.append(name)
+
+
 def _folder(found: Listing, directory: int, name: str, *, path: str, rules: Rules, mount: tuple[int, int, int]) -> None:
-    if rules.by_path and rules.ignores(path, name, is_folder=True):
-        return
     node = look(directory, name)
-    if not node.is_directory:
+    if not node.is_folder:
+        return
+    if rules.by_path and rules.ignores(path, name, is_folder=True):
+        found.hidden.append(node.ino)
+        found.shut.append(name)
         return
     if node.mount != mount:
         found.odd.append((name, "another mount"))

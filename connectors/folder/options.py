@@ -2,43 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
-from typing import Annotated
+from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
-#: What programs leave behind and nobody wants to have elsewhere.
-EXCLUDE = (
-    "~$*", "*.tmp", "~*.tmp", "Thumbs.db", "ehthumbs.db", "desktop.ini", ".DS_Store", "._*", ".AppleDouble",
-    ".~lock.*#", "*.swp", "*.swx", ".*.swo", "*.part", "*.crdownload", ".nfs*", ".fuse_hidden*", ".Trash-*",
-    "$RECYCLE.BIN", "System Volume Information", "lost+found", ".snapshot", ".zfs",
-)  # fmt: skip
-
-Pattern = Annotated[str, Field(min_length=1, max_length=500)]
+from connectors.tree.options import LEFTOVERS, Pattern, TreeOptions, beneath
 
 
-class Options(BaseModel):
+class Options(TreeOptions):
     """Options of the folder connector: one directory of this machine, the *root*, with everything below it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     base: Path = Field(description="An absolute path. All roots below one base share one watch of the file system.")
     root: str = Field(
         "", description="The root's path below `base`, empty for `base` itself; no link is followed on it."
     )
-    include: tuple[Pattern, ...] = Field(
-        ("*",), description="Files to mirror: patterns for the name, or with a slash for the path below the root."
-    )
     exclude: tuple[Pattern, ...] = Field(
-        EXCLUDE, description="Files and folders to leave alone, patterns like those of `include`. Replaces the default."
+        (*LEFTOVERS, "lost+found", ".snapshot", ".zfs"),
+        description="Files and folders to leave alone, patterns like those of `include`. Replaces the default.",
     )
-    read_only: bool = Field(False, description="Never write into the root, whatever the stage allows.")
-    watch: bool = Field(True, description="Let the kernel tell of changes. Without it everything is scanned each time.")
-    scan_hours: float = Field(6, gt=0, le=168, description="How often everything is scanned although the watch lives.")
-    quiet_seconds: float = Field(
-        2, ge=0, le=3600, description="A file that was changed less than this ago counts as still being written."
-    )
-    trash_days: int = Field(30, ge=1, le=3650, description="How long overwritten and deleted files are kept.")
 
     @field_validator("base")
     @classmethod
@@ -50,10 +31,7 @@ class Options(BaseModel):
     @field_validator("root")
     @classmethod
     def _beneath(cls, root: str) -> str:
-        path = PurePosixPath(root)
-        if path.is_absolute() or ".." in path.parts:
-            raise ValueError(f"must be a path below base, without a leading slash and without .., not {root}")
-        return "" if str(path) == "." else str(path)
+        return beneath(root, "base")
 
     @property
     def path(self) -> Path:

@@ -1,8 +1,13 @@
-"""A file on its way in: written beside its place under a name of ours, flushed, and only then given its name."""
+"""A file on its way in: written beside its place under a name of ours, flushed, and only then given its name.
+
+Its writer holds a lock on it (flock(2), which the kernel takes back when the process ends, however it ends): what bears
+such a name and is not locked was left by a process that was killed.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import secrets
 import stat
@@ -10,11 +15,12 @@ from dataclasses import dataclass
 
 from bridge.core.model import Digest
 from bridge.ports import QUICKXOR
-from connectors.folder.listing import OURS
 from connectors.folder.system import Node, look
 from connectors.quickxor import QuickXor
+from connectors.tree.rules import is_part, part_name
 
-PART = OURS + "part-"
+#: Where the file system knows no locks, a part that nobody wrote into for so long (ns) was left.
+_LEFT = 86_400 * 10**9
 _DEFAULT_ACL = "system.posix_acl_default"
 
 
@@ -31,9 +37,8 @@ class Part:
     def begin(cls, folder: int) -> Part:
         """Make one; ``folder`` is duplicated. Raises OSError."""
         own = os.dup(folder)
-        name = PART + secrets.token_hex(8)
         try:
-            fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=own)
+            name, fd = _make(own)
         except BaseException:
             os.close(own)
             raise
@@ -75,6 +80,54 @@ class Part:
             os.unlink(self.name, dir_fd=self.folder)
         os.close(self.fd)
         os.close(self.folder)
+
+
+def _make(folder: int) -> tuple[str, int]:
+    while True:
+        name = part_name(secrets.token_hex(8))
+        fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=folder)
+        with contextlib.suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Between its making and the lock another process may have taken it for one that was left.
+        if os.fstat(fd).st_nlink:
+            return name, fd
+        os.close(fd)
+
+
+def sweep(folder: int, name: str, *, now: int) -> bool:
+    """Remove a part that its writer left when it was killed; ``now`` (ns) is the clock of the file system's times.
+
+    False where it is none of ours, still being written, or can't be removed. Nothing is lost: what it held is on the
+    other side, or in the trash as well.
+    """
+    if not is_part(name):
+        return False
+    try:
+        if not look(folder, name).is_file:
+            return False
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except OSError:
+        return False
+    try:
+        opened, there = look(fd), look(folder, name)
+        if opened.anchor != there.anchor or not opened.is_file or not _abandoned(fd, opened, now):
+            return False
+        os.unlink(name, dir_fd=folder)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def _abandoned(fd: int, node: Node, now: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return now - max(node.mtime, node.ctime) > _LEFT
+    return True
 
 
 def inherit(new: int, parent: int, *, is_folder: bool) -> None:

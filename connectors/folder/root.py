@@ -19,7 +19,7 @@ class Root:
         self._base, self._below = base, below
         self.path = base / below if below else base
         self.fd = self._open()
-        self.node: Node = look(self.fd)
+        self.node = self._look(self.fd)
 
     @property
     def identity(self) -> str:
@@ -40,6 +40,12 @@ class Root:
         finally:
             os.close(base)
 
+    def _look(self, opened: int) -> Node:
+        try:
+            return look(opened)
+        except OSError as error:
+            raise self._translated(error) from None
+
     def _translated(self, error: OSError) -> Exception:
         where = f"directory {self.path}"
         if error.errno in (errno.EACCES, errno.EPERM):
@@ -57,7 +63,7 @@ class Root:
         """Raise Unreachable unless the path still leads to the directory that is open."""
         opened = self._open()
         try:
-            found = look(opened)
+            found = self._look(opened)
         finally:
             os.close(opened)
         if (found.anchor, found.mount) != (self.node.anchor, self.node.mount):

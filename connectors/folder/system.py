@@ -9,6 +9,8 @@ import stat
 import struct
 from dataclasses import dataclass
 
+from connectors.tree.traits import Traits
+
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _AT_FDCWD, _AT_SYMLINK_NOFOLLOW, _AT_EMPTY_PATH = -100, 0x100, 0x1000
 _BASIC, _BTIME, _MOUNT = 0x7FF, 0x800, 0x1000
@@ -23,14 +25,9 @@ _SIZE = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
-    """What the file system says of one name; times in ns, ``btime`` 0 where it keeps no birth time."""
+class Node(Traits):
+    """What the file system says of one name; ``ino`` is the inode, ``mount`` differs on every mount."""
 
-    ino: int
-    btime: int
-    mtime: int
-    ctime: int
-    size: int
     mode: int
     links: int
     uid: int
@@ -38,7 +35,7 @@ class Node:
     mount: tuple[int, int, int]
 
     @property
-    def is_directory(self) -> bool:
+    def is_folder(self) -> bool:
         return stat.S_ISDIR(self.mode)
 
     @property
@@ -46,9 +43,8 @@ class Node:
         return stat.S_ISREG(self.mode)
 
     @property
-    def anchor(self) -> str:
-        """Inode and birth time: an inode alone is given away again at once."""
-        return f"{self.ino}:{self.btime}"
+    def names(self) -> int:
+        return self.links
 
 
 def look(directory: int, name: str = "") -> Node:

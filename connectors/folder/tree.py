@@ -30,11 +30,17 @@ _READ = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something happened to ``name`` in a folder (absolute path as bytes); without a name: to the folder itself."""
+    """Something happened to ``name`` in a folder (absolute path as bytes); without a name: to the folder itself.
+
+    ``source``: the folder was there before, and what happened in it is now at its new path. ``arrived``: the name came
+    by a rename, so that something known may bear it now.
+    """
 
     folder: bytes
     name: bytes
     opened: bool = False
+    source: bytes = b""
+    arrived: bool = False
 
 
 class Tree(Inotify):
@@ -75,8 +81,10 @@ class Tree(Inotify):
                 self._forget(wd, folder, mask)
                 continue
             if mask & _IS_DIRECTORY and name:
-                self._follow(folder + b"/" + name, mask, cookie, left)
-            taken.append(Event(folder, name, bool(mask & _OPEN)))
+                path = folder + b"/" + name
+                if source := self._follow(path, mask, cookie, left):
+                    taken.append(Event(path, b"", source=source))
+            taken.append(Event(folder, name, bool(mask & _OPEN), arrived=bool(mask & _TO)))
         for path in left.values():
             self._unwatch(path)
         return taken
@@ -89,18 +97,19 @@ class Tree(Inotify):
         if folder == self.path:
             self.lost = self.dead = True
 
-    def _follow(self, path: bytes, mask: int, cookie: int, left: dict[int, bytes]) -> None:
-        """Keep the tree of watches: new, moved in, moved within, moved out."""
+    def _follow(self, path: bytes, mask: int, cookie: int, left: dict[int, bytes]) -> bytes:
+        """Keep the tree of watches: new, moved in, moved within (returns whence), moved out."""
         if mask & _FROM:
             self._leaving[cookie] = path
         elif mask & _TO:
             source = self._leaving.pop(cookie, None) or left.pop(cookie, None)
             if source is not None and source in self._wd_for_path:
                 self._moved(source, path)
-            else:
-                self._watch(path)
+                return source
+            self._watch(path)
         elif mask & _CREATE:
             self._watch(path)
+        return b""
 
     def _watch(self, path: bytes) -> None:
         try:
@@ -114,12 +123,20 @@ class Tree(Inotify):
             self.dead = self.dead or error.errno == 28
 
     def _moved(self, source: bytes, path: bytes) -> None:
+        taken = path in self._wd_for_path
         inside = source + b"/"
         for known in [one for one in self._wd_for_path if one == source or one.startswith(inside)]:
             wd = self._wd_for_path.pop(known)
             now = path + known[len(source) :]
             self._wd_for_path[now] = wd
             self._path_for_wd[wd] = now
+        # Two folders that changed places, or others at their names by now: which is which can't be told from events.
+        if taken or not self._leads_to(path):
+            self.lost = self.dead = True
+
+    def _leads_to(self, path: bytes) -> bool:
+        """Whether the folder that is believed to be at a path is there; one that has gone on since is told of yet."""
+        return inotify_c.inotify_add_watch(self.fd, path, _MASK) in (-1, self._wd_for_path[path])
 
     def _unwatch(self, path: bytes) -> None:
         inside = path + b"/"

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from connectors.folder.tree import Event, Tree
+from connectors.tree.rules import is_waste
 
 
 @dataclass(slots=True)
@@ -104,13 +105,24 @@ class Watch:
         if event.opened:
             mirror.heard = mirror.heard or event.folder == mirror.root
             return
-        if not event.name or mirror.ignores(os.fsdecode(event.name)):
+        if event.source:
+            self._moved(mirror, event)
+        name = os.fsdecode(event.name)
+        if not name or (mirror.ignores(name) and (not event.arrived or is_waste(name))):
             return
         path = os.fsdecode(event.folder[len(here) + 1 :])
         if any(mirror.ignores(step) for step in path.split("/")) if path else False:
             return
         mirror.dirty.add(path)
         mirror.wake()
+
+    @staticmethod
+    def _moved(mirror: Mirror, event: Event) -> None:
+        """Folders that are dirty have gone with the one that they are in; from another root it is looked at anyway."""
+        before, after = (os.fsdecode(one[len(mirror.root) + 1 :]) for one in (event.source, event.folder))
+        if event.source.startswith(mirror.root + b"/"):
+            gone = {one for one in mirror.dirty if one == before or one.startswith(before + "/")}
+            mirror.dirty |= {after + one[len(before) :] for one in gone}
 
     def hears(self, mirror: Mirror) -> bool:
         """The canary: open the root and see whether the kernel tells. It needs no right to write.

@@ -131,12 +131,15 @@ class Budget:
             self.writes.wait(price.writes, now, self._factor) if price.writes else 0.0,
         )
 
+    async def _pass(self, seconds: float) -> None:
+        await self._sleep(seconds)
+
     @asynccontextmanager
     async def spend(self, price: Cost) -> AsyncIterator[Callable[[int], None]]:
         """Wait until ``price`` may be spent, then spend it. The yielded function corrects the units afterwards."""
         async with self._turn:
             while (seconds := self._wait(price)) > 0:
-                await self._sleep(seconds)
+                await self._pass(seconds)
             self.units.pending += price.units
             self.writes.pending += price.writes
         real = price.units

@@ -29,6 +29,8 @@ from connectors.graph.answers import Answer, Busy, Lost, complain
 from connectors.graph.auth import Tokens
 from connectors.graph.budget import Budget, Cost, cost
 from connectors.graph.options import Access, safe
+from connectors.graph.proxy import Proxies
+from connectors.graph.sockets import opened
 
 USER_AGENT = "NONISV|schoolbridge|schoolbridge/0.1"
 BACKOFF = 0.5  # seconds before the first repetition where the service names no time
@@ -91,6 +93,7 @@ class Client:
         self.budget = budget
         self.price = price
         self.counters = Counters()
+        self.proxies = Proxies(options.proxy)
         self.skew: float | None = None
         """Seconds that the service's clock is ahead of ours, as of the last answer."""
         self._context = context
@@ -206,7 +209,7 @@ class Client:
         self.counters.requests += 1
         try:
             async with session.request(
-                method, url, data=content, headers=headers, allow_redirects=False, proxy=self.options.proxy
+                method, url, data=content, headers=headers, allow_redirects=False, proxy=self.proxies.to(url)
             ) as response:
                 raw = await response.read()
                 found = {name.lower(): value for name, value in response.headers.items()}
@@ -231,12 +234,14 @@ class Client:
             except OSError as error:
                 raise ConfigurationError(f"`ca_file` {self.options.ca_file} can't be read: {error}") from None
             self._session = aiohttp.ClientSession(
-                trust_env=True,  # school networks have proxies
                 timeout=aiohttp.ClientTimeout(
                     total=None, connect=None, sock_connect=limits.connect, sock_read=limits.read
                 ),
                 connector=aiohttp.TCPConnector(
-                    limit_per_host=self.options.parallel * 2, ssl=trusted, enable_cleanup_closed=True
+                    limit_per_host=self.options.parallel * 2,
+                    ssl=trusted,
+                    enable_cleanup_closed=True,
+                    socket_factory=lambda address: opened(address, self.options.congestion_control),
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )

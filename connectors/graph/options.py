@@ -80,6 +80,10 @@ class Access(BaseModel):
         None, description="Proxy URL. Without it HTTPS_PROXY and NO_PROXY of the environment count."
     )
 
+    congestion_control: str = Field(
+        "bbr", pattern=r"^[a-z0-9_]{0,15}$",
+        description="Congestion control of TCP where the kernel has it, else the machine's own. Empty: always that.",
+    )  # fmt: skip
     timeouts: Timeouts = Field(default_factory=lambda: Timeouts.model_validate({}), description="Time limits.")
     parallel: int = Field(4, ge=1, le=16, description="Requests in flight at the same time.")
     poll_seconds: Seconds = Field(60, description="How often the cloud is asked for changes.")

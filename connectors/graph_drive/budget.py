@@ -7,18 +7,18 @@ throttled or blocked in SharePoint Online, 2025-10-02).
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
+from bridge.ports import Spent
 from connectors.graph.budget import EASE, FLOOR, Budget, Cost
 from connectors.graph.options import Budgets
+from connectors.graph_drive.day import Day
 from connectors.graph_drive.options import FileBudgets
 
 MINUTE = 60.0
-DAY = 86_400.0
-#: The day is counted in slots of so many seconds.
-SLOT = 300.0
+#: Seconds that a request waits for the budget; where it would be more, the root gives its turn to others.
+PATIENCE = 90.0
 #: RateLimit-Remaining below this part of RateLimit-Limit: everything waits for RateLimit-Reset.
 LAST = 0.05
 _LISTS = re.compile(r"/(?:children|drives|versions)$")
@@ -37,7 +37,7 @@ def price(method: str, path: str) -> Cost:
 
 
 class FileBudget(Budget):
-    """One application's budget for files in one tenant, over all drives."""
+    """One application's budget for files in one tenant, over all drives; the day's in ``day``."""
 
     def __init__(
         self,
@@ -45,6 +45,7 @@ class FileBudget(Budget):
         *,
         monotonic: Callable[[], float],
         sleep: Callable[[float], Awaitable[object]],
+        day: Day | None = None,
     ) -> None:
         minute = Budgets.model_validate(
             {
@@ -56,9 +57,12 @@ class FileBudget(Budget):
         )
         super().__init__(minute, monotonic=monotonic, sleep=sleep)
         self._most = budgets.day * budgets.share
-        self._scale = budgets.clock_scale
-        self._slots: deque[tuple[float, int]] = deque()
-        self.today = 0
+        self.day = day or Day(scale=budgets.clock_scale, monotonic=monotonic)
+
+    @property
+    def today(self) -> int:
+        """Units spent in the last 24 hours."""
+        return self.day.spent
 
     def limited(self, headers: Mapping[str, str]) -> None:
         """RateLimit-* come from 80 % of the minute on: spend less, and nothing at all when it is nearly used up."""
@@ -74,28 +78,32 @@ class FileBudget(Budget):
             self._adapted = self._now()
 
     async def rest(self) -> None:
-        """Wait while the service asked for a rest: for requests to other hosts, which cost nothing."""
+        """Wait while the service asked for a rest: for requests to other hosts, which cost nothing. Raises Spent."""
         while (seconds := self._paused_until - self._now()) > 0:
-            await self._sleep(seconds)
+            await self._pass(seconds)
 
     def _wait(self, price: Cost) -> float:
-        now, day = self._now(), DAY / self._scale
-        while self._slots and self._slots[0][0] <= now - day:
-            self.today -= self._slots.popleft()[1]
-        waiting = super()._wait(price)
-        if self.today + price.units > self._most and self._slots:
-            waiting = max(waiting, self._slots[0][0] + day - now)
-        return waiting
+        return max(super()._wait(price), self.day.wait(price.units, self._most))
+
+    async def _pass(self, seconds: float) -> None:
+        """Sleep; or raise Spent where that would be long: somebody else may use the slot, and a person wants to know.
+
+        A minute's window is slept through: it fills again while the work goes on.
+        """
+        if seconds <= PATIENCE:
+            await self._sleep(seconds)
+        elif self._paused_until - self._now() > PATIENCE:
+            raise Spent("SharePoint throttles this application and asked for a rest", retry_after=seconds)
+        else:
+            raise Spent(
+                f"the file budget of {self._most:,.0f} units a day is used up (`file_budgets`; all drives of the "
+                "tenant share it)",
+                retry_after=seconds,
+            )
 
     @asynccontextmanager
     async def spend(self, price: Cost) -> AsyncIterator[Callable[[int], None]]:
-        """As for the directory, and counted for the day."""
+        """As for the directory, and counted for the day. Raises Spent before anything was sent."""
         async with super().spend(Cost(price.units)) as correct:
-            slot = SLOT / self._scale
-            at = self._now() // slot * slot + slot
-            if self._slots and self._slots[-1][0] == at:
-                self._slots[-1] = (at, self._slots[-1][1] + price.units)
-            else:
-                self._slots.append((at, price.units))
-            self.today += price.units
+            self.day.add(price.units)
             yield correct

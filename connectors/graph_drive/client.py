@@ -27,8 +27,9 @@ CONTENT_DOMAINS = (
     ".sharepoint.com", ".sharepoint.us", ".sharepoint-mil.us", ".sharepoint.cn", ".sharepoint.de", ".svc.ms",
 )  # fmt: skip
 
-#: The body of a request: given a function to call when bytes moved, or (``waiting=True``) when we are the ones to wait.
-Body = Callable[[Callable[..., None]], AsyncIterator[memoryview]]
+#: The body of a request: a small one as it is, else given a function to call when bytes moved, or (``waiting=True``)
+#: when we are the ones to wait.
+Body = bytes | Callable[[Callable[..., None]], AsyncIterator[memoryview]]
 
 
 class FilesClient(Client):
@@ -67,14 +68,19 @@ class FilesClient(Client):
 
     @asynccontextmanager
     async def content(
-        self, method: str, url: URL, *, headers: Mapping[str, str], body: AsyncIterator[memoryview] | None = None
+        self,
+        method: str,
+        url: URL,
+        *,
+        headers: Mapping[str, str],
+        body: AsyncIterator[bytes | memoryview] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """One request without our token. Raises Busy or Lost; Lost also when no byte came for ``timeouts.read``."""
         self.counters.requests += 1
         try:
             async with self.session().request(
                 method, url, data=body, allow_redirects=False, headers={"User-Agent": USER_AGENT, **headers},
-                proxy=self.options.proxy,
+                proxy=self.proxies.to(url),
             ) as response:  # fmt: skip
                 yield response
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError) as error:
@@ -97,7 +103,7 @@ class FilesClient(Client):
                 def moved(*, waiting: bool = False) -> None:
                     watch.reschedule(None if waiting else loop.time() + limit)
 
-                sent = None if body is None else body(moved)
+                sent = body(moved) if callable(body) else None if body is None else _once(body)
                 async with self.content(method, url, headers=headers, body=sent) as response:
                     raw = await response.read()
         except TimeoutError:
@@ -107,3 +113,8 @@ class FilesClient(Client):
         if answer.throttled or (answer.status == 503 and answer.retry_after):
             self.throttled(answer)
         return answer
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    """A body that the HTTP library can't send a second time by itself when an answer is lost: that is for us to say."""
+    yield body

@@ -15,6 +15,7 @@ from connectors.graph_drive.observing import Observer
 from connectors.graph_drive.options import Options
 from connectors.graph_drive.place import Locator
 from connectors.graph_drive.shared import Shared
+from connectors.graph_drive.sharing import DriveSharing
 from connectors.graph_drive.uploading import Uploads
 from connectors.graph_drive.writing import Writer
 
@@ -31,10 +32,12 @@ class DriveConnector:
         self.shared = shared
         self._closed = False
         self._ledger = Ledger(context.directory)
-        self._locator = locator = Locator(options, context, shared)
+        self._locator = locator = Locator(options, context, shared, self._ledger)
         self._observer = Observer(options, context, shared=shared, locator=locator, ledger=self._ledger)
+        line = shared.volumes.metered(options.drive.path, line)
         uploads = Uploads(options, shared=shared, ledger=self._ledger, line=line)
         self._writer = Writer(shared=shared, locator=locator, uploads=uploads)
+        self._sharing = DriveSharing(owner=options.drive.owner, shared=shared, locator=locator)
         self._contents = DriveContents(options, context, shared=shared, locator=locator, line=line)
 
     @property
@@ -42,7 +45,7 @@ class DriveConnector:
         """Folders and files; nothing in read-only mode."""
         kinds = frozenset({"folder", "file"})
         writes = {} if self._options.read_only else dict.fromkeys(kinds, WRITES)
-        return Capabilities(kinds, writes, chunk=CHUNK, hints=True, contents=self._contents)
+        return Capabilities(kinds, writes, chunk=CHUNK, hints=True, contents=self._contents, sharing=self._sharing)
 
     async def identify(self) -> Identity:
         """The drive's id: that of the user's OneDrive or the group's library, for ever."""

@@ -6,7 +6,8 @@ shows none, the eTag is read once more at the end.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 
 from bridge.core.model import Digest
 from bridge.ports import QUICKXOR, ContentChanged, Context, Source, Unreachable, chunks
@@ -94,7 +95,14 @@ class DriveSource(Source):
         return self._read or (self._shown if self._shown and self._shown.algorithm == QUICKXOR else None)
 
     async def chunks(self, start: int = 0) -> AsyncIterator[bytes]:
-        """See ``Source.chunks``."""
+        """See ``Source.chunks``. A download holds a lane, as an upload does."""
+        async with self._contents.shared.lanes.lane():
+            async with aclosing(self._read_from(start)) as stream:
+                async for chunk in stream:
+                    yield chunk
+            self._contents.shared.lanes.well()
+
+    async def _read_from(self, start: int) -> AsyncGenerator[bytes, None]:
         entry = await self._look()
         at, running = start, None if start else QuickXor()
         failed: list[float] = []

@@ -18,11 +18,17 @@ PIECE = 256 * 1024
 
 
 class Feed:
-    """``error``: what went wrong with the source while a request was sent, which the HTTP library hides."""
+    """``error``: what went wrong with the source while a request was sent, which the HTTP library hides.
 
-    def __init__(self, source: Source | None, size: int, line: Limiter) -> None:
+    ``told`` is called with the digest of all bytes before the last of them are given away.
+    """
+
+    def __init__(
+        self, source: Source | None, size: int, line: Limiter, *, told: Callable[[Digest], None] = lambda _: None
+    ) -> None:
         self._source = source
         self._line = line
+        self._told = told
         self._hash = QuickXor()
         self._hashed = 0
         self._stream: AsyncIterator[bytes] | None = None
@@ -57,10 +63,15 @@ class Feed:
             piece = await self._take(min(PIECE, stop - self._at))
             if self._at == self.size:
                 await self._finish()
+                self._told(self.digest())
             yield piece
 
-    def body(self, start: int, stop: int) -> Callable[[Callable[..., None]], AsyncIterator[memoryview]]:
-        """The same as the body of a request, at the pace of the line."""
+    async def body(self, start: int, stop: int) -> bytes | Callable[[Callable[..., None]], AsyncIterator[memoryview]]:
+        """The same as the body of a request, at the pace of the line; what is small goes as a whole."""
+        if stop - start <= PIECE:
+            content = b"".join([piece async for piece in self.pieces(start, stop)])
+            await self._line.take("up", len(content))
+            return content
 
         async def send(moved: Callable[..., None]) -> AsyncIterator[memoryview]:
             try:

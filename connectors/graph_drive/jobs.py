@@ -10,6 +10,7 @@ from bridge.core.model import Action, Digest
 from bridge.ports import Failed, Outcome, Write, Written
 from connectors.graph.answers import Answer
 from connectors.graph_drive.file_names import cloud_name
+from connectors.graph_drive.ledger import target_of
 from connectors.graph_drive.place import Spot
 from connectors.graph_drive.refusals import refused
 from connectors.graph_drive.shape import Entry, version_of
@@ -102,6 +103,10 @@ class Job:
         where = (self.write.anchor,) if not self.creates else (self.parent, self.name())
         parts = (self.spot.drive, write.action, *where, write.key, self.expected, *told, write.fields.get("modified"))
         return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    def target(self) -> str:
+        """Names what its content goes to, in the ledger."""
+        return target_of("" if self.creates else self.anchor, self.parent, self.name() if self.creates else "")
 
     def fail(self, failed: Failed) -> None:
         """It did not happen."""

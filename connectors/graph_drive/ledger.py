@@ -21,16 +21,29 @@ create table if not exists uploads (key text primary key, url text not null) wit
 create table if not exists sent (
     id text primary key, algorithm text not null, value text not null, size integer not null, modified text not null
 ) without rowid;
+create table if not exists sending (
+    target text primary key, algorithm text not null, value text not null, size integer not null,
+    modified text not null, expected text not null
+) without rowid;
 create table if not exists about (name text primary key, value text not null) without rowid;
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What a file showed right after our upload."""
+    """The bytes that a file got by our upload, and the time that it got with them."""
 
     content: Digest
     modified: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """An upload whose last bytes were about to go out; ``expected`` is the version that was there, empty for none."""
+
+    content: Digest
+    modified: str
+    expected: str
 
 
 class Ledger:
@@ -39,6 +52,7 @@ class Ledger:
     def __init__(self, directory: Path | None) -> None:
         self._path = directory / "drive.sqlite" if directory else None
         self._connection: sqlite3.Connection | None = None
+        self._targets: set[str] | None = None
 
     def close(self) -> None:
         """Close the file. May be called twice."""
@@ -76,6 +90,17 @@ class Ledger:
         row = self._db().execute("select value from about where name = 'generation'").fetchone()
         return str(row[0]) if row else ""
 
+    def mirrored(self, place: str) -> str:
+        """The id of the folder that is mirrored as ``place``; empty when none was found yet."""
+        row = self._db().execute("select value from about where name = ?", (f"folder {place}",)).fetchone()
+        return str(row[0]) if row else ""
+
+    def keep_mirrored(self, place: str, folder: str) -> None:
+        """Remember it: a folder that gets another name is found by its id."""
+        if self.mirrored(place) != folder:
+            with self._writing() as db:
+                db.execute("insert or replace into about values (?, ?)", (f"folder {place}", folder))
+
     def begin(self, generation: str) -> None:
         """Forget the folders; a new listing begins (or, with an empty generation, has to)."""
         with self._writing() as db:
@@ -111,7 +136,7 @@ class Ledger:
     # what was sent
 
     def sent(self, anchor: str) -> Sent | None:
-        """What the file showed after our last upload."""
+        """What our last upload gave to the file."""
         row = self._db().execute("select algorithm, value, size, modified from sent where id = ?", (anchor,)).fetchone()
         return Sent(Digest(row[0], row[1], row[2]), row[3]) if row else None
 
@@ -126,3 +151,40 @@ class Ledger:
                     "insert or replace into sent values (?, ?, ?, ?, ?)",
                     (anchor, one.algorithm, one.value, one.size, sent.modified),
                 )
+
+    # uploads that nobody heard the end of
+
+    def sending(self, *targets: str) -> tuple[str, Sending] | None:
+        """The upload to one of these targets whose end is not known."""
+        query = "select algorithm, value, size, modified, expected from sending where target = ?"
+        for target in self._open_targets().intersection(targets):
+            row = self._db().execute(query, (target,)).fetchone()
+            if row is not None:
+                return target, Sending(Digest(row[0], row[1], row[2]), row[3], row[4])
+        return None
+
+    def keep_sending(self, target: str, sending: Sending | None) -> None:
+        """Remember it before the last bytes go out, or forget it when the end is known."""
+        targets = self._open_targets()
+        if sending is None:
+            if target in targets:
+                with self._writing() as db:
+                    db.execute("delete from sending where target = ?", (target,))
+                targets.discard(target)
+            return
+        one = sending.content
+        row = (target, one.algorithm, one.value, one.size, sending.modified, sending.expected)
+        with self._writing() as db:
+            db.execute("insert or replace into sending values (?, ?, ?, ?, ?, ?)", row)
+        targets.add(target)
+
+    def _open_targets(self) -> set[str]:
+        """All of them: mostly none, so that a listing of a million files asks the database for none."""
+        if self._targets is None:
+            self._targets = {str(row[0]) for row in self._db().execute("select target from sending")}
+        return self._targets
+
+
+def target_of(anchor: str, parent: str = "", name: str = "") -> str:
+    """What an upload goes to: a file that is there by its id, or a new one by its folder's id and its name there."""
+    return f"id {anchor}" if anchor else f"in {parent} {name.casefold()}"

@@ -14,20 +14,18 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from bridge.core.model import Digest, Evidence
-from bridge.ports import Context, Observation, Page, Refused, Removal, TokenLost, Unreachable
+from bridge.core.model import Evidence
+from bridge.ports import Context, Observation, Page, Removal, TokenLost, Unreachable
 from connectors.graph.answers import complain
 from connectors.graph_drive.ledger import Ledger
 from connectors.graph_drive.options import Options
 from connectors.graph_drive.place import Locator, Spot
+from connectors.graph_drive.rewriting import Rewriting
 from connectors.graph_drive.shape import (
     SELECT,
     Entry,
-    by_person,
-    digest_of,
     fields_of,
     kind_of,
-    modified_of,
     outside,
     parent_of,
     version_of,
@@ -75,15 +73,18 @@ class Observer:
         self._shared = shared
         self._locator = locator
         self._ledger = ledger
+        self._rewriting = Rewriting(ledger)
 
     async def observe(self, token: str | None, recall: str | None) -> AsyncIterator[Page]:
         """See ``Connector.observe``."""
-        spot = await self._locator.spot()
         before = Mark.of(recall if token is None else token)
+        if before is not None and self._options.folder is not None:
+            self._locator.expect(before.drive, before.folder)
+        spot = await self._locator.spot()
         if token is not None:
             self._check(before, spot)
         elif before is not None and before.drive == spot.drive and before.folder and before.folder != spot.folder:
-            raise self._replaced(before.folder)
+            raise self._locator.replaced(before.folder)
         if not spot.folder:
             first = token is None
             yield Page(token=Mark(spot.drive, "", "", listing=False).token(), listing=first, complete=first)
@@ -105,17 +106,15 @@ class Observer:
             raise TokenLost("The token is of another drive; everything is read again.")
         if mark.folder != spot.folder:
             if mark.folder and self._options.folder is not None:
-                raise self._replaced(mark.folder)
+                raise self._locator.replaced(mark.folder)
             raise TokenLost("The mirrored folder is another one than before; everything is read again.")
         if mark.folder and spot.folder != spot.root and mark.index != self._ledger.generation():
             raise TokenLost("What was known of the drive's folders is lost; everything is read again.")
 
-    def _replaced(self, folder: str) -> Refused:
-        self._locator.forget()
-        return Refused(
-            f"{self._options.drive.owner}: the mirrored folder {folder} is gone, renamed or replaced by another one. "
-            "Nothing is concluded from that. Restore it from the recycle bin (or give it its name back); or configure "
-            "another `folder`."
+    def _renamed(self, spot: Spot) -> str:
+        return (
+            f"{self._options.drive.owner}: the mirrored folder {spot.folder} is not called {self._options.folder!r} at "
+            "the top of the drive any more. It is mirrored all the same; give it its name and place back."
         )
 
     async def _pages(self, mark: Mark, spot: Spot, *, stored: bool) -> AsyncIterator[Page]:
@@ -128,7 +127,7 @@ class Observer:
             entries = waiting | {str(entry["id"]): entry for entry in body.get("value", ())}
             ground = Ground(self._ledger, spot)
             if spot.folder in entries and "deleted" in entries[spot.folder]:
-                raise self._replaced(spot.folder)
+                raise self._locator.replaced(spot.folder)
             if ground.crossed(entries):
                 self._ledger.begin("")
                 raise Unreachable("A folder came into or left the mirrored one; everything is read again.")
@@ -136,24 +135,27 @@ class Observer:
             waiting = {key: one for key, one in entries.items() if following and ground.unclear(one)}
             mark = replace(mark, link=following or _delta(body), listing=listing and bool(following))
             told = [one for key, one in entries.items() if key not in waiting]
-            observations, removals, warnings = self._told(told, spot, ground)
             token = None if waiting else mark.token()
-            if observations or removals or warnings or listing or not following:
-                yield Page(observations, removals, token, listing, listing and not following, warnings)
+            page = Page(token=token, listing=listing, complete=listing and not following)
+            page = self._told(page, told, spot, ground)
+            if self._locator.renamed and not following:
+                page = replace(page, warnings=(*page.warnings, self._renamed(spot)))
+            if page.observations or page.removals or page.warnings or listing or not following:
+                yield page
             if not following:
                 return
 
-    def _told(
-        self, entries: list[Entry], spot: Spot, ground: Ground
-    ) -> tuple[tuple[Observation, ...], tuple[Removal, ...], tuple[str, ...]]:
-        observations, removals, warnings = [], [], []
+    def _told(self, page: Page, entries: list[Entry], spot: Spot, ground: Ground) -> Page:
+        observations, removals, warnings, meanings = [], [], [], []
         for entry in entries:
             key = str(entry["id"])
+            if key == spot.folder and "root" not in entry:
+                self._locator.saw(str(entry.get("name", "")), parent_of(entry))
             if "root" in entry or key in (spot.root, spot.folder):
                 continue
             if "deleted" in entry:
                 removals.append(Removal(key, Evidence.DELETED))
-                self._ledger.keep_sent(key, None)
+                self._rewriting.gone(key)
                 continue
             kind = kind_of(entry)
             if kind is None or not ground.within(parent_of(entry)):
@@ -163,25 +165,16 @@ class Observer:
                     warnings.append(f"{self._options.drive.owner}: {key} is {why}; it is not mirrored.")
                 continue
             fields = fields_of(entry, root=spot.folder, library_root=spot.root)
-            if kind == "file":
-                fields["content"] = self._as_sent(key, entry)
+            if kind == "file" and (meant := self._rewriting.meant(key, entry)) is not None:
+                meanings.append(meant)
             observations.append(Observation(kind, key, version_of(entry), fields))
-        return tuple(observations), tuple(removals), tuple(warnings)
-
-    def _as_sent(self, key: str, entry: Entry) -> Digest:
-        """The content, or what we sent where SharePoint only wrote its properties into it some time after.
-
-        It is SharePoint's rewriting and no edit when no person changed the file last and the time that we gave it
-        still stands: an edit, in Office or by a sync client, sets a new one.
-        """
-        content = digest_of(entry)
-        sent = self._ledger.sent(key)
-        if sent is None or sent.content == content:
-            return content
-        if sent.modified == modified_of(entry) and not by_person(entry):
-            return sent.content
-        self._ledger.keep_sent(key, None)
-        return content
+        return replace(
+            page,
+            observations=tuple(observations),
+            removals=tuple(removals),
+            warnings=tuple(warnings),
+            meanings=tuple(meanings),
+        )
 
     async def _read(self, link: str, *, stored: bool) -> Mapping[str, Any]:
         """One page. ``stored``: the link comes from a stored token, which may have become too old."""

@@ -61,6 +61,9 @@ class FileBudgets(BaseModel):
 
     minute: int = Field(1250, ge=20, description="Resource units a minute that the service allows.")
     day: int = Field(1_200_000, ge=20, description="Resource units in 24 hours that the service allows.")
+    hour_in: float = Field(50, gt=0, description="Gigabytes an hour into one drive that the service allows.")
+    hour_out: float = Field(100, gt=0, description="Gigabytes an hour out of one drive that the service allows.")
+    hour_all: float = Field(400, gt=0, description="Gigabytes an hour into and out of all drives of the tenant.")
     clock_scale: float = Field(1, ge=1, description="How much faster a sandbox's budgets run; 1 for the real service.")
     share: float = Field(0.8, gt=0, le=1, description="The part of both that the bridge may use.")
 

@@ -9,6 +9,7 @@ from bridge.ports import Context, Refused, Unreachable
 from connectors.graph.answers import Answer, complain
 from connectors.graph.batch import Part
 from connectors.graph_drive.file_names import cloud_name
+from connectors.graph_drive.ledger import Ledger
 from connectors.graph_drive.options import Options
 from connectors.graph_drive.shared import Shared
 
@@ -41,11 +42,20 @@ class Spot:
 class Locator:
     """Finds the drive of one connector."""
 
-    def __init__(self, options: Options, context: Context, shared: Shared) -> None:
+    def __init__(self, options: Options, context: Context, shared: Shared, ledger: Ledger) -> None:
         self._options = options
         self._context = context
         self._shared = shared
+        self._ledger = ledger
         self._spot: Spot | None = None
+        self._known = ("", "")
+        self.renamed = False
+        """Whether the mirrored folder has another name, or lies elsewhere, than is configured."""
+
+    def expect(self, drive: str, folder: str) -> None:
+        """A token of ours knows which folder is mirrored: it is found by its id, whatever it is called by now."""
+        if folder:
+            self._known = (drive, folder)
 
     def forget(self) -> None:
         """Look anew next time."""
@@ -69,9 +79,44 @@ class Locator:
                 raise self._failed(answers[name])
         drive = answers["drive"].body
         spot = Spot(str(drive["id"]), str(answers["root"].body["id"]), "", drive.get("driveType") != "business")
-        self._spot = replace(spot, folder=spot.root if folder is None else await self._folder(spot, folder))
+        self._spot = replace(spot, folder=spot.root if folder is None else await self._mirrored(spot, folder))
         self._shared.missing.pop(place.path, None)
         return self._spot
+
+    async def _mirrored(self, spot: Spot, folder: str) -> str:
+        """The id of the mirrored folder: by its name, or where that is not there any more by the id that it had.
+
+        Raises Refused when it is gone: another one must not be made in its place as if nothing had happened.
+        """
+        place = f"{spot.drive}/{folder}"
+        drive, told = self._known
+        known = told if drive == spot.drive else self._ledger.mirrored(place)
+        found = await self._folder(spot, folder)
+        self.renamed = False
+        if not found and known:
+            answer = await self._shared.client.call(f"{spot.entry(known)}?$select=id,folder")
+            if answer.status == 404:
+                raise self.replaced(known)
+            if not answer.ok:
+                raise complain(answer, f"Reading the folder of {self._options.drive.owner}")
+            found, self.renamed = known, True
+        if found and not known:
+            self._ledger.keep_mirrored(place, found)
+        return found
+
+    def saw(self, name: str, parent: str) -> None:
+        """The mirrored folder is called so now, and lies in this folder."""
+        if self._spot is not None and self._options.folder is not None:
+            wanted = cloud_name(self._options.folder, folder=True, top=True)
+            self.renamed = name.casefold() != wanted.casefold() or parent != self._spot.root
+
+    def replaced(self, folder: str) -> Refused:
+        """The error for a mirrored folder that is not there any more, or not the one it was."""
+        self.forget()
+        return Refused(
+            f"{self._options.drive.owner}: the mirrored folder {folder} is gone or replaced by another one. Nothing is "
+            "concluded from that. Restore it from the recycle bin, or give it its name back."
+        )
 
     async def _folder(self, spot: Spot, folder: str) -> str:
         """The id of the configured folder; empty when there is none of that name."""
@@ -99,6 +144,7 @@ class Locator:
         ]
         if answer.ok:
             self._spot = replace(spot, folder=str(answer.body["id"]))
+            self._ledger.keep_mirrored(f"{spot.drive}/{self._options.folder}", self._spot.folder)
             return self._spot
         if answer.status != 409:  # 409: our own, whose answer was lost, or somebody was faster
             raise complain(answer, f"Making the folder of {self._options.drive.owner}")

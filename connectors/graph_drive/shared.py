@@ -7,14 +7,19 @@ budget. The registry is counted: the last connector that closes closes the conne
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from bridge.ports import Context
 from connectors.graph.batch import Batches
 from connectors.graph_drive.budget import FileBudget
 from connectors.graph_drive.client import FilesClient
+from connectors.graph_drive.day import Day
 from connectors.graph_drive.lanes import Lanes
 from connectors.graph_drive.options import Options
+from connectors.graph_drive.pace import Pace
+from connectors.graph_drive.volume import Volumes
 
 
 @dataclass(slots=True)
@@ -24,6 +29,8 @@ class Shared:
     client: FilesClient
     batches: Batches
     lanes: Lanes
+    volumes: Volumes
+    permissions: Pace
     missing: dict[str, float] = field(default_factory=dict)
     users: int = 0
 
@@ -36,14 +43,26 @@ def _key(options: Options) -> _Key:
     return (options.tenant_id.lower(), options.client_id.lower(), options.graph_url, asyncio.get_running_loop())
 
 
+def _file(options: Options, context: Context) -> Path | None:
+    """Where the day's budget is kept: one file for each application in a tenant."""
+    if context.common is None:
+        return None
+    who = (options.tenant_id.lower(), options.client_id.lower(), options.graph_url, options.file_budgets.clock_scale)
+    return context.common / f"file-budget-{hashlib.sha256(repr(who).encode()).hexdigest()[:16]}.sqlite"
+
+
 def enter(options: Options, context: Context) -> Shared:
     """What this application shares; the first connector's settings count for all. Give it back with ``leave``."""
     key = _key(options)
     if key not in _open:
         lanes = Lanes(options.parallel)
-        budget = FileBudget(options.file_budgets, monotonic=context.monotonic, sleep=context.sleep)
+        budgets, monotonic, sleep = options.file_budgets, context.monotonic, context.sleep
+        day = Day(_file(options, context), scale=budgets.clock_scale, monotonic=monotonic, clock=context.clock)
+        budget = FileBudget(budgets, monotonic=monotonic, sleep=sleep, day=day)
         client = FilesClient(options, context, budget=budget, lanes=lanes)
-        _open[key] = Shared(client, Batches(client, context), lanes)
+        volumes = Volumes(budgets, monotonic=monotonic, sleep=sleep)
+        pace = Pace(share=budgets.share, scale=budgets.clock_scale, monotonic=monotonic)
+        _open[key] = Shared(client, Batches(client, context), lanes, volumes, pace)
     _open[key].users += 1
     return _open[key]
 
@@ -54,4 +73,5 @@ async def leave(options: Options, shared: Shared) -> None:
     if shared.users <= 0:
         if _open.get(_key(options)) is shared:
             del _open[_key(options)]
+        shared.client.budget.day.close()
         await shared.client.close()

@@ -19,16 +19,18 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 from yarl import URL
 
+from bridge.core.model import Digest
 from bridge.ports import Busy as Opened
-from bridge.ports import ContentChanged, Failed, Unreachable
+from bridge.ports import ContentChanged, Failed, Spent, Unreachable
 from connectors.bandwidth import Limiter
 from connectors.graph.answers import Answer, Busy, Lost
 from connectors.graph.batch import Part
 from connectors.graph_drive.feed import Feed
+from connectors.graph_drive.fragments import Fragments, Paused
 from connectors.graph_drive.jobs import FAIL, Job
-from connectors.graph_drive.ledger import Ledger, Sent
+from connectors.graph_drive.ledger import Ledger, Sending, Sent, target_of
 from connectors.graph_drive.looking import look
-from connectors.graph_drive.options import STEP, Options
+from connectors.graph_drive.options import Options
 from connectors.graph_drive.shape import digest_of, may_be_rewritten, modified_of, version_of
 from connectors.graph_drive.shared import Shared
 
@@ -48,7 +50,7 @@ class Uploads:
         self._client = shared.client
         self._ledger = ledger
         self._line = line
-        self._fragment = options.fragment
+        self._sizes = Fragments(options.fragment)
 
     async def run(self, jobs: Sequence[Job], then: Callable[[Job], Awaitable[None]]) -> None:
         """Send the content of each job and call ``then`` when that is done, refused, or nobody knows."""
@@ -72,7 +74,7 @@ class Uploads:
         return self._ledger.upload(job.resume_key()) if job.size > self._options.fragment else None
 
     async def _upload(self, job: Job, session: Answer | None) -> None:
-        feed = Feed(job.write.content, job.size, self._line)
+        feed = Feed(job.write.content, job.size, self._line, told=lambda digest: self._sending(job, digest))
         try:
             if self._simple(job):
                 await self._put(job, feed)
@@ -82,6 +84,11 @@ class Uploads:
             await self._fail(job, "changed", f"it changed while it was sent; tried again later. {error}")
         except Opened as error:
             await self._fail(job, "busy", f"it is being written or open; tried again later. {error}")
+        except Spent:
+            raise  # nothing is wrong with this file: all wait
+        except Paused as paused:
+            text = f"{job.subject}: {paused} of {job.size} bytes are there; it goes on by itself."
+            job.fail(Failed(job.write.id, "unfinished", text, transient=True))
         except Lost:
             job.open = Answer(0)
         except Busy as error:
@@ -91,6 +98,18 @@ class Uploads:
             job.open = Answer(0)
         if job.outcome is None and job.open is None:
             self._sent(job, feed)
+        if job.open is None:
+            self._ledger.keep_sending(job.target(), None)
+
+    def _sending(self, job: Job, digest: Digest) -> None:
+        """The last bytes are about to go out: whether their answer comes or not, this is what they were."""
+        if job.spot.library and (not job.creates or may_be_rewritten(job.name())):
+            modified = str(job.write.fields.get("modified") or "")
+            self._ledger.keep_sending(job.target(), Sending(digest, modified, job.expected))
+
+    def overtaken(self, anchor: str) -> None:
+        """Something else was written to a file: an upload before that, whose end nobody heard of, explains nothing."""
+        self._ledger.keep_sending(target_of(anchor), None)
 
     async def _fail(self, job: Job, cause: str, text: str) -> None:
         await self._drop(job)
@@ -111,7 +130,7 @@ class Uploads:
             job.rest |= wanted
         if job.spot.library and may_be_rewritten(str(entry.get("name", ""))):
             modified = str(job.write.fields.get("modified") or modified_of(entry))
-            self._ledger.keep_sent(job.anchor, Sent(job.shown or job.sent, modified))
+            self._ledger.keep_sent(job.anchor, Sent(job.sent, modified))
 
     # --- by session -------------------------------------------------------------------------------------------------
 
@@ -135,7 +154,7 @@ class Uploads:
                 status = await self._status(url)
                 begins = _next(status, 0) if status.ok and not _over(status) else -1
             session = None
-            answer = await self._fragments(url, feed, begins) if begins >= 0 else Answer(404)
+            answer = await self._fragments(url, feed, begins, job=job) if begins >= 0 else Answer(404)
             if answer.ok and "id" in answer.body:
                 job.entry = answer.body
                 self._ledger_forget(job)
@@ -197,12 +216,14 @@ class Uploads:
                 return answer
         raise AssertionError("tenacity ended without an outcome")
 
-    async def _fragments(self, url: str, feed: Feed, at: int) -> Answer:
-        """All fragments from ``at`` on; the last answer, or the first that is a refusal."""
+    async def _fragments(self, url: str, feed: Feed, at: int, *, job: Job) -> Answer:
+        """All fragments from ``at`` on; the last answer, or the first that is a refusal. Raises Paused in between."""
         while True:
             answer, at = await self._one_fragment(url, feed, at)
             if answer.status != 202:
                 return answer
+            if job.write.pause() and self._kept(job):
+                raise Paused(at)
 
     async def _one_fragment(self, url: str, feed: Feed, at: int) -> tuple[Answer, int]:
         """Send what is expected next, again and again while the line breaks. The answer, and where to go on."""
@@ -222,21 +243,23 @@ class Uploads:
                 if answer.status == 416:
                     raise Lost("the drive expects another part of the file")
                 self._shared.lanes.well()
-                self._fragment = min(self._options.fragment, self._fragment * 2)
                 return answer, _next(answer, at) if answer.status == 202 else at
         raise AssertionError("tenacity ended without an outcome")
 
     async def _piece(self, url: str, feed: Feed, at: int) -> Answer:
-        stop = min(at + self._fragment, feed.size)
+        stop = min(at + self._sizes.size, feed.size)
         headers = {"Content-Length": str(stop - at), "Content-Range": f"bytes {at}-{stop - 1}/{feed.size}"}
-        feed.error = None
+        feed.error, loop = None, asyncio.get_running_loop()
         try:
-            return await self._client.content_answer("PUT", self._url(url), headers=headers, body=feed.body(at, stop))
+            body, begun = await feed.body(at, stop), loop.time()
+            answer = await self._client.content_answer("PUT", self._url(url), headers=headers, body=body)
+            self._sizes.took(stop - at, loop.time() - begun)
+            return answer
         except (Busy, Lost):
             if feed.error is not None:
                 raise feed.error from None
             self._shared.lanes.slower()
-            self._fragment = max(STEP, self._fragment // 2 // STEP * STEP)
+            self._sizes.broke()
             raise
 
     # --- by one PUT -------------------------------------------------------------------------------------------------

@@ -40,7 +40,8 @@ class Writer:
 
     async def apply(self, writes: Sequence[Write]) -> AsyncIterator[Outcome]:
         """One outcome each, as soon as it is known. Raises Unreachable when some are not known to be done."""
-        spot = await self._locator.made()
+        needed = any(write.action is Action.CREATE or "parent" in write.fields for write in writes)
+        spot = await (self._locator.made() if needed else self._locator.spot())
         jobs = [Job.of(write, spot) for write in writes]
         lots = [lot for some in (_plain(jobs), _contents(jobs)) for lot in chunks(some, MOST)]
         finished: asyncio.Queue[Job | None] = asyncio.Queue()
@@ -152,6 +153,7 @@ class Writer:
             return False
         if answer.ok:
             job.entry = answer.body or job.entry
+            self._uploads.overtaken(job.anchor)
             job.done()
         elif answer.status == 404 and job.write.action is Action.DELETE:
             job.done()  # gone already, which is what was wanted

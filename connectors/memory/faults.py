@@ -11,7 +11,8 @@ class Faults:
     """Counters count down and are over at 0; the others last until they are switched off.
 
     ``unreachable``: calls that fail at once. ``lost_token``: observations whose token is unknown.
-    ``cut_pages``: pages that still come before the stream breaks off. ``cut_writes``: writes that still happen before
+    ``cut_pages``: pages that still come before the stream breaks off. ``incomplete``: full listings that leave out
+    every second object and say that they are not complete. ``cut_writes``: writes that still happen before
     the line breaks. ``cut_answers``: writes that are still answered before one happens of which nobody hears.
     ``lost_responses``: writes that happen while nobody hears of it. ``stale``: writes refused as if
     somebody had just changed the object. ``replay``: older changes that a delta brings again first. ``duplicate``:
@@ -24,6 +25,7 @@ class Faults:
 
     unreachable: int = 0
     lost_token: int = 0
+    incomplete: int = 0
     cut_pages: int | None = None
     cut_writes: int | None = None
     cut_answers: int | None = None

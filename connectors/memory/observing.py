@@ -22,10 +22,12 @@ async def listing(side: MemorySide, options: Options, faults: Faults) -> AsyncIt
     anchors = [one.anchor for one in side.entries.values() if one.kind in options.kinds and one.state in shown]
     if faults.shuffle:
         faults.shuffle.shuffle(anchors)
-    for some in chunks(_repeated(anchors, faults), options.page_size):
+    whole = not faults.strikes("incomplete")
+    for some in chunks(_repeated(anchors if whole else anchors[::2], faults), options.page_size):
         yield _page(map(side.sight, some), listing=True)
         await asyncio.sleep(0)
-    yield Page(token=start, listing=True, complete=True)
+    # What was left out is in no delta: the next observation has to list again.
+    yield Page(token=start if whole else None, listing=True, complete=whole)
 
 
 async def delta(side: MemorySide, token: str, options: Options, faults: Faults) -> AsyncIterator[Page]:

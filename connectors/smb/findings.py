@@ -6,22 +6,22 @@ from collections.abc import Iterator, Sequence
 
 from bridge.ports import BridgeError, ConfigurationError, Finding, Refused
 from connectors.smb.errors import ServerStatus
-from connectors.smb.line import FOLDER, LIST, READ_CONTROL, WRITE, Line
-from connectors.smb.rights import NotReadable, read_descriptor, roles_of
-from connectors.smb.sight import Sight
+from connectors.smb.granted import granted
+from connectors.smb.line import FOLDER, LIST, WRITE, Line
+from connectors.smb.storage import ShareStorage
 
 _LITTLE = 1 << 30
 
 
-def probe(sight: Sight) -> Sequence[Finding]:
+def probe(storage: ShareStorage) -> Sequence[Finding]:
     """Look without writing. Blocking; never raises for what it finds wrong."""
-    place = sight.options.place
+    place = storage.options.place
     try:
-        found = sight.verified()
-        with sight.lines.borrow() as line:
+        found = storage.identity()
+        with storage.lines.borrow() as line:
             return [
-                Finding(place, True, f"root {found}"), *_connection(sight, line), *_rights(sight, line),
-                *_permissions(sight, line),
+                Finding(place, True, f"root {found}"), *_connection(storage, line), *_rights(storage, line),
+                *_permissions(storage),
             ]  # fmt: skip
     except ConfigurationError as error:
         return [Finding(place, False, str(error), "correct server, share and root")]
@@ -33,8 +33,8 @@ def probe(sight: Sight) -> Sequence[Finding]:
         return [Finding(place, False, f"the server answered {status}", "see the server's log")]
 
 
-def _connection(sight: Sight, line: Line) -> Iterator[Finding]:
-    place, encrypt = sight.options.place, sight.options.encrypt
+def _connection(storage: ShareStorage, line: Line) -> Iterator[Finding]:
+    place, encrypt = storage.options.place, storage.options.encrypt
     version = f"SMB {line.dialect >> 8}.{line.dialect >> 4 & 15}.{line.dialect & 15}"
     yield Finding(f"{place} signing", line.signed, f"{version}, signed", "" if line.signed else "switch signing on")
     yield Finding(
@@ -48,15 +48,15 @@ def _connection(sight: Sight, line: Line) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def _rights(sight: Sight, line: Line) -> Iterator[Finding]:
-    place = sight.options.place
+def _rights(storage: ShareStorage, line: Line) -> Iterator[Finding]:
+    place = storage.options.place
     with line.opened("", access=LIST, options=FOLDER) as handle:
         free, total = line.room(handle)
     yield Finding(
         f"{place} space", free > _LITTLE or None, f"{free >> 20} MiB of {total >> 20} MiB free",
         "" if free > _LITTLE else "make room on the server's disk",
     )  # fmt: skip
-    if sight.options.read_only:
+    if storage.options.read_only:
         return
     try:
         # Opening asks for the rights and changes nothing.
@@ -70,17 +70,13 @@ def _rights(sight: Sight, line: Line) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _permissions(sight: Sight, line: Line) -> Iterator[Finding]:
-    """The permissions of the root and of its folders: what can't become a role is listed, never dropped in silence."""
-    tops = [name for name, node in line.list("")[1] if node.is_folder and not node.is_link]
-    for path in ("", *(one for one in sorted(tops) if not sight.rules.excludes_name(one))):
-        place = f"{sight.options.place}\\{path}" if path else sight.options.place
-        try:
-            with line.opened(path, access=READ_CONTROL, options=FOLDER) as handle:
-                roles, others = roles_of(read_descriptor(line.descriptor(handle)), top=not path)
-        except (ServerStatus, NotReadable) as error:
-            yield Finding(f"{place} permissions", None, f"can't be read ({error})", "give the account READ_CONTROL")
-            continue
-        told = ", ".join(f"{sid}: {role}" for sid, role in sorted(roles.items())) or "nobody"
-        if not path or others:
-            yield Finding(f"{place} permissions", None if others else True, told, "; ".join(others))
+def _permissions(storage: ShareStorage) -> Iterator[Finding]:
+    """The rights of the root, and what can't become a role: it is listed, never dropped in silence."""
+    place = f"{storage.options.place} permissions"
+    try:
+        found = granted(storage)
+    except BridgeError as error:
+        yield Finding(place, None, str(error), "without it nobody is let in at the cloud's side")
+        return
+    said = ", ".join(f"{trustee}: {role}" for trustee, role in sorted(found.roles.items())) or "nobody"
+    yield Finding(place, None if found.unsaid else True, said, "; ".join(one.say() for one in found.unsaid))

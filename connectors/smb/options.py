@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
-#: What programs leave behind and nobody wants to have elsewhere.
-EXCLUDE = (
-    "~$*", "*.tmp", "~*.tmp", "Thumbs.db", "ehthumbs.db", "desktop.ini", ".DS_Store", "._*", ".AppleDouble",
-    ".~lock.*#", "*.swp", "*.swx", ".*.swo", "*.part", "*.crdownload", ".nfs*", ".fuse_hidden*", ".Trash-*",
-    "$RECYCLE.BIN", "System Volume Information", "DfsrPrivate", "lost+found", ".snapshot", "~snapshot", ".recycle",
-)  # fmt: skip
-
-Pattern = Annotated[str, Field(min_length=1, max_length=500)]
+from connectors.tree.options import LEFTOVERS, Pattern, TreeOptions, beneath
 
 
-class Options(BaseModel):
+class Options(TreeOptions):
     """Options of the smb connector: one folder of a share of another server, the *root*, with everything below it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     server: str = Field(min_length=1, max_length=255, description="Name or address of the file server.")
     port: int = Field(445, ge=1, le=65535, description="Its TCP port.")
@@ -38,19 +28,10 @@ class Options(BaseModel):
     encrypt: bool = Field(False, description="Insist on encryption (SMB 3). Signing is always insisted on.")
     connections: int = Field(4, ge=1, le=32, description="Connections at the same time; each lists, reads or writes.")
     timeout: float = Field(60, gt=0, le=600, description="Seconds to wait for an answer of the server.")
-    include: tuple[Pattern, ...] = Field(
-        ("*",), description="Files to mirror: patterns for the name, or with a slash for the path below the root."
-    )
     exclude: tuple[Pattern, ...] = Field(
-        EXCLUDE, description="Files and folders to leave alone, patterns like those of `include`. Replaces the default."
+        (*LEFTOVERS, "DfsrPrivate", "lost+found", ".snapshot", "~snapshot", ".recycle"),
+        description="Files and folders to leave alone, patterns like those of `include`. Replaces the default.",
     )
-    read_only: bool = Field(False, description="Never write into the root, whatever the stage allows.")
-    watch: bool = Field(True, description="Let the server tell of changes. Without it everything is listed each time.")
-    scan_hours: float = Field(6, gt=0, le=168, description="How often everything is listed although the watch lives.")
-    quiet_seconds: float = Field(
-        2, ge=0, le=3600, description="A file that was changed less than this ago counts as still being written."
-    )
-    trash_days: int = Field(30, ge=1, le=3650, description="How long overwritten and deleted files are kept.")
 
     @field_validator("share")
     @classmethod
@@ -62,10 +43,7 @@ class Options(BaseModel):
     @field_validator("root")
     @classmethod
     def _beneath(cls, root: str) -> str:
-        path = PurePosixPath(root.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts:
-            raise ValueError(f"must be a path below the share, without a leading slash and without .., not {root}")
-        return "" if str(path) == "." else str(path)
+        return beneath(root.replace("\\", "/"), "the share")
 
     @property
     def place(self) -> str:

@@ -11,16 +11,14 @@ from dataclasses import dataclass
 
 from bridge.core.model import Digest
 from bridge.ports import QUICKXOR
-from connectors.folder.listing import OURS
 from connectors.quickxor import QuickXor
 from connectors.smb.line import CREATE, DELETE, FILE, READ, SHARE_READ, WRITE, WRITE_ATTRIBUTES, Handle, Line
 from connectors.smb.lines import Lines
-from connectors.smb.scan import join
-from connectors.smb.trash import rename
-from connectors.smb.wire import basic, disposition
+from connectors.smb.trash import delete, rename
+from connectors.smb.wire import BY_HAND, basic
+from connectors.tree.rules import join, part_name
 
-PART = OURS + "part-"
-_BASIC, _DISPOSITION = 4, 13
+_BASIC = 4
 
 
 @dataclass(slots=True)
@@ -37,7 +35,7 @@ class Part:
     @classmethod
     def begin(cls, lines: Lines, folder: str) -> Part:
         """Make one in a folder. Raises as the line."""
-        path = join(folder, PART + secrets.token_hex(8))
+        path = join(folder, part_name(secrets.token_hex(8)))
         line = lines.take()
         try:
             access = READ | WRITE | DELETE | WRITE_ATTRIBUTES
@@ -51,11 +49,11 @@ class Part:
         self.line.write(self.handle, self.hash.size, piece)
         self.hash.update(piece)
 
-    def finish(self, *, mtime: int | None) -> None:
-        """Flush it to the server's disk and give it its time (ns)."""
+    def finish(self, *, mtime: int | None, attributes: int = 0) -> None:
+        """Flush it to the server's disk, give it its time (ns) and what somebody set on the file that it replaces."""
         self.line.flush(self.handle)
-        if mtime is not None:
-            self.line.set(self.handle, _BASIC, basic(mtime=mtime))
+        if mtime is not None or attributes & BY_HAND:
+            self.line.set(self.handle, _BASIC, basic(mtime=mtime, attributes=attributes & BY_HAND))
 
     def place(self, path: str) -> None:
         """Give it its name and close it; NAME_COLLISION where that is taken."""
@@ -71,6 +69,6 @@ class Part:
         """Close it, and remove it where it still bears the temporary name."""
         if not self.placed:
             with contextlib.suppress(Exception):
-                self.line.set(self.handle, _DISPOSITION, disposition())
+                delete(self.line, self.handle)
             self.line.close_handle(self.handle)
         self.lines.give_back(self.line)

@@ -1,8 +1,7 @@
-"""The trash of a root: ``.schoolbridge-trash/<day>/<anchor>/<name>`` and beside it ``origin.json`` that says whence.
+"""The trash of a share: everything gets there by rename. See ``tree.trash``.
 
-It lies on the same share, so that everything gets there by rename. While a content is exchanged the name is free for a
-moment: a mark ``.schoolbridge-trash/pending-*.json`` says so, and whoever looks next after a crash puts the old
-version back (``recover``) before anything is listed.
+While a content is exchanged the name is free for a moment: a mark ``.schoolbridge-trash/pending-*.json`` says so, and
+whoever looks next after a crash puts the old version back (``recover``) before anything is listed.
 """
 
 from __future__ import annotations
@@ -11,12 +10,10 @@ import contextlib
 import json
 import secrets
 from collections.abc import Iterator
-from dataclasses import asdict
-from datetime import date, timedelta
+from datetime import date
+from itertools import count
 
-from connectors.folder.listing import OURS
-from connectors.folder.trash import Origin, Trashed
-from connectors.smb.errors import ABSENT, NAME_COLLISION, ServerStatus
+from connectors.smb.errors import ABSENT, CANNOT_DELETE, NAME_COLLISION, ServerStatus
 from connectors.smb.line import (
     CREATE,
     DELETE,
@@ -26,14 +23,15 @@ from connectors.smb.line import (
     SHARE_ALL,
     SHARE_READ,
     WRITE,
+    WRITE_ATTRIBUTES,
     Handle,
     Line,
 )
-from connectors.smb.wire import disposition, renaming
+from connectors.smb.wire import NORMAL, basic, disposition, renaming
+from connectors.tree.trash import RECORD, TRASH, Origin, Trashed, expired, place_of
 
-TRASH = OURS + "trash"
-_RECORD, _PENDING = "origin.json", "pending-"
-_RENAME, _DISPOSITION = 10, 13
+_PENDING = "pending-"
+_BASIC, _RENAME, _DISPOSITION = 4, 10, 13
 
 
 def rename(line: Line, handle: Handle, path: str) -> None:
@@ -43,7 +41,18 @@ def rename(line: Line, handle: Handle, path: str) -> None:
 
 def remove(line: Line, path: str, *, folder: bool = False) -> None:
     """Delete a file or an empty folder of ours."""
-    with line.opened(path, access=DELETE, options=FOLDER if folder else FILE) as handle:
+    with line.opened(path, access=DELETE | WRITE_ATTRIBUTES, options=FOLDER if folder else FILE) as handle:
+        delete(line, handle)
+
+
+def delete(line: Line, handle: Handle) -> None:
+    """Delete what is open (with DELETE and WRITE_ATTRIBUTES), also when it is read-only."""
+    try:
+        line.set(handle, _DISPOSITION, disposition())
+    except ServerStatus as status:
+        if status.code != CANNOT_DELETE:
+            raise
+        line.set(handle, _BASIC, basic(attributes=NORMAL))
         line.set(handle, _DISPOSITION, disposition())
 
 
@@ -58,57 +67,42 @@ def make_folder(line: Line, path: str) -> bool:
         return False
 
 
-def write_small(line: Line, path: str, text: str) -> None:
+def write_small(line: Line, path: str, content: bytes) -> None:
     with line.opened(path, access=WRITE | READ, share=SHARE_READ, disposition=CREATE, options=FILE) as handle:
-        line.write(handle, 0, text.encode())
+        line.write(handle, 0, content)
         line.flush(handle)
 
 
-def read_small(line: Line, path: str) -> object:
-    """JSON of ours; None when it isn't."""
-    try:
-        with line.opened(path, access=READ, share=SHARE_ALL, options=FILE) as handle:
-            return json.loads(line.read(handle, 0, 1 << 16))
-    except (ServerStatus, ValueError):
-        return None
-
-
-def names(line: Line, path: str) -> list[str]:
-    """What is in a folder of ours; nothing when it is not there."""
-    try:
-        return sorted(line.list(path)[1].names)
-    except ServerStatus as status:
-        if status.code in ABSENT:
-            return []
-        raise
-
-
 class Trash:
-    """The trash, over one line. Blocking. Raises as the line."""
+    """The trash, over one line; a ``tree.trash.Shelf``. Blocking. Raises as the line."""
 
     def __init__(self, line: Line) -> None:
         self._line = line
 
+    # --- reading ----------------------------------------------------------------------------------------------------
+
+    def names(self, path: str) -> list[str]:
+        try:
+            return sorted(self._line.list(path)[1].names)
+        except ServerStatus as status:
+            if status.code in ABSENT:
+                return []
+            raise
+
+    def read(self, path: str) -> bytes:
+        try:
+            with self._line.opened(path, access=READ, share=SHARE_ALL, options=FILE) as handle:
+                return self._line.read(handle, 0, 1 << 16)
+        except ServerStatus:
+            return b""
+
+    # --- writing ----------------------------------------------------------------------------------------------------
+
     @contextlib.contextmanager
-    def entry(self, origin: Origin, day: date) -> Iterator[str]:
+    def entry(self, origin: Origin) -> Iterator[str]:
         """Make a place (its path) for one version; taken away again when nothing came to lie there."""
-        line, top = self._line, f"{TRASH}/{day.isoformat()}"
-        wanted = origin.anchor.replace(":", "-")
-        # Usually the trash and the day are there already.
-        place = f"{top}/{wanted}"
-        for number in range(2, 10_000):
-            try:
-                made = make_folder(line, place)
-            except ServerStatus as status:
-                if status.code not in ABSENT:
-                    raise
-                make_folder(line, TRASH)
-                make_folder(line, top)
-                made = make_folder(line, place)
-            if made:
-                break
-            place = f"{top}/{wanted}.{number}"
-        write_small(line, f"{place}/{_RECORD}", json.dumps(asdict(origin), ensure_ascii=False))
+        place = next(place for number in count(1) if self._made(place := place_of(origin, number)))
+        write_small(self._line, f"{place}/{RECORD}", origin.written())
         try:
             yield place
         except BaseException:
@@ -116,49 +110,45 @@ class Trash:
                 self._drop(place)
             raise
 
+    def _made(self, place: str) -> bool:
+        try:
+            return make_folder(self._line, place)
+        except ServerStatus as status:
+            # Usually the trash and the day are there already.
+            if status.code not in ABSENT:
+                raise
+        make_folder(self._line, TRASH)
+        make_folder(self._line, place.rpartition("/")[0])
+        return make_folder(self._line, place)
+
     def _drop(self, place: str) -> None:
-        if names(self._line, place) == [_RECORD]:
-            remove(self._line, f"{place}/{_RECORD}")
+        if self.names(place) == [RECORD]:
+            remove(self._line, f"{place}/{RECORD}")
             remove(self._line, place, folder=True)
 
     @contextlib.contextmanager
     def pending(self, *, kept: str, path: str, part: str) -> Iterator[None]:
         """Around an exchange: ``kept`` is where the old version goes, ``part`` the new content, to ``path``."""
         mark = f"{TRASH}/{_PENDING}{secrets.token_hex(8)}.json"
-        write_small(self._line, mark, json.dumps({"kept": kept, "path": path, "part": part}, ensure_ascii=False))
+        text = json.dumps({"kept": kept, "path": path, "part": part}, ensure_ascii=False)
+        write_small(self._line, mark, text.encode())
         yield
         remove(self._line, mark)
 
-    def find(self, anchor: str) -> Trashed | None:
-        """What was deleted last with this anchor; an overwritten version is none of it."""
-        wanted = anchor.replace(":", "-")
-        best: Trashed | None = None
-        for day in self._days():
-            for name in names(self._line, f"{TRASH}/{day}"):
-                if name != wanted and not name.startswith(wanted + "."):
-                    continue
-                place = f"{TRASH}/{day}/{name}"
-                origin = self._read(place)
-                if origin is None or origin.anchor != anchor or not origin.deleted:
-                    continue
-                if best is None or origin.moment >= best.origin.moment:
-                    best = Trashed(origin, place)
-            if best is not None:
-                break
-        return best
-
-    def emptied(self, place: str) -> None:
-        """What lay at a place was taken out."""
+    def take_out(self, one: Trashed, path: str) -> None:
+        """Move what lies there to a path below the root; NAME_COLLISION where that is taken."""
+        options, share = (FOLDER, SHARE_ALL) if one.origin.kind == "folder" else (FILE, SHARE_READ)
+        with self._line.opened(one.path, access=DELETE, share=share, options=options) as handle:
+            rename(self._line, handle, path)
         with contextlib.suppress(ServerStatus):
-            self._drop(place)
+            self._drop(one.place)
 
     def expire(self, today: date, days: int) -> int:
         """Remove what lies here for longer; returns how many days' folders went."""
         gone = 0
-        for day in self._days():
-            if date.fromisoformat(day) < today - timedelta(days=days):
-                self._remove_all(f"{TRASH}/{day}")
-                gone += 1
+        for day in expired(self, today, days):
+            self._remove_all(f"{TRASH}/{day}")
+            gone += 1
         return gone
 
     def _remove_all(self, path: str) -> None:
@@ -169,31 +159,23 @@ class Trash:
                 remove(self._line, f"{path}/{name}")
         remove(self._line, path, folder=True)
 
-    def _days(self) -> Iterator[str]:
-        for name in reversed(names(self._line, TRASH)):
-            with contextlib.suppress(ValueError):
-                date.fromisoformat(name)
-                yield name
-
-    def _read(self, place: str) -> Origin | None:
-        got = read_small(self._line, f"{place}/{_RECORD}")
-        try:
-            return Origin(**got) if isinstance(got, dict) else None
-        except TypeError:
-            return None
-
 
 def recover(line: Line) -> int:
     """Undo exchanges that a crash or a lost line left half done; returns how many there were. Raises as the line."""
-    marks = [one for one in names(line, TRASH) if one.startswith(_PENDING)]
+    trash = Trash(line)
+    marks = [f"{TRASH}/{one}" for one in trash.names(TRASH) if one.startswith(_PENDING)]
     for mark in marks:
-        got = read_small(line, f"{TRASH}/{mark}")
-        if isinstance(got, dict) and {"kept", "path", "part"} <= got.keys():
-            with contextlib.suppress(ServerStatus), line.opened(str(got["kept"]), access=DELETE) as handle:
-                # NAME_COLLISION: the new content is there already, and the old one stays in the trash.
-                rename(line, handle, str(got["path"]))
-            with contextlib.suppress(ServerStatus):
-                remove(line, str(got["part"]))
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            got = json.loads(trash.read(mark))
+            _undo(line, kept=str(got["kept"]), path=str(got["path"]), part=str(got["part"]))
         with contextlib.suppress(ServerStatus):
-            remove(line, f"{TRASH}/{mark}")
+            remove(line, mark)
     return len(marks)
+
+
+def _undo(line: Line, *, kept: str, path: str, part: str) -> None:
+    with contextlib.suppress(ServerStatus), line.opened(kept, access=DELETE) as handle:
+        # NAME_COLLISION: the new content is there already, and the old one stays in the trash.
+        rename(line, handle, path)
+    with contextlib.suppress(ServerStatus):
+        remove(line, part)

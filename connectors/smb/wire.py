@@ -7,13 +7,18 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from connectors.tree.tables import Entry
+from connectors.tree.traits import Traits
+
 #: FILETIME counts 100 ns from 1601 on (MS-DTYP 2.3.3); this is 1970 in it.
 _EPOCH = 116_444_736_000_000_000
 #: Bit 63 is dropped: ids are kept as signed numbers, and creation times tell apart what only differs there.
 _ID = (1 << 63) - 1
 _NO_ID = frozenset({0, (1 << 64) - 1})
 
-DIRECTORY, REPARSE_POINT, READ_ONLY = 0x10, 0x400, 0x1
+DIRECTORY, REPARSE_POINT, READ_ONLY, NORMAL = 0x10, 0x400, 0x1, 0x80
+#: What people set by hand on a file: read-only, hidden, system.
+BY_HAND = READ_ONLY | 0x2 | 0x4
 OFFLINE = 0x1000 | 0x400000  # OFFLINE, RECALL_ON_DATA_ACCESS: reading would fetch it from a tape or a cloud
 
 #: FILE_ID_FULL_DIRECTORY_INFORMATION (MS-FSCC 2.4.18) up to the name.
@@ -33,14 +38,9 @@ def filetime(nanoseconds: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class Node(Traits):
     """What the server says of one name. ``ino`` is the file id, ``btime`` the creation time."""
 
-    ino: int
-    btime: int
-    mtime: int
-    ctime: int
-    size: int
     attributes: int
     links: int = 1
     """More than 1: the same file is known by another name too. A listing does not tell how many there are."""
@@ -69,9 +69,12 @@ class Node:
         return f"{self.ino}:0" if self.is_folder else f"{self.ino}:{self.btime}"
 
     @property
-    def state(self) -> tuple[int, int, int, int]:
-        """What tells a change; not the creation time, see ``anchor``."""
-        return self.ino, self.mtime, self.ctime, self.size
+    def names(self) -> int:
+        return self.links
+
+    def holds(self, entry: Entry) -> bool:
+        """Not by the creation time, see ``anchor``."""
+        return (self.ino, self.mtime, self.size) == (entry.ino, entry.mtime, entry.size)
 
 
 @dataclass(slots=True)
@@ -139,9 +142,9 @@ def read_notified(buffer: bytes) -> list[str]:
     return names
 
 
-def basic(*, mtime: int) -> bytes:
-    """FILE_BASIC_INFORMATION (MS-FSCC 2.4.7) that sets the time of the last write only: 0 leaves the others."""
-    return struct.pack("<QQQQII", 0, 0, filetime(mtime), 0, 0, 0)
+def basic(*, mtime: int | None = None, attributes: int = 0) -> bytes:
+    """FILE_BASIC_INFORMATION (MS-FSCC 2.4.7) with the time of the last write and attributes; 0 leaves what it is."""
+    return struct.pack("<QQQQII", 0, 0, filetime(mtime) if mtime is not None else 0, 0, attributes, 0)
 
 
 def renaming(path: str, *, replace: bool = False) -> bytes:

@@ -84,10 +84,15 @@ def core_is_pure(module: str, imported: str) -> str | None:
 
 
 #: What stands beside the connectors for all of them to use.
-_COMMON = ("connectors.expression", "connectors.quickxor", "connectors.bandwidth")
+_COMMON = (
+    "connectors.expression",
+    "connectors.quickxor",
+    "connectors.bandwidth",
+    "connectors.rights",
+    "connectors.tree.",
+)
 #: A drive is a part of the same tenant: it gets in as the connector to the tenant does.
-#: A share is seen as a directory is: the same index, scan, observations and trash.
-_SHARED = {"connectors.graph_drive": ("connectors.graph.",), "connectors.smb": ("connectors.folder.",)}
+_SHARED = {"connectors.graph_drive": ("connectors.graph.",)}
 
 
 def connectors_know_the_port_only(module: str, imported: str) -> str | None:
@@ -157,6 +162,8 @@ def test_rule(rule: Rule) -> None:
         (core_is_pure, "bridge.core.x", "from bridge.ports import Page"),
         (connectors_know_the_port_only, "connectors.x.y", "from bridge.engine.cycle import cycle"),
         (connectors_know_the_port_only, "connectors.x.y", "import connectors.graph"),
+        (connectors_know_the_port_only, "connectors.smb.y", "from connectors.folder.listing import read_folder"),
+        (connectors_know_the_port_only, "connectors.tree.y", "from connectors.folder.listing import read_folder"),
         (connectors_know_the_port_only, "connectors.sandbox.y", "from bridge.core.model import Side"),
         (bridge_knows_no_connector, "bridge.daemon.x", "def f():\n    from connectors.memory import connect"),
         (pillars_stand_apart, "bridge.engine.x", "from bridge.state import SchoolStore"),

@@ -16,8 +16,8 @@ import resource
 import ssl
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,27 +69,32 @@ def progress() -> Any:
     return note
 
 
-async def rehearse(config: str) -> dict[str, Any]:
-    """Everything up to the plan, on an empty state in a real file."""
-    found: dict[str, Any] = {}
+@asynccontextmanager
+async def bridged(config: str) -> AsyncIterator[tuple[Bridged, School, SchoolStore, dict[str, float]]]:
+    """The school connected, and when each phase was last heard of."""
     with opened(config) as (settings, catalog, school, store):
         watch = progress()
         async with wiring.bridged(settings, catalog, school, store, progress=watch) as one:
-            with clocked(found):
-                report = await cycle(wiring.read_only(one), rehearse=True)
-    return {**found, "planned": dict(report.planned), "error": report.error, "peak": peak(), "phases": watch.phases}
+            yield one, school, store, watch.phases
+
+
+async def rehearse(config: str) -> dict[str, Any]:
+    """Everything up to the plan, on an empty state in a real file."""
+    found: dict[str, Any] = {}
+    async with bridged(config) as (one, _, _, phases):
+        with clocked(found):
+            report = await cycle(wiring.read_only(one), rehearse=True)
+    return {**found, "planned": dict(report.planned), "error": report.error, "peak": peak(), "phases": phases}
 
 
 async def mirror(config: str) -> dict[str, Any]:
     """One cycle that writes; requests as the connector counts them."""
     found: dict[str, Any] = {}
-    with opened(config) as (settings, catalog, school, store):
-        watch = progress()
-        async with wiring.bridged(settings, catalog, school, store, progress=watch) as one:
-            with clocked(found):
-                report = await turn.turn(one, school, store, sides=tuple(Side))
-            found["sent"] = sent(one)
-    told = {"error": report.error, "messages": report.messages[:5], "phases": watch.phases, "peak": peak()}
+    async with bridged(config) as (one, school, store, phases):
+        with clocked(found):
+            report = await turn.turn(one, school, store, sides=tuple(Side))
+        found["sent"] = sent(one)
+    told = {"error": report.error, "messages": report.messages[:5], "phases": phases, "peak": peak()}
     return {**found, **report.counts(), **told}
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import cProfile
-import gc
 import json
 import os
 import sys
@@ -16,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bridge.cli import spare_the_collector
 from bridge.core.model import Side
 from bridge.daemon import shares, wiring
 from bridge.daemon.catalog import Catalog
@@ -37,7 +37,7 @@ async def alone(config: str, owner: str, *, follow: bool) -> None:
         async with shares.opened(ground, root) as bridged:
             while not follow or bool(await asyncio.to_thread(sys.stdin.readline)):
                 wall, cpu = time.perf_counter(), time.process_time()
-                report = await shares.turn(ground, bridged, sides=tuple(Side))
+                report = await shares.turn(ground, root, bridged, sides=tuple(Side))
                 found: dict[str, Any] = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
                 told = {"error": report.error, "messages": report.messages[:3], **report.counts()}
                 print(json.dumps(found | told), flush=True)
@@ -47,7 +47,7 @@ async def alone(config: str, owner: str, *, follow: bool) -> None:
 
 def main(config: str, owner: str, *more: str) -> None:
     """Run, under a profiler when one is asked for."""
-    gc.freeze()  # as bridge.cli does
+    spare_the_collector()
     work, wanted = alone(config, owner, follow="follow" in more), os.environ.get("BENCH_PROFILE")
     if not wanted:
         asyncio.run(work)

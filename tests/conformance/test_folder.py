@@ -10,26 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from bridge.core.model import Digest, Fields
-from bridge.ports import QUICKXOR
+from bridge.core.model import Fields
 from connectors.folder import FolderConnector, Options
-from connectors.folder.records import rfc3339
 from connectors.folder.system import look
+from connectors.tree.records import rfc3339
 from tests.conformance.base import Bench, Conformance, context
+from tests.conformance.trees import TreeBench
 
 
-class FolderBench:
-    kinds = ("folder", "file")
-    label = {"folder": "name", "file": "name"}  # noqa: RUF012
-    lossless = True
-
+class FolderBench(TreeBench):
     def __init__(self, connector: FolderConnector, root: Path) -> None:
         self.connector, self.root = connector, root
-
-    def sample(self, kind: str, number: int) -> Fields:
-        name: Fields = {"name": f"{kind} {number}"}
-        # Without a source a file is made empty.
-        return {**name, "content": Digest(QUICKXOR, "0" * 40, 0)} if kind == "file" else name
 
     def _find(self, anchor: str) -> Path | None:
         for folder, folders, files in os.walk(self.root):
@@ -73,9 +64,6 @@ class FolderBench:
         if path is None:
             return None
         return {"name": path.name, "modified": rfc3339(path.stat().st_mtime_ns)}
-
-    async def settle(self) -> None:
-        return None
 
 
 class TestFolder(Conformance):

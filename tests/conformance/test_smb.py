@@ -8,30 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from bridge.core.model import Digest, Fields
+from bridge.core.model import Fields
 from bridge.lab.file_server import FileServer
-from bridge.ports import QUICKXOR
-from connectors.folder.records import rfc3339
 from connectors.smb.line import CREATE, DELETE, FILE, FOLDER
 from connectors.smb.trash import remove, rename
+from connectors.tree.records import rfc3339
 from tests.conformance.base import Bench, Conformance
+from tests.conformance.trees import TreeBench
 from tests.connectors.smb.conftest import Rig, file_server, rig
 
 __all__ = ["file_server"]
 
 
-class SmbBench:
-    kinds = ("folder", "file")
-    label = {"folder": "name", "file": "name"}  # noqa: RUF012
-    lossless = True
-
+class SmbBench(TreeBench):
     def __init__(self, rig: Rig) -> None:
         self.connector, self._rig = rig.connector, rig
-
-    def sample(self, kind: str, number: int) -> Fields:
-        name: Fields = {"name": f"{kind} {number}"}
-        # Without a source a file is made empty.
-        return {**name, "content": Digest(QUICKXOR, "0" * 40, 0)} if kind == "file" else name
 
     def _find(self, anchor: str) -> str | None:
         """The path of what has an anchor; the id is the inode (asked over the wire: Samba makes it of the inode)."""
@@ -70,9 +61,6 @@ class SmbBench:
             return None
         there = self._rig.folder / path
         return {"name": there.name, "modified": rfc3339(there.stat().st_mtime_ns)}
-
-    async def settle(self) -> None:
-        return None
 
 
 class TestSmb(Conformance):

@@ -40,12 +40,14 @@ def do(side: MemorySide, edit: Edit, *, stamp: str, number: int) -> None:
         VERBS[edit.verb](side, edit, Digest(stamp, f"{edit.side.value}{number}", number))
 
 
-def _pick(side: MemorySide, number: int, *kinds: str) -> Record | None:
+def pick(side: MemorySide, number: int, *kinds: str) -> Record | None:
+    """One of those that are there."""
     there = [record for record in side.records() if record.kind in kinds]
     return there[number % len(there)] if there else None
 
 
-def _folder(side: MemorySide, number: int) -> str | None:
+def folder(side: MemorySide, number: int) -> str | None:
+    """One of the folders, or the root."""
     there = [None, *(record.anchor for record in side.records("folder"))]
     return there[number % len(there)]
 
@@ -54,35 +56,35 @@ def _folder(side: MemorySide, number: int) -> str | None:
 
 
 def new_file(side: MemorySide, edit: Edit, content: Digest) -> None:
-    side.create("file", {"parent": _folder(side, edit.one), "name": edit.name, "content": content})
+    side.create("file", {"parent": folder(side, edit.one), "name": edit.name, "content": content})
 
 
 def new_folder(side: MemorySide, edit: Edit, content: Digest) -> None:
-    side.create("folder", {"parent": _folder(side, edit.one), "name": edit.name})
+    side.create("folder", {"parent": folder(side, edit.one), "name": edit.name})
 
 
 def edit_file(side: MemorySide, edit: Edit, content: Digest) -> None:
-    if record := _pick(side, edit.one, "file"):
+    if record := pick(side, edit.one, "file"):
         side.change(record.anchor, {"content": content})
 
 
 def rename(side: MemorySide, edit: Edit, content: Digest) -> None:
-    if record := _pick(side, edit.one, "file", "folder"):
+    if record := pick(side, edit.one, "file", "folder"):
         side.change(record.anchor, {"name": edit.name})
 
 
 def change_case(side: MemorySide, edit: Edit, content: Digest) -> None:
-    if record := _pick(side, edit.one, "file", "folder"):
+    if record := pick(side, edit.one, "file", "folder"):
         side.change(record.anchor, {"name": str(record.fields["name"]).swapcase()})
 
 
 def move(side: MemorySide, edit: Edit, content: Digest) -> None:
-    if record := _pick(side, edit.one, "file", "folder"):
-        side.change(record.anchor, {"parent": _folder(side, edit.two)})
+    if record := pick(side, edit.one, "file", "folder"):
+        side.change(record.anchor, {"parent": folder(side, edit.two)})
 
 
 def delete(side: MemorySide, edit: Edit, content: Digest) -> None:
-    if record := _pick(side, edit.one, "file", "folder"):
+    if record := pick(side, edit.one, "file", "folder"):
         _delete_all(side, record.anchor)
 
 
@@ -94,7 +96,7 @@ def _delete_all(side: MemorySide, anchor: str) -> None:
 
 
 def purge(side: MemorySide, edit: Edit, content: Digest) -> None:
-    if record := _pick(side, edit.one, "file"):
+    if record := pick(side, edit.one, "file"):
         side.delete(record.anchor, purge=True)
 
 
@@ -105,7 +107,7 @@ def restore(side: MemorySide, edit: Edit, content: Digest) -> None:
 
 
 def swap(side: MemorySide, edit: Edit, content: Digest) -> None:
-    one, two = _pick(side, edit.one, "file", "folder"), _pick(side, edit.two, "file", "folder")
+    one, two = pick(side, edit.one, "file", "folder"), pick(side, edit.two, "file", "folder")
     if one is None or two is None or one.anchor == two.anchor:
         return
     side.change(one.anchor, {"name": "~swap"})
@@ -123,7 +125,7 @@ def swap(side: MemorySide, edit: Edit, content: Digest) -> None:
 
 def save_by_rename(side: MemorySide, edit: Edit, content: Digest) -> None:
     """How office programs save: the new text under a new name, the old file away, the new one in its place."""
-    if record := _pick(side, edit.one, "file"):
+    if record := pick(side, edit.one, "file"):
         new = side.create("file", {**record.fields, "name": "~new", "content": content})
         side.delete(record.anchor)
         side.change(new, {"name": record.fields["name"]})
@@ -131,7 +133,7 @@ def save_by_rename(side: MemorySide, edit: Edit, content: Digest) -> None:
 
 def keep_backup(side: MemorySide, edit: Edit, content: Digest) -> None:
     """The old file becomes a backup copy, a new one takes its name."""
-    if record := _pick(side, edit.one, "file"):
+    if record := pick(side, edit.one, "file"):
         side.change(record.anchor, {"name": f"{record.fields['name']}~"})
         side.create("file", {**record.fields, "content": content})
 
@@ -145,39 +147,39 @@ def new_user(side: MemorySide, edit: Edit, content: Digest) -> None:
 
 
 def new_group(side: MemorySide, edit: Edit, content: Digest) -> None:
-    members = frozenset(one.anchor for one in (_pick(side, edit.one, "user"), _pick(side, edit.two, "user")) if one)
+    members = frozenset(one.anchor for one in (pick(side, edit.one, "user"), pick(side, edit.two, "user")) if one)
     side.create("group", {"source_anchor": f"g{content.value}", "display_name": edit.name, "members": members})
 
 
 def rename_person(side: MemorySide, edit: Edit, content: Digest) -> None:
-    if record := _pick(side, edit.one, "user", "group"):
+    if record := pick(side, edit.one, "user", "group"):
         side.change(record.anchor, {"display_name": f"{edit.name} {content.value}"})
 
 
 def switch(side: MemorySide, edit: Edit, content: Digest) -> None:
-    if record := _pick(side, edit.one, "user"):
+    if record := pick(side, edit.one, "user"):
         side.change(record.anchor, {"enabled": not record.fields.get("enabled")})
 
 
 def consent(side: MemorySide, edit: Edit, content: Digest) -> None:
-    if record := _pick(side, edit.one, "user"):
+    if record := pick(side, edit.one, "user"):
         side.change(record.anchor, {"consent": not record.fields.get("consent")})
 
 
 def license_(side: MemorySide, edit: Edit, content: Digest) -> None:
-    _toggle(side, _pick(side, edit.one, "user"), "licenses", f"SKU{edit.two % 3}")
+    _toggle(side, pick(side, edit.one, "user"), "licenses", f"SKU{edit.two % 3}")
 
 
 def member(side: MemorySide, edit: Edit, content: Digest) -> None:
-    user = _pick(side, edit.two, "user")
+    user = pick(side, edit.two, "user")
     if user:
-        _toggle(side, _pick(side, edit.one, "group"), "members", user.anchor)
+        _toggle(side, pick(side, edit.one, "group"), "members", user.anchor)
 
 
 def owner(side: MemorySide, edit: Edit, content: Digest) -> None:
-    user = _pick(side, edit.two, "user")
+    user = pick(side, edit.two, "user")
     if user:
-        _toggle(side, _pick(side, edit.one, "group"), "owners", user.anchor)
+        _toggle(side, pick(side, edit.one, "group"), "owners", user.anchor)
 
 
 def _toggle(side: MemorySide, record: Record | None, name: str, element: str) -> None:
@@ -188,7 +190,7 @@ def _toggle(side: MemorySide, record: Record | None, name: str, element: str) ->
 
 
 def leave(side: MemorySide, edit: Edit, content: Digest) -> None:
-    if record := _pick(side, edit.one, "user", "group"):
+    if record := pick(side, edit.one, "user", "group"):
         side.delete(record.anchor)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from bridge.core.cutover import Stage
 from bridge.core.kinds import KINDS, Authority
-from bridge.core.merge import merge
+from bridge.core.merge import merge, transit_name
 from bridge.core.model import Side, Value
 from bridge.core.policy import Policy, policy_for
 from tests.core.words import file, link, user
@@ -70,7 +70,7 @@ def test_a_shared_set_keeps_what_was_never_agreed() -> None:
 
 
 def test_a_transit_name_is_no_change_of_a_person() -> None:
-    records = [file(), file(name=".schoolbridge-L1"), file()]
+    records = [file(), file(name=f"{transit_name('L1')}.txt"), file()]
     merged = merge(link("file", *records), KINDS["file"], policy_for(Stage.HYBRID))
     assert merged.agree["name"] == "a.txt"
     assert merged.wanted[Side.CLOUD]["name"] == "a.txt"

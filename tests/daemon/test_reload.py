@@ -18,7 +18,7 @@ DEFAULTS = "version: 1\nstate: {url: sqlite:///state.db}\nruntime: run\n"
     ("more", "restarted"),
     [
         ("", []),
-        ("time_zone: Europe/Lisbon\n", []),
+        ("time_zone: Europe/Lisbon\n", ["0123", "0456"]),
         ("logging: {level: warning}\n", []),
         ("defaults: {schedule: {school_poll: 2 min}}\n", ["0123", "0456"]),
         ("defaults: {guard: {thresholds: [{tally: delete, kind: user, count: 1}]}}\n", ["0123", "0456"]),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.commands.mirror import _grouped
+from bridge.commands.operations import _grouped
 from bridge.core.model import Side
 from bridge.daemon import turn, watched, wiring
 from bridge.daemon.catalog import Catalog

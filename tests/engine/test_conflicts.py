@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from bridge.core.model import Side
@@ -102,7 +105,42 @@ async def test_a_touched_file_is_read_and_not_sent() -> None:
         write_body(one.school, here, b"base", {"modified": "2026-09-02T06:00:00Z"})
         await one.settle()
         assert one.sent() == sent
-        assert next(one.cloud.records("file")).fields["modified"] == "2026-09-02T06:00:00Z"
+        [there] = one.cloud.records("file")
+        assert there.fields["modified"] == "2026-09-01T06:00:00Z", "a time alone would be a version of its own there"
+        written = one.cloud.number
+        one.cloud.change(there.anchor, {"modified": "2026-09-03T06:00:00Z"})
+        await one.settle()
+        assert one.cloud.number == written + 1
+        [back] = one.school.records("file")
+        assert back.fields["modified"] == "2026-09-02T06:00:00Z"
+
+
+async def test_the_time_goes_with_the_content_also_where_it_is_the_same() -> None:
+    with rig(shows=SHARE) as one:
+        time = {"modified": "2026-09-01T06:00:00Z"}
+        here = new_file(one.school, {"name": "a.txt", **time}, b"base")
+        await one.settle()
+        write_body(one.school, here, b"base", {"modified": "2026-09-05T06:00:00Z"})
+        await one.settle()
+        [there] = one.cloud.records("file")
+        one.cloud.change(there.anchor, {"modified": "2026-09-07T06:00:00Z"})
+        write_body(one.school, here, b"edit", time)  # with the time that is agreed, the oldest of all
+        await one.settle()
+        [there] = one.cloud.records("file")
+        assert there.fields["modified"] == time["modified"], "a side sets its own time otherwise"
+        assert one.cloud.bodies[there.anchor] == b"edit"
+
+
+async def test_a_touched_file_that_is_deleted_on_the_other_side_is_gone() -> None:
+    """An edit beats a delete; a touch is no edit."""
+    with rig(shows=SHARE) as one:
+        here = new_file(one.school, {"name": "a.txt", "modified": "2026-09-01T06:00:00Z"}, b"base")
+        await one.settle()
+        write_body(one.school, here, b"base", {"modified": "2026-09-02T06:00:00Z"})
+        await one.settle()
+        one.cloud.delete(next(one.cloud.records("file")).anchor)
+        await one.settle()
+        assert not list(one.school.records("file"))
 
 
 async def test_a_file_that_is_open_waits_and_is_no_error() -> None:
@@ -151,3 +189,10 @@ async def test_a_plan_shows_a_folder_once_that_lives_for_what_is_in_it(monkeypat
         ]  # fmt: skip
         await one.settle()
         assert len(texts(one.school)) == len(texts(one.cloud)) == 2
+
+
+async def test_the_time_in_the_name_is_that_of_the_schools_clocks() -> None:
+    with rig(shows=SHARE) as one:
+        one.policy = replace(one.policy, zone=ZoneInfo("Europe/Berlin"))
+        kept = await disputed(one)
+        assert kept.copy == "/Kurse/a (conflict cloud 2026-09-01 09-00).txt"

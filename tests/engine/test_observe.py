@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from bridge.core.model import Side
-from bridge.engine.wrap import Metered
+from bridge.engine.wrap import Wrapped
 from bridge.ports import Connector, Page
 from tests.machines.rig import rig
 
 
-class Told(Metered):
+class Told(Wrapped):
     """Remembers what it was given."""
 
     def __init__(self, inner: Connector) -> None:

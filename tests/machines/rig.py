@@ -1,4 +1,4 @@
-"""One school on two memory connectors, with the real engine and the real store: what machines and scenarios play on."""
+"""One school between two connectors, with the real engine and store: what machines and scenarios play on."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from bridge.core.naming import mail_nicknames, user_principal_names
 from bridge.core.policy import Policy, policy_for
 from bridge.engine.bridged import Bridged, P, Report, T
 from bridge.engine.cycle import cycle
+from bridge.ports import Connector
 from bridge.state import SchoolStore, open_database
+from bridge.state.database import Database
+from bridge.state.tables import metadata
 from connectors.memory import Faults, MemoryConnector, MemorySide, Options
-from connectors.memory.contents import MARK
 from tests.conformance.base import context
+from tests.machines.hands import Hands, MemoryHands, Tree
 
 CODE = "hfg"
 
@@ -47,49 +50,47 @@ class Quick(Bridged):
         return method(*args, **kwargs)
 
 
-class Rig:
-    """Two sides and the bridge between them."""
+#: Databases in memory that nobody uses, without a row: thousands of runs need neither migrate nor compile again.
+_IDLE: list[Database] = []
+
+
+def opened(url: str, clock: Clock) -> Database:
+    """An open database; in memory an empty one."""
+    if url != "sqlite://" or not _IDLE:
+        return open_database(url, clock=clock)
+    database = _IDLE.pop()
+    database.clock = clock
+    return database
+
+
+def given_back(database: Database) -> None:
+    """Empty a database in memory for the next one; close any other."""
+    if database.path is not None or database.engine.dialect.name != "sqlite":
+        database.close()
+        return
+    with database.write() as connection:
+        for table in metadata.sorted_tables:
+            connection.execute(table.delete())
+    _IDLE.append(database)
+
+
+class Ends:
+    """One school between two connectors, whichever they are."""
 
     def __init__(
-        self,
-        url: str = "sqlite://",
-        *,
-        policy: Policy | None = None,
-        shows: Mapping[Side, str] | None = None,
-        **options: object,
+        self, connectors: Mapping[Side, Connector], *, url: str = "sqlite://", policy: Policy | None = None
     ) -> None:
-        """``shows``: how each side shows the bytes of its files; without it digests stand for them."""
         self.clock = Clock()
         self.policy = policy or policy_for(Stage.HYBRID)
-        self.connectors = {
-            side: MemoryConnector(
-                Options(name=side.value, contents=(shows or {}).get(side, "none"), **options),  # type: ignore[arg-type]
-                context(),
-            )
-            for side in Side
-        }
-        self.database = open_database(url, clock=self.clock)
+        self.ends = connectors
+        self.database = opened(url, self.clock)
         self.store: SchoolStore = self.database.school(CODE, KINDS)
         self._ids = count(1)
         self.threads = True
         self.last: Report | None = None
 
-    def side(self, side: Side) -> MemorySide:
-        return self.connectors[side].side
-
-    @property
-    def school(self) -> MemorySide:
-        return self.side(Side.SCHOOL)
-
-    @property
-    def cloud(self) -> MemorySide:
-        return self.side(Side.CLOUD)
-
-    def cloud_faults(self) -> Faults:
-        return self.connectors[Side.CLOUD].faults
-
     def close(self) -> None:
-        self.database.close()
+        given_back(self.database)
 
     def bridged(self) -> Bridged:
         """The school as a newly started bridge sees it: nothing is remembered but the store."""
@@ -98,7 +99,7 @@ class Rig:
             code=CODE,
             name="Hannah-Förster-Gymnasium",
             store=self.store,
-            connectors=dict(self.connectors),
+            connectors=dict(self.ends),
             kinds=KINDS,
             policy=self.policy,
             naming=naming,
@@ -128,6 +129,42 @@ class Rig:
 
     def pass_(self, **span: float) -> None:
         self.clock.now += timedelta(**span)
+
+
+class Rig(Ends):
+    """Two sides in memory and the bridge between them."""
+
+    def __init__(
+        self,
+        url: str = "sqlite://",
+        *,
+        policy: Policy | None = None,
+        shows: Mapping[Side, str] | None = None,
+        **options: object,
+    ) -> None:
+        """``shows``: how each side shows the bytes of its files; without it digests stand for them."""
+        self.connectors = {
+            side: MemoryConnector(
+                Options(name=side.value, contents=(shows or {}).get(side, "none"), **options),  # type: ignore[arg-type]
+                context(),
+            )
+            for side in Side
+        }
+        super().__init__(self.connectors, url=url, policy=policy)
+
+    def side(self, side: Side) -> MemorySide:
+        return self.connectors[side].side
+
+    @property
+    def school(self) -> MemorySide:
+        return self.side(Side.SCHOOL)
+
+    @property
+    def cloud(self) -> MemorySide:
+        return self.side(Side.CLOUD)
+
+    def cloud_faults(self) -> Faults:
+        return self.connectors[Side.CLOUD].faults
 
     def calm(self) -> None:
         """Switch every fault off."""
@@ -168,19 +205,14 @@ class Rig:
         records = [(one, self.side(side).record(one)) for one in value]
         return frozenset(str(record.fields.get("source_anchor")) if record else one for one, record in records)
 
-    def tree(self, side: Side) -> dict[str, Value | bytes]:
+    @property
+    def hands(self) -> Mapping[Side, Hands]:
+        """People at both ends."""
+        return {side: MemoryHands(self.side(side), bytes_=self.connectors[side].contents is not None) for side in Side}
+
+    def tree(self, side: Side) -> Tree:
         """Path -> content (its bytes, without what the side added to them), None for a folder."""
-        there = self.side(side)
-
-        def path(record: Record) -> str:
-            above = there.record(str(record.fields.get("parent") or ""))
-            return (path(above) if above else "") + "/" + str(record.fields["name"])
-
-        def content(record: Record) -> Value | bytes:
-            body = there.bodies.get(record.anchor)
-            return record.fields.get("content") if body is None else body.removesuffix(MARK)
-
-        return {path(one): content(one) for kind in ("folder", "file") for one in there.records(kind)}
+        return self.hands[side].tree()
 
 
 @contextmanager

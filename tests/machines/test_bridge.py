@@ -2,7 +2,7 @@
 
 Whatever happened, once the faults stop: both sides converge, nobody is there twice, no text that
 somebody wrote is lost, the school's people were never written, more cycles write nothing, and the journal verifies.
-A failing run prints its steps and a ``@reproduce_failure`` line that replays it.
+``soak.py`` says how a failing run is replayed alone.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from bridge.core.cutover import Stage
 from bridge.core.kinds import KINDS
@@ -22,6 +22,7 @@ from bridge.core.model import Side, Value
 from bridge.core.policy import UNLIMITED, Tally, policy_for
 from tests.core.people import FILES, NAMES, PEOPLE, Edit, do
 from tests.machines.rig import CODE, Rig
+from tests.machines.soak import CHUNKS, run_machine
 
 _FREE = policy_for(Stage.HYBRID, thresholds={("*", "*", "*", tally): UNLIMITED for tally in Tally})
 _SIDES = st.sampled_from(tuple(Side))
@@ -38,7 +39,21 @@ class Dying:
     """A store whose process is killed before its n-th writing call."""
 
     _WRITING = frozenset(
-        {"fold", "pair", "record", "intend", "trouble", "quiet", "reserve", "postpone", "drop_token", "mean"}
+        {
+            "fold",
+            "pair",
+            "record",
+            "intend",
+            "trouble",
+            "quiet",
+            "reserve",
+            "spoil",
+            "postpone",
+            "drop_token",
+            "mean",
+            "bind",
+            "resolve",
+        }
     )
 
     def __init__(self, store: Any, lives: int) -> None:
@@ -118,7 +133,7 @@ class Bridge(RuleBasedStateMachine):
     @rule(
         side=_SIDES,
         fault=st.sampled_from(
-            ["unreachable", "lost_token", "cut_pages", "cut_writes", "lost_responses", "stale", "replay"]
+            ["unreachable", "lost_token", "incomplete", "cut_pages", "cut_writes", "lost_responses", "stale", "replay"]
         ),
         number=st.integers(1, 5),
     )
@@ -225,26 +240,16 @@ class BridgeWithoutBin(Bridge):
 
 
 MACHINES = (Bridge, BridgeOfDifferences, BridgeWithoutBin)
-_CALM = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_bridge(machine: type[Bridge]) -> None:
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=20, stateful_step_count=30, deadline=None, derandomize=True, suppress_health_check=_CALM
-        ),
-    )
+    run_machine(machine, settings(max_examples=20, stateful_step_count=30, derandomize=True))
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
+@pytest.mark.parametrize("chunk", CHUNKS)
 @pytest.mark.parametrize("machine", MACHINES)
-def test_bridge_soak(machine: type[Bridge]) -> None:
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=600, stateful_step_count=40, deadline=None, print_blob=True, suppress_health_check=_CALM
-        ),
-    )
+def test_bridge_soak(machine: type[Bridge], chunk: int) -> None:
+    run_machine(machine, settings(max_examples=600 // len(CHUNKS), stateful_step_count=40), chunk=chunk)

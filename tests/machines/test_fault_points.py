@@ -1,123 +1,63 @@
 """Fail the i-th access to the database, and the i-th call of a side, for every i of a mirror run: the rest follows.
 
 ownCloud's ``testDatabaseError`` is the model. ``make test`` takes a sample of the points, ``make soak`` all of them.
+``test_fault_points_shares`` does the same to a directory and a drive.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
 import pytest
-from sqlalchemy import event
 
 from bridge.core.model import Side
-from connectors.memory.contents import new_file, write_body
 from tests.machines.rig import Rig, rig
-from tests.machines.test_trees import current, trashed
-from tests.machines.tree_work import remove
+from tests.machines.staged import Result, Texts, finished, staged
+from tests.machines.walls import Accesses, Broken
 
 SHARE = {Side.SCHOOL: "unread", Side.CLOUD: "digest"}
-STRIDE = 61
+STRIDE = 101
 
 
-class Broken(Exception):
-    """The database did not answer."""
-
-
-class Wall:
-    """Counts accesses to a database, commits included, and breaks one of them."""
-
-    def __init__(self, at: int | None) -> None:
-        self.at, self.count = at, 0
-
-    def pass_(self, *_: Any) -> None:
-        self.count += 1
-        if self.count == self.at:
-            raise Broken(f"access {self.at}")
-
-    @contextmanager
-    def around(self, one: Rig) -> Iterator[None]:
-        engine = one.database.engine
-        event.listen(engine, "before_cursor_execute", self.pass_)
-        event.listen(engine, "commit", self.pass_)
-        try:
-            yield
-        finally:
-            event.remove(engine, "before_cursor_execute", self.pass_)
-            event.remove(engine, "commit", self.pass_)
-
-
-async def staged(one: Rig) -> set[bytes]:
-    """Mirror a small tree, then change it on both sides; returns the texts that must still be somewhere at the end."""
+async def begun(one: Rig) -> Texts:
     one.threads = False
-    school, cloud = one.school, one.cloud
-    old = school.create("folder", {"name": "old"})
-    kept = school.create("folder", {"name": "kept"})
-    files = [new_file(school, {"name": f"{name}.txt", "parent": kept}, f"base {name}".encode()) for name in "abcdef"]
-    inside = new_file(school, {"name": "in.txt", "parent": old}, b"base in")
-    await one.settle()
-    there = {record.fields["name"]: record.anchor for record in cloud.records()}
-    write_body(school, files[0], b"school a")
-    write_body(cloud, there["a.txt"], b"cloud a")
-    school.change(files[1], {"name": "~"})
-    school.change(files[2], {"name": "b.txt"})
-    school.change(files[1], {"name": "c.txt"})
-    school.delete(files[3])
-    write_body(cloud, there["d.txt"], b"cloud d")
-    cloud.change(there["e.txt"], {"parent": None, "name": "moved.txt"})
-    cloud.change(there["kept"], {"name": "renamed"})
-    remove(school, old)
-    write_body(cloud, there["in.txt"], b"cloud in")
-    new_file(school, {"name": "new.txt", "parent": kept}, b"school new")
-    new_file(cloud, {"name": "NEW.txt", "parent": there["kept"]}, b"cloud new")
-    assert inside
-    return current(school) | current(cloud)
+    return await staged(one, one.hands)
 
 
-async def finished(one: Rig, texts: set[bytes]) -> None:
+async def ended(one: Rig, texts: Texts) -> Result:
     one.calm()
-    await one.settle()
-    one.pass_(hours=25)
-    await one.settle()
-    school, cloud = one.tree(Side.SCHOOL), one.tree(Side.CLOUD)
-    assert school == cloud, one.store.troubles()
-    written = {text for text in texts if not text.startswith(b"base")}
-    assert written <= current(one.school), written - current(one.school)
-    assert texts <= current(one.school) | trashed(one.school) | trashed(one.cloud)
-    assert one.store.verify().ok
-    assert not [trouble for trouble in one.store.troubles() if trouble.retry_at is None]
+    return await finished(one, one.hands, texts)
 
 
-async def accesses() -> int:
+async def undisturbed() -> tuple[int, Result]:
+    """How many accesses a cycle needs, and what comes out of it."""
     with rig(shows=SHARE) as one:
-        await staged(one)
-        wall = Wall(None)
+        texts = await begun(one)
+        wall = Accesses(None)
         with wall.around(one):
             await one.cycle()
-        return wall.count
+        return wall.count, await ended(one, texts)
 
 
-async def broken_at(point: int) -> None:
+async def broken_at(point: int, result: Result) -> None:
     with rig(shows=SHARE) as one:
-        texts = await staged(one)
-        with Wall(point).around(one), pytest.raises(Broken):
+        texts = await begun(one)
+        with Accesses(point).around(one), pytest.raises(Broken):
             await one.cycle()
-        await finished(one, texts)
+        assert await ended(one, texts) == result
 
 
 async def test_an_access_to_the_database_may_fail() -> None:
-    number = await accesses()
+    number, result = await undisturbed()
     assert number > 200
     for point in range(1, number + 1, STRIDE):
-        await broken_at(point)
+        await broken_at(point, result)
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(7200)
 async def test_any_access_to_the_database_may_fail() -> None:
-    for point in range(1, await accesses() + 1):
-        await broken_at(point)
+    number, result = await undisturbed()
+    for point in range(1, number + 1):
+        await broken_at(point, result)
 
 
 FAULTS = ("cut_writes", "cut_pages", "cut_answers")
@@ -126,27 +66,29 @@ FAULTS = ("cut_writes", "cut_pages", "cut_answers")
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("side", list(Side))
 async def test_a_call_of_a_side_may_fail(side: Side, fault: str) -> None:
+    _, result = await undisturbed()
     for point in (0, 3):
-        await cut_off_after(side, fault, point)
+        await cut_off_after(side, fault, point, result)
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(7200)
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("side", list(Side))
 async def test_any_call_of_a_side_may_fail(side: Side, fault: str) -> None:
-    point = 0
-    while await cut_off_after(side, fault, point):
+    point, (_, result) = 0, await undisturbed()
+    while await cut_off_after(side, fault, point, result):
         point += 1
     assert point > 2
 
 
-async def cut_off_after(side: Side, fault: str, point: int) -> bool:
+async def cut_off_after(side: Side, fault: str, point: int, result: Result) -> bool:
     """Let so many calls pass and fail the next one; False where there are not so many."""
     with rig(shows=SHARE, page_size=2, chunk=3) as one:
-        texts = await staged(one)
+        texts = await begun(one)
         setattr(one.connectors[side].faults, fault, point)
         report = await one.cycle()
-        await finished(one, texts)
+        assert await ended(one, texts) == result
         return bool(report.error)
 
 
@@ -154,7 +96,7 @@ async def cut_off_after(side: Side, fault: str, point: int) -> bool:
 @pytest.mark.parametrize("pieces", [1, 3])
 async def test_a_file_may_change_while_it_is_copied(side: Side, pieces: int) -> None:
     with rig(shows=SHARE) as one:
-        texts = await staged(one)
+        texts = await begun(one)
         one.connectors[side].faults.changing = pieces
         held = 0
         for _ in range(2):  # what is new at the school is copied with the second cycle: its rival needs a name first
@@ -162,4 +104,4 @@ async def test_a_file_may_change_while_it_is_copied(side: Side, pieces: int) -> 
         assert held > 0
         for overwritten in one.connectors[side].traffic.overwritten:
             texts = texts - {overwritten} | {overwritten + b" and more"}
-        await finished(one, texts)
+        await ended(one, texts)

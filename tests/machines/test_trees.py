@@ -1,7 +1,12 @@
 """Two trees with real bytes, people on both sides, and everything going wrong: the invariants I1 to I12.
 
-A failing run prints its steps and a ``@reproduce_failure(...)`` line: put it above ``run_machine`` to replay that one
-run alone. The same steps always give the same run (``test_the_same_steps_give_the_same_journal``).
+``soak.py`` says how many cases there are and how a failing one is replayed alone. The same steps always give the same
+run (``test_the_same_steps_give_the_same_journal``).
+
+I1 convergence: ``check``. I2 nothing lost: ``nothing_lost`` after each cycle, ``check`` at the end. I3 idempotence and
+I4 termination: ``converge``. I5 order: ``disorder``, ``batch``, and ``test_tree_properties``. I6 crashes: ``killed``,
+and ``test_fault_points``. I7 evidence of deletions: ``deleted_with_evidence``. I8 an edit beats a delete: ``written``.
+I9 equal content never conflicts: ``parted_with_reason``. I10 to I12: ``test_tree_properties``.
 """
 
 from __future__ import annotations
@@ -11,18 +16,20 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from bridge.core.cutover import Stage
 from bridge.core.kinds import KINDS
 from bridge.core.model import Side
 from bridge.core.policy import UNLIMITED, Tally, policy_for
 from bridge.engine import cycle as engine_cycle
+from bridge.state.journal import Entry
 from connectors.memory import MemorySide, State
 from connectors.memory.contents import MARK
 from tests.machines.rig import CODE, Rig
+from tests.machines.soak import CHUNKS, run_machine
 from tests.machines.test_bridge import Dying, Killed
 from tests.machines.tree_work import NAMES, VERBS, Work, do
 
@@ -92,7 +99,7 @@ class Trees(RuleBasedStateMachine):
     def cycle(self) -> None:
         self.run(self.rig.cycle())
 
-    @rule(lives=st.integers(0, 15))
+    @rule(lives=st.integers(0, 40))
     def killed(self, lives: int) -> None:
         dying: Any = Dying(self.rig.database.school(CODE, KINDS), lives)
         try:
@@ -111,12 +118,28 @@ class Trees(RuleBasedStateMachine):
     @rule(
         side=_SIDES,
         fault=st.sampled_from(
-            ["unreachable", "lost_token", "cut_pages", "cut_writes", "lost_responses", "stale", "replay", "changing"]
+            [
+                "unreachable",
+                "lost_token",
+                "incomplete",
+                "cut_pages",
+                "cut_writes",
+                "cut_answers",
+                "lost_responses",
+                "stale",
+                "replay",
+                "changing",
+            ]
         ),
         number=st.integers(1, 5),
     )
     def fault(self, side: Side, fault: str, number: int) -> None:
         setattr(self.rig.connectors[side].faults, fault, number)
+
+    @rule(side=_SIDES)
+    def list_incompletely(self, side: Side) -> None:
+        self.rig.side(side).expire_tokens()
+        self.rig.connectors[side].faults.incomplete = 1
 
     @rule(side=_SIDES, one=_SMALL)
     def busy(self, side: Side, one: int) -> None:
@@ -152,7 +175,10 @@ class Trees(RuleBasedStateMachine):
                 before = {one: texts - gone_over for one, texts in before.items()}
                 gone_over.clear()
             self.nothing_lost(before)
-            self.deleted_with_evidence(gone)
+            for entry in list(self.rig.store.journal(after=self.seq)):
+                self.seq = entry.seq
+                self.deleted_with_evidence(entry.entry, gone)
+                self.parted_with_reason(entry.entry)
 
     def nothing_lost(self, before: dict[Side, set[bytes]]) -> None:
         """I2: what was on a side before a cycle is after it on either side, or in that side's trash."""
@@ -161,18 +187,24 @@ class Trees(RuleBasedStateMachine):
             lost = before[side] - now[side] - now[side.other] - trashed(self.rig.side(side))
             assert not lost, f"lost at the {side}: {lost}"
 
-    def deleted_with_evidence(self, gone: dict[Side, set[str]]) -> None:
+    def deleted_with_evidence(self, one: Entry, gone: dict[Side, set[str]]) -> None:
         """I7: the bridge deletes on one side only what people had removed from the other."""
-        store = self.rig.store
-        for entry in list(store.journal(after=self.seq)):
-            self.seq = entry.seq
-            one = entry.entry
-            if one.action != "delete":
-                continue
-            side = Side(one.side)
-            for link in store.links([one.link]):
-                other = link.end(side.other).anchor
-                assert other in gone[side.other], f"{one.anchor} was deleted without evidence"
+        if one.action != "delete":
+            return
+        side = Side(one.side)
+        for link in self.rig.store.links([one.link]):
+            other = link.end(side.other).anchor
+            assert other in gone[side.other], f"{one.anchor} was deleted without evidence"
+
+    def parted_with_reason(self, one: Entry) -> None:
+        """I9: what has the same bytes on both sides is never called a conflict."""
+        if one.action != "detach":
+            return
+        side = Side(one.side)
+        copy = self.rig.side(side).bodies[one.anchor].removesuffix(MARK)
+        for link in self.rig.store.links([one.link]):
+            other = self.rig.side(side.other).bodies.get(link.end(side.other).anchor or "", b"(none)")
+            assert other.removesuffix(MARK) != copy, f"{one.anchor} holds what the other side holds: {copy!r}"
 
     def converge(self) -> None:
         rig = self.rig
@@ -190,6 +222,7 @@ class Trees(RuleBasedStateMachine):
             for trouble in rig.store.troubles():
                 rig.store.release(trouble.link, actor="test", reason="checked")
             rig.pass_(hours=25)
+        assert quiet == 2, f"it does not end: {report.counts()} {report.messages}"
         self.check()
         before = rig.versions(), rig.sent()
         for _ in range(3):
@@ -239,7 +272,6 @@ class WithoutTombstones(Trees):
 
 
 MACHINES = [Trees, TwoShares, TwoClouds, Rewriting, WithoutTombstones]
-_CALM = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
 @pytest.mark.parametrize("machine", MACHINES)
@@ -249,10 +281,7 @@ def test_trees(machine: type[Trees]) -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
+@pytest.mark.parametrize("chunk", CHUNKS)
 @pytest.mark.parametrize("machine", MACHINES)
-def test_trees_soak(machine: type[Trees]) -> None:
-    run_machine(machine, settings(max_examples=2500, stateful_step_count=30, print_blob=True))
-
-
-def run_machine(machine: type[Trees], how: settings) -> None:
-    run_state_machine_as_test(machine, settings=settings(how, deadline=None, suppress_health_check=_CALM))
+def test_trees_soak(machine: type[Trees], chunk: int) -> None:
+    run_machine(machine, settings(max_examples=2000 // len(CHUNKS), stateful_step_count=20), chunk=chunk)

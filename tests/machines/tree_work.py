@@ -6,9 +6,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from bridge.core.model import Record
 from connectors.memory import MemorySide, Rejected
 from connectors.memory.contents import new_file, write_body
+from tests.core.people import folder, pick
 
 #: Few names, so that they meet: by case, by Unicode form, by the number that a clash gets.
 NAMES = ("a", "A", "b.txt", "B.txt", "ü", "u\u0308", "a (2)", "c.docx")
@@ -33,70 +33,60 @@ def do(side: MemorySide, work: Work) -> bool:
     return False
 
 
-def _pick(side: MemorySide, number: int, *kinds: str) -> Record | None:
-    there = [record for record in side.records() if record.kind in kinds]
-    return there[number % len(there)] if there else None
-
-
-def _folder(side: MemorySide, number: int) -> str | None:
-    there = [None, *(record.anchor for record in side.records("folder"))]
-    return there[number % len(there)]
-
-
 def create(side: MemorySide, work: Work) -> str:
-    return new_file(side, {"parent": _folder(side, work.one), "name": work.name, "modified": work.at}, work.body)
+    return new_file(side, {"parent": folder(side, work.one), "name": work.name, "modified": work.at}, work.body)
 
 
 def mkdir(side: MemorySide, work: Work) -> str:
-    return side.create("folder", {"parent": _folder(side, work.one), "name": work.name})
+    return side.create("folder", {"parent": folder(side, work.one), "name": work.name})
 
 
 def write(side: MemorySide, work: Work) -> str | None:
-    record = _pick(side, work.one, "file")
+    record = pick(side, work.one, "file")
     if record:
         write_body(side, record.anchor, work.body, {"modified": work.at})
     return record and record.anchor
 
 
 def append(side: MemorySide, work: Work) -> str | None:
-    record = _pick(side, work.one, "file")
+    record = pick(side, work.one, "file")
     if record:
         write_body(side, record.anchor, side.bodies[record.anchor] + work.body, {"modified": work.at})
     return record and record.anchor
 
 
 def touch(side: MemorySide, work: Work) -> str | None:
-    record = _pick(side, work.one, "file")
+    record = pick(side, work.one, "file")
     if record:
         write_body(side, record.anchor, side.bodies[record.anchor], {"modified": work.at})
     return record and record.anchor
 
 
 def rename(side: MemorySide, work: Work) -> int | None:
-    record = _pick(side, work.one, "file", "folder")
+    record = pick(side, work.one, "file", "folder")
     return side.change(record.anchor, {"name": work.name}) if record else None
 
 
 def change_case(side: MemorySide, work: Work) -> int | None:
-    record = _pick(side, work.one, "file", "folder")
+    record = pick(side, work.one, "file", "folder")
     return side.change(record.anchor, {"name": str(record.fields["name"]).swapcase()}) if record else None
 
 
 def move(side: MemorySide, work: Work) -> int | None:
-    record = _pick(side, work.one, "file", "folder")
-    return side.change(record.anchor, {"parent": _folder(side, work.two)}) if record else None
+    record = pick(side, work.one, "file", "folder")
+    return side.change(record.anchor, {"parent": folder(side, work.two)}) if record else None
 
 
 def move_and_write(side: MemorySide, work: Work) -> str | None:
-    record = _pick(side, work.one, "file")
+    record = pick(side, work.one, "file")
     if record:
-        side.change(record.anchor, {"parent": _folder(side, work.two), "name": work.name})
+        side.change(record.anchor, {"parent": folder(side, work.two), "name": work.name})
         write_body(side, record.anchor, work.body, {"modified": work.at})
     return record and record.anchor
 
 
 def swap(side: MemorySide, work: Work) -> str | None:
-    one, two = _pick(side, work.one, "file", "folder"), _pick(side, work.two, "file", "folder")
+    one, two = pick(side, work.one, "file", "folder"), pick(side, work.two, "file", "folder")
     if one is None or two is None or one.anchor == two.anchor:
         return None
     first, second = ({name: record.fields.get(name) for name in ("parent", "name")} for record in (one, two))
@@ -114,7 +104,7 @@ def swap(side: MemorySide, work: Work) -> str | None:
 
 
 def delete(side: MemorySide, work: Work) -> str | None:
-    record = _pick(side, work.one, "file", "folder")
+    record = pick(side, work.one, "file", "folder")
     if record:
         remove(side, record.anchor)
     return record and record.anchor
@@ -129,14 +119,14 @@ def remove(side: MemorySide, anchor: str, *, purge: bool = False) -> None:
 
 
 def purge(side: MemorySide, work: Work) -> str | None:
-    record = _pick(side, work.one, "file", "folder")
+    record = pick(side, work.one, "file", "folder")
     if record:
         remove(side, record.anchor, purge=True)
     return record and record.anchor
 
 
 def rmdir(side: MemorySide, work: Work) -> str | None:
-    record = _pick(side, work.one, "folder")
+    record = pick(side, work.one, "folder")
     if record:
         side.delete(record.anchor)
     return record and record.anchor
@@ -149,7 +139,7 @@ def restore(side: MemorySide, work: Work) -> int | None:
 
 def save_by_renaming(side: MemorySide, work: Work) -> str | None:
     """Office: the new text goes to a new file, which takes the old one's name."""
-    record = _pick(side, work.one, "file")
+    record = pick(side, work.one, "file")
     if record is None:
         return None
     place = {name: record.fields.get(name) for name in ("parent", "name")}
@@ -161,7 +151,7 @@ def save_by_renaming(side: MemorySide, work: Work) -> str | None:
 
 def change_type(side: MemorySide, work: Work) -> str | None:
     """A file becomes a folder of the same name, or the other way round."""
-    record = _pick(side, work.one, "file", "folder")
+    record = pick(side, work.one, "file", "folder")
     if record is None:
         return None
     place = {name: record.fields.get(name) for name in ("parent", "name")}
@@ -176,5 +166,5 @@ VERBS: dict[str, Callable[[MemorySide, Work], object]] = {
         restore, save_by_renaming, change_type,
     )
 }  # fmt: skip
-#: Verbs after which no byte needs to travel.
-MOVES = ("rename", "change_case", "move", "swap", "mkdir")
+#: Verbs after which no byte needs to travel: names, places and times only.
+METADATA = ("rename", "change_case", "move", "swap", "mkdir", "touch")

@@ -17,13 +17,21 @@ from bridge.core.kinds import KINDS, Field
 from bridge.core.model import Side
 from bridge.ports import ConfigurationError, Identity
 from bridge.state import Busy, Database, SchoolStore, open_database
-from bridge.state.tables import metadata
+from bridge.state.tables import REVISION, metadata
 from tests.state.words import NOW, SCHOOL, page, user
 
 
 def test_the_migrations_make_exactly_the_tables(database: Database) -> None:
     with database.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_a_state_that_is_up_to_date_is_opened_without_the_tools_to_migrate(url: str, database: Database) -> None:
+    with database.read() as connection:
+        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == REVISION
+    program = "import sys; from bridge.state import open_database; open_database(sys.argv[1]).close()"
+    seen = [sys.executable, "-c", f"{program}; assert 'alembic' not in sys.modules", url]
+    assert subprocess.run(seen, check=False).returncode == 0
 
 
 def test_opening_again_keeps_everything(database: Database, store: SchoolStore, url: str) -> None:

@@ -60,7 +60,7 @@ def test_a_pupil() -> None:
     assert mapped(entry()) == {
         "display_name": "Jörg Groß-Öz", "given_name": "Jörg", "surname": "Groß-Öz", "login": "joerg",
         "upn_base": "joerg.gross-oez", "source_anchor": GUID, "role": "pupil", "licenses": frozenset({"P", "Q"}),
-        "enabled": True, "consent": True, "usage_location": "DE",
+        "enabled": True, "consent": True, "usage_location": "DE", "sid": "S-1-5-21-1-2-3-1500",
     }  # fmt: skip
 
 
@@ -136,6 +136,7 @@ def test_groups() -> None:
     assert found == {
         "display_name": "klasse-5a", "description": None, "nickname_base": "gss-koeln-klasse-5a", "source_anchor": GUID,
         "role": "class", "unified": True, "members": frozenset({one, two}), "owners": frozenset({two}),
+        "sid": "S-1-5-21-1-2-3-1600",
     }  # fmt: skip
     led = group("klasse-5a", one, managedBy=f"<GUID={boss}>;CN=Chef,DC=lab")
     assert mapping.group(led, around(), {})["owners"] == frozenset({boss})  # type: ignore[index]

@@ -10,8 +10,8 @@ import pytest
 
 from bridge.core.model import Evidence
 from bridge.ports import TokenLost
-from connectors.folder.system import open_beneath, open_by_steps
-from tests.connectors.folder.conftest import Mirrored, anchor_of
+from connectors.folder.system import EXCHANGE, open_beneath, open_by_steps, rename
+from tests.connectors.folder.conftest import Mirrored, anchor_of, really
 
 
 async def test_the_watch_lives_and_looks_where_something_happened_only(tmp_path: Path) -> None:
@@ -33,9 +33,9 @@ async def test_an_overflow_makes_everything_be_scanned(tmp_path: Path) -> None:
     mirrored.put("Kurs/a.txt", "x")
     await mirrored.look()
     sight = mirrored.connector.sight
-    assert sight._watch is not None
-    sight._watch._tree.lost = True
-    sight._watch.drain()
+    assert sight.storage.watch is not None
+    sight.storage.watch._tree.lost = True
+    sight.storage.watch.drain()
     await mirrored.look()
     assert sight.listed >= 2
     await mirrored.connector.close()
@@ -44,14 +44,14 @@ async def test_an_overflow_makes_everything_be_scanned(tmp_path: Path) -> None:
 async def test_a_deaf_watch_is_noticed(tmp_path: Path) -> None:
     mirrored = Mirrored(tmp_path)
     await mirrored.look()
-    watch = mirrored.connector.sight._watch
+    watch = mirrored.connector.sight.storage.watch
     assert watch is not None
     watch._tree.dead = True
     mirrored.put("a.txt", "x")
     await mirrored.look()
     assert mirrored.tree() == {"a.txt": "file"}
     assert mirrored.connector.sight.watching
-    assert mirrored.connector.sight._watch is not watch
+    assert mirrored.connector.sight.storage.watch is not watch
     await mirrored.connector.close()
 
 
@@ -110,15 +110,29 @@ async def test_a_file_that_is_being_written_waits(tmp_path: Path) -> None:
     await mirrored.connector.close()
 
 
-async def test_a_lost_index_or_other_patterns_lead_to_a_listing_and_no_deletion(tmp_path: Path) -> None:
+async def test_what_other_patterns_exclude_left_the_scope_and_is_not_deleted(tmp_path: Path) -> None:
+    mirrored = Mirrored(tmp_path)
+    mirrored.put("a.mp4", "x")
+    mirrored.put("b/c.mp4", "x")
+    mirrored.put("b/d.txt", "x")
+    await mirrored.look()
+    film, folder, below, text = (mirrored.at(path) for path in ("a.mp4", "b", "b/c.mp4", "b/d.txt"))
+    mirrored.options = mirrored.options.model_copy(update={"exclude": ("*.mp4",)})
+    await mirrored.restart()
+    await mirrored.look()
+    assert mirrored.seen.gone == {film: Evidence.LEFT, below: Evidence.LEFT}
+    mirrored.options = mirrored.options.model_copy(update={"exclude": ("b",)})
+    await mirrored.restart()
+    await mirrored.look()
+    assert mirrored.seen.gone == {folder: Evidence.LEFT, below: Evidence.LEFT, text: Evidence.LEFT}
+    assert mirrored.at("a.mp4") == film, "it is the same file"
+    await mirrored.connector.close()
+
+
+async def test_a_lost_index_leads_to_a_listing_and_no_deletion(tmp_path: Path) -> None:
     mirrored = Mirrored(tmp_path)
     mirrored.put("a.mp4", "x")
     await mirrored.look()
-    await mirrored.connector.close()
-    mirrored.options = mirrored.options.model_copy(update={"exclude": ("*.mp4",)})
-    mirrored.connector = mirrored.opened()
-    with pytest.raises(TokenLost):
-        await mirrored.look()
     await mirrored.connector.close()
     for file in (tmp_path / "index").iterdir():
         file.write_bytes(b"broken")
@@ -169,3 +183,52 @@ def test_nothing_outside_is_opened(tmp_path: Path, opener: object) -> None:
         with pytest.raises(OSError, match=r"link|Not a dir|symbolic"):
             opener(root, path, os.O_RDONLY)
     os.close(root)
+
+
+async def test_what_happens_in_a_folder_on_its_way_there_and_back_is_seen(mirrored: Mirrored) -> None:
+    """Nothing but the folder's own time tells of it afterwards: the folder is the same one at the same place."""
+    mirrored.put("Kurs/a.txt", "1")
+    mirrored.put("Kurs/sub/a.txt", "1")
+    mirrored.put("other/a.txt", "1")
+    await mirrored.look()
+    (mirrored.root / "Kurs").rename(mirrored.root / "other" / "Kurs")
+    mirrored.put("other/Kurs/b.txt", "2")
+    mirrored.put("other/Kurs/sub/b.txt", "2")
+    (mirrored.root / "other" / "Kurs").rename(mirrored.root / "Kurs")
+    await mirrored.look()
+    assert mirrored.tree() == really(mirrored.root)
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_two_folders_that_change_places_are_not_taken_for_each_other(mirrored: Mirrored, again: bool) -> None:
+    for name in ("one/a", "two/b"):
+        mirrored.put(f"{name}/sub/x.txt", "1")
+    await mirrored.look()
+
+    def swap() -> None:
+        fds = [os.open(mirrored.root / name, os.O_RDONLY) for name in ("one", "two")]
+        rename(fds[0], "a", fds[1], "b", flags=EXCHANGE)
+        for fd in fds:
+            os.close(fd)
+
+    swap()
+    await mirrored.look()
+    mirrored.put("one/a/sub/new.txt", "2")
+    if again:
+        swap()
+    await mirrored.look()
+    assert mirrored.tree() == really(mirrored.root)
+
+
+async def test_a_folder_made_where_one_was_moved_away_is_not_taken_for_it(mirrored: Mirrored) -> None:
+    """All of it happens before anybody reads what the kernel has to tell."""
+    await mirrored.look()
+    for name in ("new", "later"):
+        (mirrored.root / "x").mkdir()
+        (mirrored.root / "x").rename(mirrored.root / name)
+    (mirrored.root / "x").mkdir()
+    await mirrored.look()
+    for name in ("x", "new", "later"):
+        mirrored.put(f"{name}/a.txt", "1")
+    await mirrored.look()
+    assert mirrored.tree() == really(mirrored.root)

@@ -12,7 +12,7 @@ import pytest
 
 from bridge.core.model import Action
 from bridge.ports import Failed, Unreachable, Written
-from connectors.folder import parts, write_files
+from connectors.folder import hands, parts
 from connectors.folder.trash import Trash
 from tests.conformance.base import write, written
 from tests.connectors.folder.conftest import Bytes, Mirrored, anchor_of, really
@@ -97,14 +97,14 @@ async def test_an_edit_before_or_while_the_content_comes_is_never_lost(mirrored:
 async def test_an_edit_in_the_last_moment_is_put_back(mirrored: Mirrored, monkeypatch: pytest.MonkeyPatch) -> None:
     path = mirrored.put("a.txt", "old")
     await mirrored.look()
-    real = write_files.rename
+    real = hands.rename
 
     def late(*args: object, **flags: object) -> None:
         if flags:
             path.write_text("edited here")
         real(*args, **flags)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(write_files, "rename", late)
+    monkeypatch.setattr(hands, "rename", late)
     outcome = await refused(mirrored, Action.UPDATE, "file", "a.txt", content=b"new")
     assert outcome.cause == "stale"
     assert b"edited here" in {path.read_bytes(), *trashed(mirrored)}
@@ -139,7 +139,7 @@ async def test_a_folder_goes_only_when_it_is_empty_and_takes_leftovers_along(mir
     await written(mirrored.connector, mirrored.write(Action.DELETE, "folder", "Kurs"))
     assert really(mirrored.root) == {}
     assert sorted(trashed(mirrored)) == [b"left over", b"x"]
-    trash = Trash(mirrored.connector.sight.root.fd)
+    trash = Trash(mirrored.connector.sight.storage.root.fd)
     assert {one.origin.path for one in trash.entries()} == {"Kurs", "Kurs/a.txt"}
 
 
@@ -169,7 +169,7 @@ async def test_a_disk_that_refuses_changes_nothing(
     if step == "write":
         monkeypatch.setattr(parts.Part, "write", broken)
     elif step == "exchange":
-        monkeypatch.setattr(write_files, "rename", broken)
+        monkeypatch.setattr(hands, "rename", broken)
     else:
         monkeypatch.setattr(os, step, broken)
     outcome = await refused(mirrored, Action.UPDATE, "file", "a.txt", content=b"new")
@@ -227,7 +227,7 @@ async def test_the_trash_is_emptied_after_its_days(mirrored: Mirrored) -> None:
     mirrored.put("a.txt", "x")
     await mirrored.look()
     await written(mirrored.connector, mirrored.write(Action.DELETE, "file", "a.txt"))
-    trash = Trash(mirrored.connector.sight.root.fd)
+    trash = Trash(mirrored.connector.sight.storage.root.fd)
     day = mirrored.connector.context.clock().date()
     assert await asyncio.to_thread(trash.expire, day, 30) == 0
     assert [one.origin.path for one in trash.entries()] == ["a.txt"]

@@ -8,18 +8,36 @@ from pathlib import Path
 from typing import Any
 
 from bridge.core.model import Action, Digest
-from bridge.ports import QUICKXOR, Outcome, Page, Write, Written
+from bridge.ports import QUICKXOR, Page, Write
 from connectors.bandwidth import Bandwidth
 from connectors.graph_drive import DriveConnector, Options
 from connectors.graph_drive import shared as registry
 from connectors.quickxor import QuickXor
 from connectors.sandbox import Sandbox
 from connectors.sandbox.drive_model import Drive, Item
+from tests.conformance.base import write as outcomes
+from tests.conformance.base import written as done
 from tests.connectors.graph.kit import Timeline, context
 from tests.sandbox.plugin import CLIENT_ID
 
+__all__ = ("done", "outcomes")
+
 STEP = 327_680
 WHEN = "2026-09-01T06:00:00Z"
+
+
+class Clock:
+    """Time that passes by sleeping only."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += seconds
+        await asyncio.sleep(0)
 
 
 class Bytes:
@@ -64,6 +82,16 @@ def owners(sandbox: Sandbox) -> tuple[str, str]:
     sandbox.load({"users": [user], "groups": [group]})
     made = {entry.kind: key for key, entry in sandbox.tenant.entries.items() if key not in known}
     return made["user"], made["group"]
+
+
+def user_of(sandbox: Sandbox, name: str) -> str:
+    """A new user: the id."""
+    known = set(sandbox.tenant.entries)
+    upn = f"u{name}@schule.example"
+    user = {"displayName": "U", "userPrincipalName": upn, "mailNickname": f"u{name}", "accountEnabled": True}
+    sandbox.load({"users": [user]})
+    (made,) = set(sandbox.tenant.entries) - known
+    return made
 
 
 def drive_of(sandbox: Sandbox, owner: str) -> Drive:
@@ -146,18 +174,6 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - the sandbox has no event to wait for
             await asyncio.sleep(0.002)
-
-
-async def outcomes(drive: DriveConnector, *writes: Write) -> dict[str, Outcome]:
-    found = [one async for one in drive.apply(writes)]
-    assert sorted(one.id for one in found) == sorted(one.id for one in writes), "one outcome for each write"
-    return {one.id: one for one in found}
-
-
-async def done(drive: DriveConnector, write: Write) -> Written:
-    outcome = (await outcomes(drive, write))[write.id]
-    assert isinstance(outcome, Written), outcome
-    return outcome
 
 
 async def pages(drive: DriveConnector, token: str | None = None) -> list[Page]:

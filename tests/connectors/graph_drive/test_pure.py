@@ -10,10 +10,11 @@ from pydantic import ValidationError
 from bridge.core.model import Digest
 from connectors.bandwidth import Bandwidth, Direction
 from connectors.graph.budget import Cost
-from connectors.graph_drive.budget import FileBudget, price
+from connectors.graph_drive.budget import price
 from connectors.graph_drive.lanes import Lanes
-from connectors.graph_drive.options import FileBudgets, Options
+from connectors.graph_drive.options import Options
 from connectors.graph_drive.shape import digest_of, fields_of, kind_of, modified_of, outside
+from tests.connectors.graph_drive.kit import Clock
 
 FILE = {
     "id": "1", "name": "a.txt", "size": 5, "eTag": '"{1},1"', "parentReference": {"id": "p"},
@@ -64,56 +65,6 @@ def test_times_are_floored() -> None:
 )  # fmt: skip
 def test_prices(method: str, path: str, units: int) -> None:
     assert price(method, path) == Cost(units)
-
-
-class Clock:
-    """Time that passes by sleeping only."""
-
-    def __init__(self) -> None:
-        self.time = 0.0
-
-    def now(self) -> float:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        self.time += seconds
-        await asyncio.sleep(0)
-
-
-def budget(clock: Clock, **more: object) -> FileBudget:
-    return FileBudget(FileBudgets.model_validate({"share": 1, **more}), monotonic=clock.now, sleep=clock.sleep)
-
-
-async def test_a_minute_and_a_day_are_kept() -> None:
-    clock = Clock()
-    spending = budget(clock, minute=20, day=100)
-    for _ in range(10):
-        async with spending.spend(Cost(2)):
-            pass
-    assert clock.time == 0
-    async with spending.spend(Cost(2)):
-        pass
-    assert clock.time >= 60, "the minute was spent"
-    for _ in range(39):
-        async with spending.spend(Cost(2)):
-            pass
-    assert clock.time < 86_400
-    async with spending.spend(Cost(2)):
-        pass
-    assert clock.time >= 86_400, "the day was spent"
-
-
-async def test_what_is_nearly_used_up_is_left() -> None:
-    clock = Clock()
-    clock.time = 100.0
-    spending = budget(clock)
-    spending.limited({"ratelimit-limit": "1250", "ratelimit-remaining": "200", "ratelimit-reset": "40"})
-    await spending.rest()
-    assert clock.time == 100
-    assert spending.factor < 1
-    spending.limited({"ratelimit-limit": "1250", "ratelimit-remaining": "10", "ratelimit-reset": "40"})
-    await spending.rest()
-    assert clock.time == 140
 
 
 async def test_lanes_halve_and_recover_slowly() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,12 +12,11 @@ import pytest
 from bridge.core.model import Action
 from bridge.ports import ContentChanged, Failed, Observation, Page, Refused, TokenLost, Unreachable, Write
 from connectors.graph_drive import DriveConnector
+from connectors.sandbox.drive_model import Item
 from tests.connectors.graph.kit import Timeline, application
 from tests.connectors.graph_drive.conftest import Cloud
 from tests.connectors.graph_drive.kit import (
     connector,
-    content_of,
-    digest,
     done,
     new_content,
     new_file,
@@ -166,6 +166,53 @@ async def test_a_mirrored_folder_that_is_gone_proves_nothing(cloud: Cloud, conne
             pass
 
 
+async def test_a_mirrored_folder_that_is_renamed_is_found_by_its_id(
+    cloud: Cloud, connect: Connect, tmp_path: Path
+) -> None:
+    root = plant(cloud.sandbox, cloud.home.root, "Tausch", None)
+    inside = plant(cloud.sandbox, root, "in.txt")
+    drive = connect(folder="Tausch")
+    found = await pages(drive)
+    assert not found[-1].warnings
+    token = found[-1].token
+
+    def renamed(name: str, parent: Item = cloud.home.root) -> None:
+        cloud.sandbox.service.drives.move(root, parent, name, by="")
+        cloud.sandbox.commit()
+
+    renamed("Klassentausch")
+    for one in (drive, connect(folder="Tausch")):
+        [page] = await pages(one, token)
+        assert "mirrored all the same" in page.warnings[0]
+        await done(one, new_file(f"{id(one)}.txt", b"a"))
+    assert len(root.children or {}) == 3, "written to the same folder"
+    assert len(cloud.home.root.children or {}) == 1, "no other one was made"
+    # A new index, a full listing, and only the dropped token to tell.
+    fresh = connect(folder="Tausch", directory=tmp_path / "new")
+    again = [page async for page in fresh.observe(None, recall=token)]
+    assert folded(again)[inside.id].in_scope
+    assert again[-1].complete
+    assert again[-1].warnings
+    # Moved below another folder it is the same one still.
+    renamed("Tausch", plant(cloud.sandbox, cloud.home.root, "Archiv", None))
+    token = again[-1].token
+    assert (await pages(connect(folder="Tausch", directory=tmp_path / "new"), token))[-1].warnings
+    renamed("tausch")
+    for one in (fresh, connect(folder="Tausch", directory=tmp_path / "new")):
+        found = await pages(one, token)
+        assert not found[-1].warnings, "it has its name back"
+
+
+async def test_a_folder_that_is_gone_is_not_made_again(cloud: Cloud, connect: Connect) -> None:
+    root = plant(cloud.sandbox, cloud.home.root, "Tausch", None)
+    await pages(connect(folder="Tausch"))
+    cloud.sandbox.service.drives.delete(root)
+    cloud.sandbox.commit()
+    with pytest.raises(Refused, match="gone"):
+        await outcomes(connect(folder="Tausch"), new_file("a.txt", b"a"))
+    assert not cloud.home.root.children
+
+
 async def test_the_folder_is_made_with_the_first_write(cloud: Cloud, connect: Connect) -> None:
     drive = connect(folder="Tausch")
     [page] = await pages(drive)
@@ -188,45 +235,6 @@ async def test_names_are_the_schools(cloud: Cloud, drive: DriveConnector) -> Non
     rename = Write("r", "folder", Action.UPDATE, forms.anchor, {"name": "forms"}, expected=forms.version)
     await done(drive, rename)
     assert folded(await pages(drive))[forms.anchor].fields["name"] == "forms"
-
-
-# --- SharePoint's rewriting -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("delay", [0.0, 60.0])
-async def test_office_rewriting_is_no_edit(cloud: Cloud, connect: Connect, delay: float) -> None:
-    knobs = cloud.sandbox.service.knobs
-    knobs.office_rewriting, knobs.office_delay = True, delay
-    drive = connect(library=True)
-    token = (await pages(drive))[-1].token
-    written = await done(drive, new_file("a.docx", b"a word document"))
-    item = cloud.library.items[written.anchor]
-    shown = written.shown or written.content
-    assert (written.shown is None) == bool(delay)
-    assert written.content == digest(b"a word document")
-    cloud.sandbox.clock.advance(61)
-    found = await pages(drive, token)
-    assert content_of(cloud.sandbox, item) != b"a word document"
-    assert folded(found)[written.anchor].fields["content"] == shown
-    # A later process, and a full listing, say the same.
-    assert folded(await pages(connect(library=True)))[written.anchor].fields["content"] == shown
-    # But a person's edit is one.
-    spool = cloud.sandbox.service.drives.blobs.spool()
-    spool.write(b"edited")
-    cloud.sandbox.service.drives.write(item, spool, by=cloud.user)
-    cloud.sandbox.commit()
-    assert folded(await pages(drive, found[-1].token))[written.anchor].fields["content"] == digest(b"edited")
-
-
-async def test_a_lost_answer_of_a_rewritten_file_is_still_ours(cloud: Cloud, connect: Connect) -> None:
-    cloud.sandbox.service.knobs.office_rewriting = True
-    drive = connect(library=True)
-    cloud.sandbox.faults.add("drop-after", method="PUT", path="_upload", count=1)
-    written = await done(drive, new_file("a.docx", b"a word document"))
-    assert written.adopted
-    assert written.content == digest(b"a word document")
-    assert written.shown is not None
-    assert len(cloud.library.root.children or {}) == 1
 
 
 # --- downloads ------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -251,3 +252,24 @@ async def test_many_files_take_a_batch_and_one_request_each(cloud: Cloud, drive:
     assert len(files(cloud)) == 100
     assert cloud.sent() - before == 5, "twenty sessions a request"
     assert cloud.sandbox.counters()["content requests"] - content_before == 100
+
+
+async def test_a_large_upload_pauses_for_others_and_goes_on_where_it_was(cloud: Cloud, drive: DriveConnector) -> None:
+    source = Bytes(CONTENT)
+    write = replace(new_file("a.bin", source), pause=lambda: True)
+    acknowledged = []
+    for _ in range(4):
+        outcome = (await outcomes(drive, write))[write.id]
+        assert isinstance(outcome, Failed)
+        assert (outcome.cause, outcome.transient) == ("unfinished", True)
+        acknowledged += [session.received for session in cloud.sandbox.service.drives.sessions.values()]
+    assert acknowledged == [STEP, 2 * STEP, 3 * STEP, 4 * STEP], "one session, one fragment each time"
+    assert files(cloud) == {}
+    written = await done(drive, write)
+    assert files(cloud) == {"a.bin": CONTENT}
+    assert written.content == digest(CONTENT)
+
+
+async def test_what_is_no_longer_than_a_fragment_does_not_pause(cloud: Cloud, drive: DriveConnector) -> None:
+    write = replace(new_file("a.bin", CONTENT[:STEP]), pause=lambda: True)
+    assert (await done(drive, write)).content == digest(CONTENT[:STEP])

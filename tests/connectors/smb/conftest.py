@@ -60,7 +60,7 @@ class Rig:
         with self.line.opened(name, access=DELETE, disposition=CREATE, options=FILE | DELETE_ON_CLOSE):
             pass
         for _ in range(1000):
-            watch = self.connector.sight.watch
+            watch = self.connector.storage.watch
             if watch is None or not watch.alive or name in watch.heard:
                 return
             await asyncio.sleep(0.01)

@@ -22,11 +22,11 @@ from bridge.ports import (
     Write,
     Written,
 )
-from connectors.folder.listing import OURS
 from connectors.quickxor import QuickXor
 from connectors.smb import SmbConnector
 from connectors.smb.line import CREATE, DELETE, FILE, READ, SHARE_ALL, SHARE_READ, WRITE, Line
 from connectors.smb.trash import rename, write_small
+from connectors.tree.rules import OURS
 from tests.conformance.base import Seen, creation, watch, write, written
 from tests.connectors.smb.conftest import Rig, options, rig, smb_context, start
 
@@ -115,7 +115,7 @@ async def test_office_safe_save_keeps_the_anchor(share: Rig) -> None:
     seen = await watch(share.connector)
     (anchor,) = seen.records
     # What Word does: a new file, the old one away, the new one in its place, the old one deleted.
-    write_small(share.line, "~WRD0001.tmp", "neu und laenger")
+    write_small(share.line, "~WRD0001.tmp", b"neu und laenger")
     for old, new in (("Brief.docx", "~WRL0002.tmp"), ("~WRD0001.tmp", "Brief.docx")):
         with share.line.opened(old, access=DELETE) as handle:
             rename(share.line, handle, new)
@@ -171,7 +171,7 @@ async def test_the_server_hints(share: Rig) -> None:
     hints = share.connector.hints()
     coming = asyncio.ensure_future(anext(hints))
     await asyncio.sleep(0)
-    write_small(share.line, "neu.txt", "neu")
+    write_small(share.line, "neu.txt", b"neu")
     await asyncio.wait_for(coming, 10)
     after = await watch(share.connector, seen.token)
     assert [fields["name"] for fields in after.records.values()] == ["neu.txt"]
@@ -182,9 +182,9 @@ async def test_a_hint_costs_one_folder_and_not_the_tree(share: Rig) -> None:
     for number in range(30):
         (share.folder / f"k{number}").mkdir()
     seen = await watch(share.connector)
-    write_small(share.line, "k7/neu.txt", "neu")
+    write_small(share.line, "k7/neu.txt", b"neu")
     await share.told()
-    await asyncio.to_thread(share.connector.sight.verified)
+    await asyncio.to_thread(share.connector.storage.identity)
     looked = await asyncio.to_thread(share.connector.sight.look, everything=False)
     assert 1 <= looked.folders <= 3
     assert (await watch(share.connector, seen.token)).records
@@ -192,7 +192,7 @@ async def test_a_hint_costs_one_folder_and_not_the_tree(share: Rig) -> None:
 
 async def test_an_overflow_means_a_look_at_everything(share: Rig) -> None:
     seen = await watch(share.connector)
-    watching = share.connector.sight.watch
+    watching = share.connector.storage.watch
     assert watching is not None
     (share.folder / "tief").mkdir()
     (share.folder / "tief" / "still.txt").write_text("auf der Platte des Servers")
@@ -346,7 +346,7 @@ async def test_an_exchange_that_a_crash_cut_in_two_is_undone_before_anything_is_
                 raise Killed
             real(line, handle, path)  # type: ignore[arg-type]
 
-        patch.setattr("connectors.smb.write_files.rename", once)
+        patch.setattr("connectors.smb.hands.rename", once)
         change = Write("w1", "file", Action.UPDATE, anchor, {}, expected=seen.versions[anchor], content=Body(b"neu"))
         with pytest.raises(Killed):
             await write(share.connector, change)
@@ -382,7 +382,7 @@ async def test_a_server_that_is_killed_and_comes_back(tmp_path: Path) -> None:
             await written(one.connector, file("c.txt", b"c"))
             one.line.close()
             one.line = Line(one.connector.options, PASSWORD)
-            write_small(one.line, "d.txt", "d")
+            write_small(one.line, "d.txt", b"d")
             await one.told()
             assert "d.txt" in {f["name"] for f in (await watch(one.connector, after.token)).records.values()}
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -10,162 +13,88 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+# Types of columns, as the tables spell them.
+_NAME, _TEXT, _TIME, _REFS, _HASH = sa.String, sa.Text, sa.String(32), sa.String(32), sa.String(64)
+_NUMBER, _FLAG = sa.Integer, sa.Boolean
+
+Type = sa.types.TypeEngine[Any] | type[sa.types.TypeEngine[Any]]
+
 
 def upgrade() -> None:
+    """All tables."""
+    _schools()
+    _observed()
+    _agreed()
+    _due()
+    _journal()
+
+
+def _table(
+    name: str, key: Sequence[str], *columns: tuple[str, Type], optional: Sequence[str] = (), compact: bool = False
+) -> None:
+    """A table; ``key``: its first columns, names unless ``columns`` says otherwise. ``compact`` as in ``tables``."""
+    known = dict(columns)
+    every = {**{one: known.get(one, _NAME) for one in key}, **known}
     op.create_table(
-        "agreed_reference",
-        sa.Column("school", sa.String(), nullable=False),
-        sa.Column("link", sa.String(), nullable=False),
-        sa.Column("field", sa.String(), nullable=False),
-        sa.Column("target", sa.String(), nullable=False),
-        sa.PrimaryKeyConstraint("school", "link", "field", "target", name=op.f("pk_agreed_reference")),
-        sqlite_with_rowid=False,
+        name,
+        *(sa.Column(one, kind, nullable=one in optional) for one, kind in every.items()),
+        sa.PrimaryKeyConstraint(*key, name=op.f(f"pk_{name}")),
+        sqlite_with_rowid=not compact,
     )
-    op.create_table(
-        "agreement",
-        sa.Column("school", sa.String(), nullable=False),
-        sa.Column("link", sa.String(), nullable=False),
-        sa.Column("fields", sa.Text(), nullable=False),
-        sa.Column("refs", sa.String(32), nullable=False),
-        sa.PrimaryKeyConstraint("school", "link", name=op.f("pk_agreement")),
+
+
+def _index(table: str, *columns: str, unique: bool = False) -> None:
+    op.create_index(op.f(f"ix_{table}_{'_'.join(columns)}"), table, list(columns), unique=unique)
+
+
+def _schools() -> None:
+    """What a school is and how far it was read."""
+    _table(
+        "school",
+        ("code",),
+        ("stage", _TEXT),
+        ("stage_since", _TIME),
+        ("journal_seq", _NUMBER),
+        ("journal_hash", _TEXT),
+        optional=("stage_since",),
     )
-    op.create_table(
-        "binding",
-        sa.Column("school", sa.String(), nullable=False),
-        sa.Column("side", sa.String(), nullable=False),
-        sa.Column("identity", sa.Text(), nullable=False),
-        sa.Column("description", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("school", "side", name=op.f("pk_binding")),
+    _table("binding", ("school", "side"), ("identity", _TEXT), ("description", _TEXT))
+    _table(
+        "token",
+        ("school", "side"),
+        ("value", _TEXT),
+        ("listing", _FLAG),
+        ("recall", _TEXT),
+        optional=("value", "recall"),
     )
-    op.create_table(
-        "conflict",
-        sa.Column("school", sa.String(), nullable=False),
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("link", sa.Text(), nullable=False),
-        sa.Column("side", sa.Text(), nullable=False),
-        sa.Column("anchor", sa.Text(), nullable=False),
-        sa.Column("path", sa.Text(), nullable=False),
-        sa.Column("copy", sa.Text(), nullable=False),
-        sa.Column("at", sa.String(32), nullable=False),
-        sa.Column("resolved", sa.String(32), nullable=True),
-        sa.Column("how", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("school", "id", name=op.f("pk_conflict")),
-    )
-    op.create_table(
-        "content_alias",
-        sa.Column("school", sa.String(), nullable=False),
-        sa.Column("side", sa.String(), nullable=False),
-        sa.Column("anchor", sa.String(), nullable=False),
-        sa.Column("seen", sa.Text(), nullable=False),
-        sa.Column("agreed", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("school", "side", "anchor", name=op.f("pk_content_alias")),
-        sqlite_with_rowid=False,
-    )
-    op.create_table(
+    _table("seen", ("school", "side", "anchor"), compact=True)
+    _table(
         "cycle",
-        sa.Column("school", sa.String(), nullable=False),
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("started", sa.String(32), nullable=False),
-        sa.Column("ended", sa.String(32), nullable=True),
-        sa.Column("outcome", sa.Text(), nullable=False),
-        sa.Column("counts", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("school", "id", name=op.f("pk_cycle")),
+        ("school", "id"),
+        ("started", _TIME),
+        ("ended", _TIME),
+        ("outcome", _TEXT),
+        ("counts", _TEXT),
+        optional=("ended",),
     )
-    op.create_index(op.f("ix_cycle_school_started"), "cycle", ["school", "started"], unique=False)
-    op.create_table(
-        "echo",
-        sa.Column("school", sa.String(), nullable=False),
-        sa.Column("side", sa.String(), nullable=False),
-        sa.Column("anchor", sa.String(), nullable=False),
-        sa.Column("field", sa.String(), nullable=False),
-        sa.Column("value", sa.String(), nullable=False),
-        sa.Column("until", sa.String(32), nullable=False),
-        sa.PrimaryKeyConstraint("school", "side", "anchor", "field", "value", name=op.f("pk_echo")),
-        sqlite_with_rowid=False,
-    )
-    op.create_index(op.f("ix_echo_school_until"), "echo", ["school", "until"], unique=False)
-    op.create_table(
-        "handed_out",
-        sa.Column("school", sa.String(), nullable=False),
-        sa.Column("link", sa.String(), nullable=False),
-        sa.Column("at", sa.String(32), nullable=False),
-        sa.PrimaryKeyConstraint("school", "link", name=op.f("pk_handed_out")),
-    )
-    op.create_table(
-        "journal",
-        sa.Column("school", sa.String(), nullable=False),
-        sa.Column("seq", sa.Integer(), nullable=False),
-        sa.Column("at", sa.String(32), nullable=False),
-        sa.Column("actor", sa.Text(), nullable=False),
-        sa.Column("cycle", sa.Text(), nullable=False),
-        sa.Column("side", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("action", sa.Text(), nullable=False),
-        sa.Column("link", sa.Text(), nullable=False),
-        sa.Column("anchor", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("before", sa.Text(), nullable=False),
-        sa.Column("after", sa.Text(), nullable=False),
-        sa.Column("outcome", sa.Text(), nullable=False),
-        sa.Column("hash", sa.String(64), nullable=False),
-        sa.PrimaryKeyConstraint("school", "seq", name=op.f("pk_journal")),
-    )
-    op.create_index(op.f("ix_journal_school_link"), "journal", ["school", "link"], unique=False)
-    op.create_table(
-        "key",
-        sa.Column("school", sa.String(), nullable=False),
-        sa.Column("side", sa.String(), nullable=False),
-        sa.Column("anchor", sa.String(), nullable=False),
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("school", "side", "anchor", "name", name=op.f("pk_key")),
-        sqlite_with_rowid=False,
-    )
-    op.create_index(
-        op.f("ix_key_school_side_kind_name_value"), "key", ["school", "side", "kind", "name", "value"], unique=False
-    )
-    op.create_table(
-        "link",
-        sa.Column("school", sa.String(), nullable=False),
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("rank", sa.Integer(), nullable=False),
-        sa.Column("school_anchor", sa.String(), nullable=True),
-        sa.Column("cloud_anchor", sa.String(), nullable=True),
-        sa.Column("retired_at", sa.String(32), nullable=True),
-        sa.PrimaryKeyConstraint("school", "id", name=op.f("pk_link")),
-    )
-    op.create_index("ix_link_only_cloud", "link", ["school", "school_anchor", "cloud_anchor"], unique=False)
-    op.create_index("ix_link_only_school", "link", ["school", "cloud_anchor", "school_anchor"], unique=False)
-    op.create_index(op.f("ix_link_school_cloud_anchor"), "link", ["school", "cloud_anchor"], unique=True)
-    op.create_index(op.f("ix_link_school_school_anchor"), "link", ["school", "school_anchor"], unique=True)
-    op.create_table(
-        "name",
-        sa.Column("school", sa.String(), nullable=False),
-        sa.Column("space", sa.String(), nullable=False),
-        sa.Column("folded", sa.String(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("link", sa.Text(), nullable=False),
-        sa.Column("at", sa.String(32), nullable=False),
-        sa.PrimaryKeyConstraint("school", "space", "folded", name=op.f("pk_name")),
-    )
-    op.create_index(op.f("ix_name_school_space_link"), "name", ["school", "space", "link"], unique=False)
-    op.create_table(
+    _index("cycle", "school", "started")
+
+
+def _observed() -> None:
+    """What each side shows, and what it may still show of before a write of ours."""
+    _table(
         "observation",
-        sa.Column("school", sa.String(), nullable=False),
-        sa.Column("side", sa.String(), nullable=False),
-        sa.Column("anchor", sa.String(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("version", sa.Text(), nullable=False),
-        sa.Column("fields", sa.Text(), nullable=False),
-        sa.Column("refs", sa.String(32), nullable=False),
-        sa.Column("role", sa.Text(), nullable=False),
-        sa.Column("gone", sa.String(), nullable=True),
-        sa.Column("written_until", sa.String(32), nullable=True),
-        sa.Column("doubt_until", sa.String(32), nullable=True),
-        sa.PrimaryKeyConstraint("school", "side", "anchor", name=op.f("pk_observation")),
-        sqlite_with_rowid=False,
+        ("school", "side", "anchor"),
+        ("kind", _TEXT),
+        ("version", _TEXT),
+        ("fields", _TEXT),
+        ("refs", _REFS),
+        ("role", _TEXT),
+        ("gone", _NAME),
+        ("written_until", _TIME),
+        ("doubt_until", _TIME),
+        optional=("gone", "written_until", "doubt_until"),
+        compact=True,
     )
     op.create_index(
         "ix_observation_doubt",
@@ -175,111 +104,142 @@ def upgrade() -> None:
         sqlite_where=sa.text("doubt_until IS NOT NULL"),
         postgresql_where=sa.text("doubt_until IS NOT NULL"),
     )
-    op.create_index(op.f("ix_observation_school_side_kind"), "observation", ["school", "side", "kind"], unique=False)
-    op.create_table(
+    _index("observation", "school", "side", "kind")
+    _table(
         "reference",
-        sa.Column("school", sa.String(), nullable=False),
-        sa.Column("side", sa.String(), nullable=False),
-        sa.Column("anchor", sa.String(), nullable=False),
-        sa.Column("field", sa.String(), nullable=False),
-        sa.Column("target", sa.String(), nullable=False),
-        sa.Column("written_until", sa.String(32), nullable=True),
-        sa.PrimaryKeyConstraint("school", "side", "anchor", "field", "target", name=op.f("pk_reference")),
-        sqlite_with_rowid=False,
+        ("school", "side", "anchor", "field", "target"),
+        ("written_until", _TIME),
+        optional=("written_until",),
+        compact=True,
     )
-    op.create_index(op.f("ix_reference_school_side_target"), "reference", ["school", "side", "target"], unique=False)
-    op.create_table(
-        "release",
-        sa.Column("school", sa.String(), nullable=False),
-        sa.Column("link", sa.String(), nullable=False),
-        sa.Column("actor", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("at", sa.String(32), nullable=False),
-        sa.Column("expires", sa.String(32), nullable=True),
-        sa.Column("used", sa.String(32), nullable=True),
-        sa.PrimaryKeyConstraint("school", "link", name=op.f("pk_release")),
+    _index("reference", "school", "side", "target")
+    _table("key", ("school", "side", "anchor", "name"), ("kind", _TEXT), ("value", _TEXT), compact=True)
+    _index("key", "school", "side", "kind", "name", "value")
+    _table("echo", ("school", "side", "anchor", "field", "value"), ("until", _TIME), compact=True)
+    _index("echo", "school", "until")
+    _table("content_alias", ("school", "side", "anchor"), ("seen", _TEXT), ("agreed", _TEXT), compact=True)
+
+
+def _agreed() -> None:
+    """Which ends belong together and what they agreed on."""
+    _table(
+        "link",
+        ("school", "id"),
+        ("kind", _TEXT),
+        ("rank", _NUMBER),
+        ("school_anchor", _NAME),
+        ("cloud_anchor", _NAME),
+        ("retired_at", _TIME),
+        optional=("school_anchor", "cloud_anchor", "retired_at"),
     )
-    op.create_table(
-        "school",
-        sa.Column("code", sa.String(), nullable=False),
-        sa.Column("stage", sa.Text(), nullable=False),
-        sa.Column("stage_since", sa.String(32), nullable=True),
-        sa.Column("journal_seq", sa.Integer(), nullable=False),
-        sa.Column("journal_hash", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("code", name=op.f("pk_school")),
-    )
-    op.create_table(
-        "seen",
-        sa.Column("school", sa.String(), nullable=False),
-        sa.Column("side", sa.String(), nullable=False),
-        sa.Column("anchor", sa.String(), nullable=False),
-        sa.PrimaryKeyConstraint("school", "side", "anchor", name=op.f("pk_seen")),
-        sqlite_with_rowid=False,
-    )
-    op.create_table(
-        "tally",
-        sa.Column("school", sa.String(), nullable=False),
-        sa.Column("seq", sa.Integer(), nullable=False),
-        sa.Column("side", sa.String(), nullable=False),
-        sa.Column("kind", sa.String(), nullable=False),
-        sa.Column("role", sa.String(), nullable=False),
-        sa.Column("tally", sa.String(), nullable=False),
-        sa.Column("at", sa.String(32), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("school", "seq", "side", "kind", "role", "tally", name=op.f("pk_tally")),
-    )
-    op.create_index(op.f("ix_tally_school_at"), "tally", ["school", "at"], unique=False)
-    op.create_table(
-        "token",
-        sa.Column("school", sa.String(), nullable=False),
-        sa.Column("side", sa.String(), nullable=False),
-        sa.Column("value", sa.Text(), nullable=True),
-        sa.Column("listing", sa.Boolean(), nullable=False),
-        sa.Column("recall", sa.Text(), nullable=True),
-        sa.PrimaryKeyConstraint("school", "side", name=op.f("pk_token")),
-    )
-    op.create_table(
+    op.create_index("ix_link_only_cloud", "link", ["school", "school_anchor", "cloud_anchor"], unique=False)
+    op.create_index("ix_link_only_school", "link", ["school", "cloud_anchor", "school_anchor"], unique=False)
+    _index("link", "school", "cloud_anchor", unique=True)
+    _index("link", "school", "school_anchor", unique=True)
+    _table("agreement", ("school", "link"), ("fields", _TEXT), ("refs", _REFS))
+    _table("agreed_reference", ("school", "link", "field", "target"), compact=True)
+    _table("name", ("school", "space", "folded"), ("name", _TEXT), ("link", _TEXT), ("at", _TIME))
+    _index("name", "school", "space", "link")
+    _table(
         "tombstone",
-        sa.Column("school", sa.String(), nullable=False),
-        sa.Column("link", sa.String(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("school_anchor", sa.String(), nullable=True),
-        sa.Column("cloud_anchor", sa.String(), nullable=True),
-        sa.Column("at", sa.String(32), nullable=False),
-        sa.Column("agreed", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("school", "link", name=op.f("pk_tombstone")),
+        ("school", "link"),
+        ("kind", _TEXT),
+        ("school_anchor", _NAME),
+        ("cloud_anchor", _NAME),
+        ("at", _TIME),
+        ("agreed", _TEXT),
+        optional=("school_anchor", "cloud_anchor"),
     )
-    op.create_table(
+
+
+def _due() -> None:
+    """What is to be looked at, what is held, and what a person decided."""
+    _table(
         "touched",
-        sa.Column("school", sa.String(), nullable=False),
-        sa.Column("link", sa.String(), nullable=False),
-        sa.Column("rank", sa.Integer(), nullable=False),
-        sa.Column("changed", sa.Boolean(), nullable=False),
-        sa.Column("again", sa.String(32), nullable=True),
-        sa.PrimaryKeyConstraint("school", "link", name=op.f("pk_touched")),
-        sqlite_with_rowid=False,
+        ("school", "link"),
+        ("rank", _NUMBER),
+        ("changed", _FLAG),
+        ("again", _TIME),
+        optional=("again",),
+        compact=True,
     )
-    op.create_index(op.f("ix_touched_school_rank_link"), "touched", ["school", "rank", "link"], unique=False)
-    op.create_table(
-        "touched_loose",
-        sa.Column("school", sa.String(), nullable=False),
-        sa.Column("anchor", sa.String(), nullable=False),
-        sa.Column("side", sa.String(), nullable=False),
-        sa.PrimaryKeyConstraint("school", "anchor", "side", name=op.f("pk_touched_loose")),
-        sqlite_with_rowid=False,
-    )
-    op.create_table(
+    _index("touched", "school", "rank", "link")
+    _table("touched_loose", ("school", "anchor", "side"), compact=True)
+    _table(
         "trouble",
-        sa.Column("school", sa.String(), nullable=False),
-        sa.Column("link", sa.String(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("side", sa.Text(), nullable=False),
-        sa.Column("action", sa.Text(), nullable=False),
-        sa.Column("role", sa.Text(), nullable=False),
-        sa.Column("rule", sa.Text(), nullable=False),
-        sa.Column("message", sa.Text(), nullable=False),
-        sa.Column("since", sa.String(32), nullable=False),
-        sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("retry_at", sa.String(32), nullable=True),
-        sa.PrimaryKeyConstraint("school", "link", name=op.f("pk_trouble")),
+        ("school", "link"),
+        ("kind", _TEXT),
+        ("side", _TEXT),
+        ("action", _TEXT),
+        ("role", _TEXT),
+        ("rule", _TEXT),
+        ("message", _TEXT),
+        ("since", _TIME),
+        ("attempts", _NUMBER),
+        ("retry_at", _TIME),
+        optional=("retry_at",),
     )
+    _table(
+        "release",
+        ("school", "link"),
+        ("actor", _TEXT),
+        ("reason", _TEXT),
+        ("at", _TIME),
+        ("expires", _TIME),
+        ("used", _TIME),
+        optional=("expires", "used"),
+    )
+    _table(
+        "conflict",
+        ("school", "id"),
+        ("link", _TEXT),
+        ("side", _TEXT),
+        ("anchor", _TEXT),
+        ("path", _TEXT),
+        ("copy", _TEXT),
+        ("at", _TIME),
+        ("resolved", _TIME),
+        ("how", _TEXT),
+        optional=("resolved",),
+    )
+    _table("handed_out", ("school", "link"), ("at", _TIME))
+    _table(
+        "access",
+        ("school",),
+        ("wanted", _TEXT),
+        ("given", _TEXT),
+        ("unsaid", _TEXT),
+        ("read_at", _TIME),
+        optional=("read_at",),
+    )
+
+
+def _journal() -> None:
+    """What was done, and the numbers that the guard counts with."""
+    _table(
+        "journal",
+        ("school", "seq"),
+        ("seq", _NUMBER),
+        ("at", _TIME),
+        ("actor", _TEXT),
+        ("cycle", _TEXT),
+        ("side", _TEXT),
+        ("kind", _TEXT),
+        ("action", _TEXT),
+        ("link", _TEXT),
+        ("anchor", _TEXT),
+        ("reason", _TEXT),
+        ("before", _TEXT),
+        ("after", _TEXT),
+        ("outcome", _TEXT),
+        ("hash", _HASH),
+    )
+    _index("journal", "school", "link")
+    _table(
+        "tally",
+        ("school", "seq", "side", "kind", "role", "tally"),
+        ("seq", _NUMBER),
+        ("at", _TIME),
+        ("number", _NUMBER),
+    )
+    _index("tally", "school", "at")

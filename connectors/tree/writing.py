@@ -1,0 +1,128 @@
+"""Writes as the port asks for them: contents stream side by side, commits follow one another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from bridge.core.model import Action, Digest
+from bridge.ports import Busy, ContentChanged, Context, Failed, Outcome, Source, Write, Written
+from connectors.tree.hands import Part, Raced, Rejected
+from connectors.tree.places import Places
+from connectors.tree.sight import Sight
+from connectors.tree.write_files import FileWrites
+from connectors.tree.write_folders import FolderWrites
+
+
+class Writing:
+    """``apply`` of the connector. ``lock`` is held while the index is used."""
+
+    def __init__(self, sight: Sight, context: Context, *, lock: asyncio.Lock) -> None:
+        self._sight, self._context, self._lock = sight, context, lock
+
+    async def apply(self, writes: Sequence[Write]) -> AsyncIterator[Outcome]:
+        """See the port. Raises Unreachable or Refused when the root is not there any more."""
+        if not writes:
+            return
+        async with self._lock:
+            await asyncio.to_thread(self._sight.begin_writing)
+        queue = list(reversed(writes))
+        running: set[asyncio.Task[Outcome]] = set()
+        try:
+            while queue or running:
+                while queue and len(running) < self._sight.storage.parallel:
+                    running.add(asyncio.create_task(self._one(queue.pop())))
+                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    yield task.result()
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    async def _one(self, write: Write) -> Outcome:
+        try:
+            if write.kind == "folder":
+                return await self._locked(lambda places: FolderWrites(places, self._context.clock).carry_out(write))
+            if write.content is None:
+                _refuse_unknown_content(write)
+                return await self._locked(lambda places: self._files(places).carry_out(write, None))
+            return await self._streamed(write, write.content)
+        except Rejected as refusal:
+            return Failed(write.id, refusal.cause, str(refusal), transient=refusal.transient)
+        except Raced as raced:
+            return Failed(write.id, "stale", str(raced), transient=True)
+        except ContentChanged as error:
+            return Failed(write.id, "changed", str(error), transient=True)
+        except Busy as error:
+            return Failed(write.id, "busy", str(error), transient=True)
+        except self._sight.storage.failure as error:
+            return await self._failed(write, error)
+
+    def _files(self, places: Places) -> FileWrites:
+        return FileWrites(places, self._context.clock)
+
+    async def _failed(self, write: Write, error: Exception) -> Outcome:
+        # A root that went away looks like many errors of single files: it tells which it is.
+        async with self._lock:
+            await asyncio.to_thread(self._sight.storage.identity)
+        cause, why, transient = self._sight.storage.cause(error)
+        what = f"{write.kind} {write.anchor or write.fields.get('name', '')}"
+        return Failed(write.id, cause, f"{what} in {self._sight.storage.where}: {why}", transient=transient)
+
+    async def _locked(self, act: Callable[[Places], Written]) -> Written:
+        async with self._lock:
+            return await asyncio.to_thread(self._within, act)
+
+    def _within(self, act: Callable[[Places], Written]) -> Written:
+        index = self._sight.index
+        with self._sight.storage.hands() as hands:
+            # A look in the middle of a write ends this transaction and begins its own: each is whole by itself.
+            index.begin()
+            try:
+                return act(Places(self._sight, hands))
+            finally:
+                # What a failed write has already done (a rename before its content) the next look finds.
+                index.commit()
+
+    async def _streamed(self, write: Write, source: Source) -> Written:
+        """Write the content beside its place, then commit it."""
+        async with self._lock:
+            part = await asyncio.to_thread(self._begin_part, write)
+        try:
+            async for piece in source.chunks():
+                await asyncio.to_thread(part.write, piece)
+            _verify(write, part.digest)
+            return await self._locked(lambda places: self._files(places).carry_out(write, part))
+        finally:
+            await asyncio.to_thread(part.end)
+
+    def _begin_part(self, write: Write) -> Part:
+        """A temporary file in the folder in which the content will lie."""
+        with self._sight.storage.hands() as hands:
+            places = Places(self._sight, hands)
+            self._files(places).check(write)
+            parent, name = write.fields.get("parent"), write.fields.get("name", "x")
+            if "parent" not in write.fields and write.action is not Action.CREATE:
+                found = self._sight.index.find(write.anchor or "")
+                folder = self._sight.index.directory(found[0]) if found else None
+                parent = folder.anchor if folder else None
+            with places.target(parent, name) as place:
+                return hands.begin(place)
+
+
+def _refuse_unknown_content(write: Write) -> None:
+    content = write.fields.get("content")
+    if isinstance(content, Digest) and content.size and write.action is not Action.DELETE:
+        raise Rejected("invalid", "a content was named but not sent")
+
+
+def _verify(write: Write, digest: Digest) -> None:
+    """What came has to be what was meant; raises ContentChanged."""
+    wanted = write.fields.get("content")
+    known = wanted if isinstance(wanted, Digest) and wanted.algorithm == digest.algorithm else None
+    source = write.content
+    if source is not None and source.size != digest.size:
+        raise ContentChanged(f"{source.size} bytes were expected and {digest.size} came: nothing was written")
+    if known is not None and known != digest:
+        raise ContentChanged(f"the content that came is not the one that was meant ({known.value[:8]}…)")

@@ -1,0 +1,34 @@
+"""How large fragments are."""
+
+from __future__ import annotations
+
+from connectors.graph_drive.fragments import FIRST, LONGEST, Fragments
+from connectors.graph_drive.options import STEP
+
+
+def test_fast_lines_get_ever_larger_fragments_up_to_the_most() -> None:
+    sizes = Fragments(32 * STEP)
+    found = [sizes.size]
+    for _ in range(4):
+        sizes.took(sizes.size, 0.5)
+        found.append(sizes.size)
+    assert found == [FIRST, 2 * FIRST, 4 * FIRST, 4 * FIRST, 4 * FIRST]
+
+
+def test_slow_lines_get_what_they_carry_in_time() -> None:
+    sizes = Fragments(32 * STEP)
+    sizes.took(32 * STEP, 64.0)
+    assert sizes.size == 7 * STEP, "half of 32 is what goes in 32 s, and 15 s are allowed"
+    sizes.took(7 * STEP, 14.0)
+    assert sizes.size == 7 * STEP, "neither too long nor so short that there is room for more"
+    sizes.took(7 * STEP, 7 * LONGEST * 100)
+    assert sizes.size == STEP
+
+
+def test_a_broken_line_halves_them_down_to_one_step() -> None:
+    sizes = Fragments(8 * STEP)
+    found = []
+    for _ in range(5):
+        sizes.broke()
+        found.append(sizes.size)
+    assert found == [4 * STEP, 2 * STEP, STEP, STEP, STEP]
