@@ -13,15 +13,15 @@ from sqlalchemy import and_, bindparam, delete, select
 
 from bridge.core.kinds import Kind
 from bridge.core.model import Action, Evidence, Fields, Operation, Side, Value
-from bridge.ports import Done, Trouble, chunks
+from bridge.ports import Done, chunks
 from bridge.state import agreed, aliases, conflicts, journal, touch
 from bridge.state.apply import Change, Element, write
 from bridge.state.canonical import NOTHING, as_set, decode, digest, encode, keys_of, shift
+from bridge.state.claims import adopted_twice, make_way
 from bridge.state.draft import Known, load
 from bridge.state.fate import forget, retirements, untouch
 from bridge.state.guardbook import count_written, hold, use_releases
-from bridge.state.pairs import drop, set_ends
-from bridge.state.reused import make_way
+from bridge.state.pairs import set_ends
 from bridge.state.tables import echo, link, reference
 from bridge.state.touch import ANCHOR
 from bridge.state.transaction import BATCH, LAG, Transaction
@@ -40,9 +40,8 @@ def intend(tx: Transaction, operations: Sequence[Operation], *, cycle: str) -> N
 def record(tx: Transaction, done: Sequence[Done], *, cycle: str) -> None:
     """Everything of a call, or nothing."""
     writes = [one for one in done if one.written is not None and one.operation.action.writes]
-    for side in Side:
-        make_way(tx, side, _made(tx, writes, side))
-    disputed = _adopted_twice(tx, writes)
+    make_way(tx, writes)
+    disputed = adopted_twice(tx, writes)
     hold(tx, disputed.values(), cycle=cycle)
     settled = [one for one in done if one.operation.link not in disputed]
     presence: dict[Side, set[str]] = {side: set() for side in Side}
@@ -65,19 +64,6 @@ def record(tx: Transaction, done: Sequence[Done], *, cycle: str) -> None:
         touch.touch_referrers(tx, side, presence[side] | _made_for(tx, side, settled))
     touch.touch_containers(tx, Side.SCHOOL, sets)
     forget(tx, [one for one in settled if one.operation.action is Action.FORGET])
-
-
-def _made(tx: Transaction, writes: Iterable[Done], side: Side) -> set[str]:
-    """Anchors of folders and files that these writes made and did not find; no directory gives an id away again."""
-    return {
-        one.written.anchor
-        for one in writes
-        if one.written is not None
-        and one.operation.side is side
-        and one.operation.action is Action.CREATE
-        and not one.written.adopted
-        and tx.kinds[one.operation.kind].parent is not None
-    }
 
 
 def _made_for(tx: Transaction, side: Side, settled: Sequence[Done]) -> set[str]:
@@ -106,39 +92,6 @@ def _waves(writes: Iterable[Done]) -> Iterable[list[Done]]:
         wave[one.operation.link] = one
     if wave:
         yield list(wave.values())
-
-
-def _adopted_twice(tx: Transaction, writes: Sequence[Done]) -> dict[str, Trouble]:
-    """Creations that found an object which another link holds: absorb that link when it has no other end, else hold."""
-    disputed: dict[str, Trouble] = {}
-    for side in Side:
-        created = {
-            one.written.anchor: one.operation
-            for one in writes
-            if one.operation.side is side and one.operation.action is Action.CREATE and one.written is not None
-        }
-        for batch in chunks(sorted(created), BATCH):
-            query = select(link).where(link.c.school == tx.school, ANCHOR[side].in_(batch))
-            for row in tx.rows(query):
-                operation = created[getattr(row, f"{side}_anchor")]
-                if row.id == operation.link:
-                    continue
-                if getattr(row, f"{side.other}_anchor") is None:
-                    drop(tx, row.id, heir=operation.link)
-                else:
-                    disputed[operation.link] = _dispute(tx, operation, row.id)
-    return disputed
-
-
-def _dispute(tx: Transaction, operation: Operation, holder: str) -> Trouble:
-    message = (
-        f"{tx.school}: {operation.kind} {operation.link} was found already there in the {operation.side}, but that "
-        f"object belongs to link {holder}. Expected: an object of its own. Nothing was linked: look at both with "
-        f"schoolbridge explain, then correct the source anchor of one of them."
-    )
-    return Trouble(
-        operation.link, operation.kind, operation.side, operation.action, operation.role, "disputed", message, tx.now
-    )
 
 
 # --- the side's record ----------------------------------------------------------------------------------------------
