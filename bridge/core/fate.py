@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bridge.core.kinds import Authority, Kind, Shape, equal
-from bridge.core.merge import compared, was_agreed
+from bridge.core.merge import was_agreed
 from bridge.core.model import GONE, Evidence, Link, Side
 from bridge.core.policy import Policy
 
@@ -160,6 +160,6 @@ def changed_since_agreed(link: Link, kind: Kind, side: Side) -> bool:
     agreed = link.agreed
     return any(
         was_agreed(column, agreed) and not equal(column, record.fields.get(column.name), agreed.get(column.name))
-        for column in compared(kind)
+        for column in kind.compared
         if not (kind.content and column.shape is Shape.TIME)
     )

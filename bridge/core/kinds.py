@@ -5,6 +5,7 @@ One flat row a kind. Where reconcile would want to ask ``if kind == ...``, a col
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -96,6 +97,15 @@ class Kind:
     content: str | None = None
     role: str | None = None
     consent: str | None = None
+    references: tuple[Field, ...] = dataclasses.field(init=False, repr=False, compare=False)
+    """Columns that refer to other records."""
+    compared: tuple[Field, ...] = dataclasses.field(init=False, repr=False, compare=False)
+    """Columns that exist on both sides."""
+
+    def __post_init__(self) -> None:
+        # Asked for several times for every record: they are worked out once.
+        object.__setattr__(self, "references", self.shaped(Shape.REF, Shape.REFS))
+        object.__setattr__(self, "compared", tuple(column for column in self.fields if column.where is Where.BOTH))
 
     def field(self, name: str) -> Field:
         """The column ``name``; KeyError when the kind has none."""
@@ -108,11 +118,6 @@ class Kind:
         """All columns of the given shapes."""
         return tuple(column for column in self.fields if column.shape in shapes)
 
-    @property
-    def references(self) -> tuple[Field, ...]:
-        """Columns that refer to other records."""
-        return self.shaped(Shape.REF, Shape.REFS)
-
     def with_fields(self, *extra: Field) -> Kind:
         """The same kind with more columns: the attributes that a school's YAML adds by allow-list."""
         known = {column.name for column in self.fields}
@@ -121,6 +126,8 @@ class Kind:
 
 def equal(column: Field, one: Value, two: Value) -> bool:
     """Whether two values of a column are the same; an empty string or set is the same as none."""
+    if one == two:
+        return True
     if column.fold and isinstance(one, str) and isinstance(two, str):
         return one.casefold() == two.casefold()
     return (one if one not in ("", frozenset()) else None) == (two if two not in ("", frozenset()) else None)

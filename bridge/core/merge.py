@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from bridge.core.kinds import Authority, Field, Kind, OnConflict, Shape, Where, equal
+from bridge.core.kinds import Authority, Field, Kind, OnConflict, Shape, equal
 from bridge.core.model import Conflict, Fields, Link, Side, Value
 from bridge.core.policy import Policy
 
@@ -47,11 +47,6 @@ class _Draft:
     agree: dict[str, Value] = field(default_factory=dict)
 
 
-def compared(kind: Kind) -> tuple[Field, ...]:
-    """The columns that exist on both sides."""
-    return tuple(column for column in kind.fields if column.where is Where.BOTH)
-
-
 def was_agreed(column: Field, agreed: Fields) -> bool:
     """Whether an agreement covers a column. Places are always covered: no parent is the root, and may not be stored."""
     return column.name in agreed or column.shape is Shape.REF
@@ -78,7 +73,7 @@ def merge(
         raise ValueError(f"link {link.id} has no two records to merge")
     school, cloud = (_settled_name(link, kind, end.record.fields) for end in (link.school, link.cloud) if end.record)
     draft, conflicts, keep = _Draft(), [], None
-    for column in compared(kind):
+    for column in kind.compared:
         agreed_before = link.agreed is not None and was_agreed(column, link.agreed)
         agreed = link.agreed.get(column.name) if link.agreed is not None else None
         s, c = school.get(column.name), cloud.get(column.name)
@@ -131,7 +126,7 @@ def to_write(kind: Kind, wanted: Fields, found: Fields) -> dict[str, Value]:
     """The values that a side has to be told so that it looks as wanted."""
     changed = {
         column.name: wanted.get(column.name)
-        for column in compared(kind)
+        for column in kind.compared
         if not equal(column, wanted.get(column.name), found.get(column.name))
     }
     if kind.content in changed:

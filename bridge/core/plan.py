@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 
 from bridge.core.kinds import Authority, Kind, Where, equal
-from bridge.core.merge import compared, to_write, transit_name
+from bridge.core.merge import to_write, transit_name
 from bridge.core.model import GONE, Action, Evidence, Fields, Link, Operation, Side
 from bridge.core.policy import Policy
 from bridge.core.settle import Desired, folded, places
@@ -57,7 +57,7 @@ def writes_for(desired: Desired, policy: Policy, anchored: Anchored) -> list[Ope
         return finished
     agreed = link.agreed
     same = agreed is not None and all(
-        equal(column, agreed.get(column.name), desired.agree.get(column.name)) for column in compared(kind)
+        equal(column, agreed.get(column.name), desired.agree.get(column.name)) for column in kind.compared
     )
     if same and link.retired_at is None:
         return []
@@ -235,9 +235,7 @@ def _agreed_so_far(operation: Operation, desired: Desired) -> Operation:
         return replace(operation, agree=before)
     wanted = desired.wanted[operation.side.other]
     reached = {
-        column.name
-        for column in compared(kind)
-        if equal(column, wanted.get(column.name), other.fields.get(column.name))
+        column.name for column in kind.compared if equal(column, wanted.get(column.name), other.fields.get(column.name))
     }
     kept = {name: value for name, value in before.items() if name not in reached}
     now = {name: value for name, value in operation.agree.items() if name in reached or name == kind.role}

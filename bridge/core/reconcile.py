@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 
 from bridge.core.fate import Fate, Verdict, fate
 from bridge.core.kinds import Kind
-from bridge.core.merge import compared, merge
+from bridge.core.merge import merge
 from bridge.core.model import GONE, Action, Conflict, Hold, Link, Operation, Side, Value
 from bridge.core.plan import Anchored, ordered, possible, retirement, role_of, writes_for
 from bridge.core.policy import Policy
@@ -82,7 +82,7 @@ def _desired(link: Link, kind: Kind, policy: Policy, decided: Fate, anchored: An
             link, kind, True, merged.wanted, merged.agree, decided.row.value, merged.conflicts, merged.keep_both
         )
     record = link.school.record or link.cloud.record
-    values = {column.name: record.fields.get(column.name) if record else None for column in compared(kind)}
+    values = {column.name: record.fields.get(column.name) if record else None for column in kind.compared}
     reason = decided.reason or decided.row.value
     return Desired(link, kind, True, {Side.SCHOOL: values, Side.CLOUD: values}, values, reason)
 

@@ -51,6 +51,7 @@ class Ground:
     place: Path | None = None
     """Where the connectors' indexes are, in place of the configured directory."""
     everybody: Everybody = field(default_factory=Everybody)
+    _stores: dict[str, SchoolStore] = field(default_factory=dict)
 
     def directory(self, root: Root, side: Side) -> Path:
         """Where a side's connector keeps its index; no name of a person is in the path."""
@@ -58,9 +59,12 @@ class Ground:
         return (self.place or self.settings.indexes) / place[:2] / place / side.value
 
     def store(self, code: str) -> SchoolStore:
-        """The memory of a root, or with the school's own code that of its people."""
-        kinds = self.school.kinds()
-        return self.database.school(code, kinds if code == self.school.code else {name: kinds[name] for name in KINDS})
+        """The memory of a root, or with the school's own code that of its people; made once, because that writes."""
+        if code not in self._stores:
+            kinds = self.school.kinds()
+            mine = kinds if code == self.school.code else {name: kinds[name] for name in KINDS}
+            self._stores[code] = self.database.school(code, mine)
+        return self._stores[code]
 
 
 @asynccontextmanager

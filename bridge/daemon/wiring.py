@@ -29,7 +29,6 @@ from sqlalchemy import make_url
 from bridge.core import naming
 from bridge.core.cutover import STAGES, Stage
 from bridge.core.kinds import Authority
-from bridge.core.merge import compared
 from bridge.core.model import Action, Side
 from bridge.daemon.catalog import Catalog
 from bridge.daemon.ids import TimeOrdered
@@ -216,7 +215,7 @@ def _can_give_back(school: School, connector: Connector) -> None:
     """A field that the cloud may change must be writable at the school, or every other change of that person waits."""
     for name, kind in school.kinds().items():
         policy = school.policy(Stage.HYBRID)
-        given = [one.name for one in compared(kind) if policy.owner(kind, one) is not Authority.SCHOOL]
+        given = [one.name for one in kind.compared if policy.owner(kind, one) is not Authority.SCHOOL]
         writable = Action.UPDATE in connector.capabilities.writes.get(name, frozenset())
         if given and name in connector.capabilities.kinds and not writable:
             raise ConfigurationError(

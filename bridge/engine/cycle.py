@@ -1,8 +1,9 @@
 """The sentence of the design as code: observe, pair, judge, execute.
 
 The plan is counted in full before its first operation is carried out; it is never held in memory as a whole: reconcile
-is pure, so the second pass simply derives it again, batch by batch, from what the batches before it have left. Only a
-rehearsal keeps it: nothing changes between the passes, and its report holds every operation anyway.
+is pure, so the second pass simply derives it again, batch by batch, from what the batches before it have left. The
+first batch is kept as it was counted: nothing has changed before it, and most plans are no larger. A rehearsal keeps
+all of them: nothing changes between its passes, and its report holds every operation anyway.
 """
 
 from __future__ import annotations
@@ -50,16 +51,17 @@ async def cycle(
         for side in sides:
             await observe(bridged, side, report)
         await pair(bridged, report)
-        kept: deque[Batch] | None = deque() if rehearse and most is None else None
+        whole = rehearse and most is None
+        kept: deque[Batch] = deque(maxlen=None if whole else 1)
         guard = await judge(bridged, report, keep=kept)
-        if kept is not None:
+        if whole:
             await _carry_out(bridged, guard, report, batches=_given_back(kept), rehearse=True)
             report.operations = _once(report.operations)
         elif rehearse:
-            batches = _batches(bridged, guard.released)
+            batches = _batches(bridged, guard.released, first=kept)
             await _carry_out(bridged, guard, report, batches=batches, rehearse=True, most=most)
         else:
-            await _carry_all_out(bridged, guard, report)
+            await _carry_all_out(bridged, guard, report, first=kept)
             await carry_out_decisions(bridged, report)
     except BridgeError as error:
         report.error = str(error)
@@ -68,8 +70,11 @@ async def cycle(
     return report
 
 
-async def judge(bridged: Bridged, report: Report, *, keep: deque[Batch] | None = None) -> Guard:
-    """Count the whole plan of this cycle; the guard that comes back knows what is too much. ``keep`` takes the plan."""
+async def judge(bridged: Bridged, report: Report, *, keep: deque[Batch]) -> Guard:
+    """Count the whole plan of this cycle; the guard that comes back knows what is too much.
+
+    ``keep`` takes the plan as far as it has room, from the first batch on.
+    """
     store, now = bridged.store, bridged.clock()
     guard = Guard(
         school=bridged.code,
@@ -82,8 +87,10 @@ async def judge(bridged: Bridged, report: Report, *, keep: deque[Batch] | None =
     )
     near: set[str] = set()
     async for links, reconciled in _batches(bridged, guard.released):
-        if keep is not None:
+        if keep.maxlen is None:
             keep.append(([], reconciled))  # a rehearsal needs no link; their records would be most of the memory
+        elif len(keep) < keep.maxlen:
+            keep.append((links, reconciled))
         allowed = [one for one in reconciled.operations if _capable(bridged, one) is None]
         # A folder that is kept for what lives in it comes with every batch that lives in it: it counts once.
         allowed = [one for one in allowed if one.link not in near]
@@ -109,13 +116,26 @@ def _once(operations: list[Operation]) -> list[Operation]:
     return [one for one in planned.values() if one.action is not Action.DELETE or one.link not in builds]
 
 
-async def _batches(bridged: Bridged, released: frozenset[str]) -> AsyncIterator[Batch]:
-    """Derive the plan batch by batch; links of tree kinds come with their neighbourhood."""
+async def _batches(
+    bridged: Bridged, released: frozenset[str], *, first: deque[Batch] | None = None
+) -> AsyncIterator[Batch]:
+    """Derive the plan batch by batch; links of tree kinds come with their neighbourhood.
+
+    ``first`` is what was derived already, for who carries it out: a batch may touch links of the next ones.
+    """
     after: tuple[int, str] | None = None
     now = bridged.clock()
-    while links := list(await bridged.remember(bridged.store.due, now, after, BATCH)):
+    while True:
+        if first:
+            links, reconciled = first.popleft()
+        elif links := list(await bridged.remember(bridged.store.due, now, after, BATCH)):
+            reconciled = await derive(bridged, links, now=now, released=released)
+        else:
+            return
         after = (bridged.kinds[links[-1].kind].rank, links[-1].id)
-        yield links, await derive(bridged, links, now=now, released=released)
+        yield links, reconciled
+        if first is None and len(links) < BATCH:
+            return
 
 
 def _capable(bridged: Bridged, operation: Operation) -> Hold | None:
@@ -129,12 +149,13 @@ def _capable(bridged: Bridged, operation: Operation) -> Hold | None:
     return Hold(operation, "capability", text)
 
 
-async def _carry_all_out(bridged: Bridged, guard: Guard, report: Report) -> None:
+async def _carry_all_out(bridged: Bridged, guard: Guard, report: Report, *, first: deque[Batch]) -> None:
     """Pass by pass, while what one has done makes room for what waited in it: the parent made, the folder emptied."""
     done = -1
     while done < (done := report.executed.total() + report.noted.total()):
         report.waiting.clear()
-        await _carry_out(bridged, guard, report, batches=_batches(bridged, guard.released), rehearse=False)
+        batches = _batches(bridged, guard.released, first=first)
+        await _carry_out(bridged, guard, report, batches=batches, rehearse=False)
         if not report.waiting:
             return
     report.held.update(report.waiting.values())

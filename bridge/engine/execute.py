@@ -23,7 +23,7 @@ from bridge.engine.contents import DEFERRED, UNFINISHED, large, sent, sources
 from bridge.engine.failing import backoff, failed, for_good, refused
 from bridge.engine.lots import Lots
 from bridge.engine.neighbourhood import not_empty
-from bridge.ports import Done, Failed, Outcome, Trouble, Write, Written
+from bridge.ports import Done, Failed, Outcome, Source, Trouble, Write, Written
 
 #: Outcomes that are recorded together; a crash repeats at most so many writes, all of which are idempotent.
 COMMIT = 20
@@ -120,10 +120,10 @@ async def _write(turn: Turn, chunk: Sequence[Operation]) -> None:
             report.waiting[operation.link] = f"{operation.kind}:{why}"
             turn.stopped.add(operation.link)
             continue
-        resolved = replace(resolved, expected=turn.versions.get((operation.link, side), resolved.expected))
+        if (operation.link, side) in turn.versions:
+            resolved = replace(resolved, expected=turn.versions[operation.link, side])
         ready[operation.link] = resolved
-        content = bytes_.get(operation.link)
-        writes.append(replace(_as_write(bridged, resolved, anchors), content=content, pause=bridged.awaited))
+        writes.append(_as_write(bridged, resolved, anchors, content=bytes_.get(operation.link)))
     if not writes:
         return
     await bridged.remember(bridged.store.intend, list(ready.values()), cycle=report.cycle, now=bridged.clock())
@@ -149,7 +149,7 @@ async def named(bridged: Bridged, operations: Sequence[Operation]) -> list[Opera
     for (name, space), links in wanted.items():
         for link, reserved in (await bridged.remember(bridged.store.reserve, space, links)).items():
             given.setdefault(link, {})[name] = reserved
-    return [replace(one, after={**one.after, **given.get(one.link, {})}) for one in operations]
+    return [replace(one, after={**one.after, **given[one.link]}) if one.link in given else one for one in operations]
 
 
 def _referred(bridged: Bridged, chunk: Sequence[Operation]) -> set[str]:
@@ -180,10 +180,12 @@ def _resolved(bridged: Bridged, operation: Operation, anchors: Anchors) -> Opera
             after[column.name] = value - missing
             agreed = agree.get(column.name)
             agree[column.name] = (agreed if isinstance(agreed, frozenset) else frozenset()) - missing
+    if after == operation.after and agree == operation.agree:
+        return operation
     return replace(operation, after=after, agree=agree)
 
 
-def _as_write(bridged: Bridged, operation: Operation, anchors: Anchors) -> Write:
+def _as_write(bridged: Bridged, operation: Operation, anchors: Anchors, *, content: Source | None) -> Write:
     kind = bridged.kinds[operation.kind]
     fields: dict[str, Value] = {}
     added: dict[str, frozenset[str]] = {}
@@ -210,6 +212,8 @@ def _as_write(bridged: Bridged, operation: Operation, anchors: Anchors) -> Write
         removed={name: anchors_ for name, anchors_ in removed.items() if anchors_},
         expected=operation.expected,
         key=str(key or ""),
+        content=content,
+        pause=bridged.awaited,
     )
 
 
@@ -263,6 +267,8 @@ async def _record(turn: Turn, ready: Mapping[str, Operation], outcomes: Sequence
 
 def _less_refused(operation: Operation, written: Written, anchors: Anchors) -> Operation:
     """What was really agreed: without what the side refused or did not know."""
+    if not written.refused and not written.unknown:
+        return operation
     after, agree = dict(operation.after), dict(operation.agree)
     for name in written.refused:
         after.pop(name, None)

@@ -23,11 +23,12 @@ NOTHING = 0
 #: Between parent and name of a stored place; the port's NUL can't be stored in PostgreSQL.
 BETWEEN = "\x1f"
 _MODULUS = 1 << 128
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 def dump(value: Any) -> str:
     """Canonical JSON: sorted keys, no blanks, ASCII (file names may hold what no database takes: NUL, half pairs)."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return _CANONICAL.encode(value)
 
 
 def _plain(value: Value) -> Any:

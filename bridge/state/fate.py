@@ -22,10 +22,9 @@ _REVIVES = frozenset({Action.AGREE, Action.CREATE, Action.UPDATE, Action.RESTORE
 
 def retirements(tx: Transaction, done: Sequence[Done]) -> None:
     """Begin them, and end those of links both of whose ends are there (again)."""
-    for one in done:
-        mine = and_(link.c.school == tx.school, link.c.id == one.operation.link)
-        if one.operation.action is Action.RETIRE:
-            tx.run(update(link).where(mine).values(retired_at=tx.now))
+    begun = [one.operation.link for one in done if one.operation.action is Action.RETIRE]
+    for batch in chunks(begun, BATCH):
+        tx.run(update(link).where(link.c.school == tx.school, link.c.id.in_(batch)).values(retired_at=tx.now))
     revived = [one.operation.link for one in done if one.operation.action in _REVIVES]
     for batch in chunks(revived, BATCH):
         ended = select(link.c.id).where(

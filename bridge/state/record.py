@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import and_, bindparam, delete, select
 
-from bridge.core.kinds import Kind
 from bridge.core.model import Action, Evidence, Fields, Operation, Side, Value
 from bridge.ports import Done, chunks
 from bridge.state import agreed, aliases, conflicts, journal, touch
@@ -102,7 +101,10 @@ def _fold(tx: Transaction, side: Side, wave: Sequence[Done]) -> list[Change]:
     anchors = {one.operation.link: _anchor(one) for one in wave}
     known = load(tx, side, (), anchors=sorted(anchors.values()))
     targets = _anchors_of(tx, side, _targets(tx, wave))
-    changes = [_folded(tx, one, known=known.get(anchors[one.operation.link]), targets=targets) for one in wave]
+    parents = _parents(tx, side, wave)
+    changes = [
+        _folded(tx, one, known=known.get(anchors[one.operation.link]), targets=targets, parents=parents) for one in wave
+    ]
     write(tx, side, changes)
     _remember(tx, side, known=known, changes=changes)
     detached = {one.operation.link: None for one in wave if one.operation.action is Action.DETACH}
@@ -137,7 +139,25 @@ def _anchors_of(tx: Transaction, side: Side, ids: set[str]) -> dict[str, str]:
     return found
 
 
-def _folded(tx: Transaction, one: Done, *, known: Known | None, targets: Mapping[str, str]) -> Change:
+def _parents(tx: Transaction, side: Side, wave: Sequence[Done]) -> dict[str, str]:
+    """Anchor -> the stored parent's, of tree records that these writes leave where they are."""
+    staying: dict[str, list[str]] = {}
+    for one in wave:
+        parent = tx.kinds[one.operation.kind].parent
+        if parent is not None and one.operation.anchor and parent not in one.operation.after:
+            staying.setdefault(parent, []).append(one.operation.anchor)
+    found: dict[str, str] = {}
+    mine = and_(reference.c.school == tx.school, reference.c.side == side)
+    for field, anchors in staying.items():
+        for batch in chunks(sorted(anchors), BATCH):
+            query = select(reference.c.anchor, reference.c.target).where(mine, reference.c.field == field)
+            found.update({row.anchor: row.target for row in tx.rows(query.where(reference.c.anchor.in_(batch)))})
+    return found
+
+
+def _folded(
+    tx: Transaction, one: Done, *, known: Known | None, targets: Mapping[str, str], parents: Mapping[str, str]
+) -> Change:
     operation, written = one.operation, one.written
     assert written is not None  # noqa: S101
     kind = tx.kinds[operation.kind]
@@ -162,22 +182,13 @@ def _folded(tx: Transaction, one: Done, *, known: Known | None, targets: Mapping
         written_until=tx.now + LAG,
         added=frozenset(added),
         removed=frozenset(removed),
-        keys=_keys(tx, kind, plain, operation=operation, parent=min(parent, default=None)),
+        # Who stays has the place below the stored parent.
+        keys=keys_of(kind, plain, parent=min(parent, default=parents.get(operation.anchor or ""))),
         old_keys=keys_of(kind, old) if kind.parent is None else {},
         presence=before != gone or operation.action is Action.DETACH,
         flattened=any(column.flatten and column.name in after for column in kind.references),
         ours=True,
     )
-
-
-def _keys(tx: Transaction, kind: Kind, plain: Fields, *, operation: Operation, parent: str | None) -> Mapping[str, str]:
-    """The keys after the write; a tree record whose parent stays where it is has its place below the stored one."""
-    if kind.parent is not None and parent is None and kind.parent not in operation.after:
-        mine = and_(reference.c.school == tx.school, reference.c.side == operation.side)
-        query = select(reference.c.target).where(mine, reference.c.anchor == operation.anchor)
-        stored = tx.rows(query.where(reference.c.field == kind.parent))
-        parent = stored[0].target if stored else None
-    return keys_of(kind, plain, parent=parent)
 
 
 def _moves(one: Done, names: Iterable[str], targets: Mapping[str, str]) -> tuple[set[Element], set[Element]]:

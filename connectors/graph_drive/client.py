@@ -42,6 +42,7 @@ class FilesClient(Client):
     ) -> None:
         super().__init__(options, context, budget=budget, price=price, tokens=tokens)
         self.lanes = lanes
+        self._trusted: set[tuple[str, str, tuple[str, ...]]] = set()
 
     def learn(self, answer: Answer) -> None:
         """As for the directory, and the RateLimit headers of SharePoint."""
@@ -55,16 +56,22 @@ class FilesClient(Client):
 
     def content_url(self, text: object, more: tuple[str, ...]) -> URL:
         """A URL that Graph gave for content, if it is one that may be used. Raises Refused, without the URL."""
-        parts = urlsplit(str(text))
-        host = (parts.hostname or "").lower()
-        local = host in LOOPBACK and (urlsplit(self.root).hostname or "").lower() in LOOPBACK
-        known = host.endswith(CONTENT_DOMAINS) or host in self.options.hosts or host in more
-        if not (known or local) or not safe(str(text)):
-            raise Refused(
-                f"Graph pointed us to {parts.scheme}://{host} for file content, which is no host of SharePoint. "
-                "Check the proxy, or allow it in `content_hosts`."
-            )
-        return URL(str(text), encoded=True)
+        try:
+            url = URL(str(text), encoded=True)
+        except ValueError:
+            raise Refused("Graph pointed us to something that is no URL for file content. Check the proxy.") from None
+        host = (url.host or "").lower()
+        asked = (url.scheme, host, more)
+        if asked not in self._trusted:
+            local = host in LOOPBACK and (urlsplit(self.root).hostname or "").lower() in LOOPBACK
+            known = host.endswith(CONTENT_DOMAINS) or host in self.options.hosts or host in more
+            if not (known or local) or not safe(str(text)):
+                raise Refused(
+                    f"Graph pointed us to {url.scheme}://{host} for file content, which is no host of SharePoint. "
+                    "Check the proxy, or allow it in `content_hosts`."
+                )
+            self._trusted.add(asked)
+        return url
 
     @asynccontextmanager
     async def content(

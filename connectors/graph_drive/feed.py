@@ -34,12 +34,15 @@ class Feed:
         self._stream: AsyncIterator[bytes] | None = None
         self._at = 0
         self._rest = memoryview(b"")
+        self._digest: Digest | None = None
         self.size = size
         self.error: BridgeError | None = None
 
     def digest(self) -> Digest:
         """Of all bytes, once they were read."""
-        return Digest(QUICKXOR, self._hash.hexdigest(), self.size)
+        if self._digest is None:
+            self._digest = Digest(QUICKXOR, self._hash.hexdigest(), self.size)
+        return self._digest
 
     async def whole(self) -> Digest:
         """Read what was not read yet, and check the source."""

@@ -20,6 +20,7 @@ _DELETE = "\u2421"
 _WIDE = 0xFEE0  # from an ASCII sign to its full-width twin
 _SIGNS = {sign: chr(ord(sign) + _WIDE) for sign in '"*:<>?/\\|'}
 _SIGNS |= {chr(code): chr(0x2400 + code) for code in range(1, 32)} | {"\x7f": _DELETE}
+_REPLACED = str.maketrans(_SIGNS)
 _NARROW = {wide: sign for sign, wide in _SIGNS.items()}
 _WORDS = re.compile(r"(?:\.lock|con|prn|aux|nul|com[0-9]|lpt[0-9]|desktop\.ini)", re.IGNORECASE)
 _VTI = re.compile(r"_(?=vti_)", re.IGNORECASE)
@@ -32,6 +33,8 @@ _TWINS = frozenset({*_NARROW, *_FIRST, _SPACE, "\uff0e", "\uff3f", QUOTE})
 def cloud_name(name: str, *, folder: bool = False, top: bool = False) -> str:
     """The name that the cloud gets. ``top``: it lies at the root of a library."""
     plain = _refused(name, folder=folder, top=top)
+    if plain == name and _TWINS.isdisjoint(name):
+        return name  # as nearly all are
     if _read(plain, folder=folder, top=top) == name:
         return plain
     quoted = "".join(QUOTE + sign if sign in _TWINS else sign for sign in name)
@@ -49,7 +52,7 @@ def school_name(name: str, *, folder: bool = False, top: bool = False) -> str:
 
 def _refused(name: str, *, folder: bool, top: bool) -> str:
     """Replace what is refused."""
-    name = "".join(_SIGNS.get(sign, sign) for sign in name)
+    name = name.translate(_REPLACED)
     inner = name.strip(" ")
     begins = len(name) - len(name.lstrip(" "))
     name = _SPACE * len(name) if not inner else _SPACE * begins + inner + _SPACE * (len(name) - begins - len(inner))

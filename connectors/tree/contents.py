@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from bridge.core.model import Digest
 from bridge.ports import QUICKXOR, Busy, ContentChanged, Source
@@ -15,15 +16,19 @@ from connectors.tree.sight import Sight
 from connectors.tree.storage import Reading, Storage
 from connectors.tree.tables import Entry
 
+#: Small files read in one turn of a thread.
+_TOGETHER = 32
+
 
 class TreeContents:
     """See ``bridge.ports.Contents``."""
 
     def __init__(self, sight: Sight, guard: asyncio.Lock) -> None:
         self._sight, self._guard = sight, guard
+        self._together = _Together(guard)
 
     def source(self, anchor: str, version: str) -> Source:
-        return TreeSource(self._sight, self._guard, anchor=anchor, version=version)
+        return TreeSource(self._sight, self._guard, self._together, anchor=anchor, version=version)
 
     async def digests(self, anchors: Sequence[tuple[str, str]]) -> AsyncIterator[tuple[str, Digest]]:
         for anchor, version in anchors:
@@ -39,8 +44,9 @@ class TreeContents:
 class TreeSource:
     """One file in one version, read from the place at which it was seen."""
 
-    def __init__(self, sight: Sight, guard: asyncio.Lock, *, anchor: str, version: str) -> None:
-        self._sight, self._guard, self._anchor, self._version = sight, guard, anchor, version
+    def __init__(self, sight: Sight, guard: asyncio.Lock, together: _Together, *, anchor: str, version: str) -> None:
+        self._sight, self._guard, self._together = sight, guard, together
+        self._anchor, self._version = anchor, version
         found = sight.index.find(anchor)
         self._size = found[1].size if found else 0
 
@@ -56,9 +62,7 @@ class TreeSource:
         """See ``bridge.ports.Source``."""
         if start == 0 and self._size <= self._sight.storage.soon:
             # Nearly all files are small, and a change of thread costs more than reading them.
-            async with self._guard:
-                content = await asyncio.to_thread(self._whole)
-            if content:
+            if content := await self._together.read(self._whole):
                 yield content
             return
         async with self._guard:
@@ -92,6 +96,53 @@ class TreeSource:
         if found is None or folder is None or path is None or file_version(folder.anchor, found[1]) != self._version:
             raise ContentChanged(f"file {self._anchor} is not any more what was observed")
         return join(path, found[1].name), found[1]
+
+
+class _Together:
+    """Reads in one turn of a thread what is asked for while another turn goes on. ``guard`` is held meanwhile."""
+
+    def __init__(self, guard: asyncio.Lock) -> None:
+        self._guard = guard
+        self._asked: deque[tuple[Callable[[], bytes], asyncio.Future[bytes]]] = deque()
+        self._reading: asyncio.Task[None] | None = None
+
+    async def read(self, whole: Callable[[], bytes]) -> bytes:
+        """What ``whole`` gives, called in a thread; raises what it raises."""
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._asked.append((whole, answer))
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read_all())
+        return await answer
+
+    async def _read_all(self) -> None:
+        some: list[tuple[Callable[[], bytes], asyncio.Future[bytes]]] = []
+        try:
+            while self._asked:
+                async with self._guard:
+                    some = [self._asked.popleft() for _ in range(min(_TOGETHER, len(self._asked)))]
+                    found = await asyncio.to_thread(_tried, [whole for whole, _ in some])
+                for (_, answer), content in zip(some, found, strict=True):
+                    if answer.done():
+                        continue  # nobody waits for it any more
+                    if isinstance(content, bytes):
+                        answer.set_result(content)
+                    else:
+                        answer.set_exception(content)
+        finally:
+            self._reading = None
+            for _, answer in (*some, *self._asked):  # the loop ends: nobody must wait for ever
+                answer.cancel()
+            self._asked.clear()
+
+
+def _tried(all_: Sequence[Callable[[], bytes]]) -> list[bytes | Exception]:
+    found: list[bytes | Exception] = []
+    for whole in all_:
+        try:
+            found.append(whole())
+        except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
+            found.append(error)
+    return found
 
 
 class _Course:

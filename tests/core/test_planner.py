@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from bridge.core.cutover import Stage
 from bridge.core.kinds import KINDS, Shape, equal
-from bridge.core.merge import compared
 from bridge.core.model import Side
 from bridge.core.policy import policy_for
 from tests.core.people import FILES, PEOPLE, Edit, do, edits
@@ -121,7 +120,7 @@ def mirror(world: World, owner: Side) -> None:
         one, two = link.end(owner).record, link.end(owner.other).record
         if one is None or two is None or (owner is Side.SCHOOL and one.fields.get("consent") is False):
             continue  # without consent the account is disabled, and nothing more is written to it
-        for column in compared(KINDS[link.kind]):
+        for column in KINDS[link.kind].compared:
             mine, theirs = one.fields.get(column.name), two.fields.get(column.name)
             if column.shape is Shape.REFS:  # nobody can be a member where he has no account
                 mine = (mine if isinstance(mine, frozenset) else frozenset()) & both

@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 
 from bridge.core.correlate import PLACE, Found, Match, Verdict, correlate, keys_of
 from bridge.core.kinds import KINDS, Kind, Shape, Where
-from bridge.core.merge import compared
 from bridge.core.model import Action, Endpoint, Evidence, Fields, Link, Operation, Record, Side, Value
 from bridge.core.policy import Policy
 from bridge.core.reconcile import Reconciled, reconcile
@@ -285,7 +284,7 @@ class World:
         return {
             str(record.fields.get("source_anchor")): {
                 column.name: _named(store, record.fields.get(column.name))
-                for column in compared(KINDS[kind])
+                for column in KINDS[kind].compared
                 if column.where is Where.BOTH
             }
             for kind in ("user", "group")
