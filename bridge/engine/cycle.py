@@ -199,8 +199,10 @@ async def _carry_out(
         turn = Turn(bridged, report, later, {link.id: link.attempts for link in links})
         await execute(turn, allowed)
         busy = held | {operation.link for operation in allowed}
-        await bridged.remember(bridged.store.quiet, [one for one in reconciled.quiet if one not in busy])
-        await bridged.remember(bridged.store.postpone, {one: at for one, at in later.items() if one not in busy})
+        if quiet := [one for one in reconciled.quiet if one not in busy]:
+            await bridged.remember(bridged.store.quiet, quiet)
+        if postponed := {one: at for one, at in later.items() if one not in busy}:
+            await bridged.remember(bridged.store.postpone, postponed)
 
 
 def _addressed(bridged: Bridged, hold: Hold) -> Hold:

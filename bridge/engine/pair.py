@@ -37,6 +37,8 @@ async def _pass(bridged: Bridged, report: Report) -> bool:
                 if one.school is not None and one.cloud is not None:
                     joined |= {(Side.SCHOOL, one.school), (Side.CLOUD, one.cloud)}
                     deeper = deeper or bridged.kinds[kind].parent is not None
+        if len(batch) < BATCH:
+            break
     return deeper
 
 
