@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 from bridge.core.kinds import Kind
 from bridge.core.model import Conflict, Hold, Operation, Side
 from bridge.core.policy import Policy
+from bridge.engine.load import Load
 from bridge.engine.rehearsed import Rehearsed
 from bridge.ports import Connector, Store, Trouble, never
 
@@ -44,6 +45,8 @@ class Bridged:
     new_id: Callable[[], str]
     observed: bool = True
     progress: Progress = silent
+    #: How many files and bytes the plan sends, and how many were sent; somebody may keep it over many connections.
+    load: Load = field(default_factory=Load)
     #: Whether somebody waits for the end of this cycle: a long transfer then pauses where it can go on.
     awaited: Callable[[], bool] = never
     #: Seconds of any beginning, for how long a cycle took.

@@ -15,6 +15,7 @@ from datetime import timedelta
 from bridge.core.kinds import Kind
 from bridge.core.model import Action, Digest, Link, Operation, Side, Value
 from bridge.engine.bridged import Bridged
+from bridge.engine.load import SENDS
 from bridge.ports import UNREAD, Meaning, Source, Trouble, Written
 
 #: Failures that wait for something to end: shown with their reason, no error, tried again soon.
@@ -23,7 +24,6 @@ DEFERRED = frozenset({"busy", "changed", "locked", "unfinished"})
 UNFINISHED = "unfinished"
 #: Bytes from which a file waits for the next cycle when another one was left unfinished in this one.
 LARGE = 4 * 1024 * 1024
-_SENDS = frozenset({Action.CREATE, Action.UPDATE, Action.RESTORE})
 _RETRY = timedelta(seconds=30)
 
 
@@ -106,13 +106,13 @@ async def sources(bridged: Bridged, side: Side, operations: Iterable[Operation])
 
 def sends(operation: Operation, kind: Kind) -> bool:
     """Whether an operation writes bytes."""
-    return operation.action in _SENDS and isinstance(operation.after.get(kind.content or ""), Digest)
+    return operation.action in SENDS and isinstance(operation.after.get(kind.content or ""), Digest)
 
 
 def large(operation: Operation, kind: Kind) -> bool:
     """Whether an operation writes so many bytes that small ones should not wait for it."""
     digest = operation.after.get(kind.content or "")
-    return operation.action in _SENDS and isinstance(digest, Digest) and digest.size >= LARGE
+    return operation.action in SENDS and isinstance(digest, Digest) and digest.size >= LARGE
 
 
 def sent(operation: Operation, written: Written, kind: Kind, known: dict[str, tuple[Value, Digest]]) -> Operation:

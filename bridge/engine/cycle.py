@@ -19,6 +19,7 @@ from bridge.core.reconcile import Reconciled
 from bridge.engine.bridged import Bridged, Report, held_trouble
 from bridge.engine.derive import derive
 from bridge.engine.execute import Turn, execute, named
+from bridge.engine.load import Planned, amount_of, total
 from bridge.engine.observe import observe
 from bridge.engine.pair import pair
 from bridge.engine.resolve import carry_out_decisions
@@ -63,6 +64,7 @@ async def cycle(
         else:
             await _carry_all_out(bridged, guard, report, first=kept)
             await carry_out_decisions(bridged, report)
+            bridged.load.end()
     except BridgeError as error:
         report.error = str(error)
         report.retry_after = error.retry_after if isinstance(error, Unreachable) else None
@@ -86,12 +88,14 @@ async def judge(bridged: Bridged, report: Report, *, keep: deque[Batch]) -> Guar
         empty=await bridged.remember(store.empty),
     )
     near: set[str] = set()
+    planned = Planned(guard, bridged.load.begun)
     async for links, reconciled in _batches(bridged, guard.released):
         if keep.maxlen is None:
             keep.append(([], reconciled))  # a rehearsal needs no link; their records would be most of the memory
         elif len(keep) < keep.maxlen:
             keep.append((links, reconciled))
         allowed = [one for one in reconciled.operations if _capable(bridged, one) is None]
+        planned.count(allowed, mine=frozenset(link.id for link in links))
         # A folder that is kept for what lives in it comes with every batch that lives in it: it counts once.
         allowed = [one for one in allowed if one.link not in near]
         near |= {one.link for one in allowed} - {link.id for link in links}
@@ -100,6 +104,7 @@ async def judge(bridged: Bridged, report: Report, *, keep: deque[Batch]) -> Guar
     if guard.crowded():
         # It is counted anew each time: a change of ten among a million must not pay for that.
         guard.population = await bridged.remember(store.population)
+    bridged.load.plan(planned)
     return guard
 
 
@@ -158,6 +163,7 @@ async def _carry_all_out(bridged: Bridged, guard: Guard, report: Report, *, firs
         await _carry_out(bridged, guard, report, batches=batches, rehearse=False)
         if not report.waiting:
             return
+        bridged.load.next_pass()
     report.held.update(report.waiting.values())
 
 
@@ -197,7 +203,9 @@ async def _carry_out(
         allowed = [operation for operation in allowed if operation.link not in waves]
         later = {link: when for link, when in reconciled.again.items() if link not in held} | waves
         turn = Turn(bridged, report, later, {link.id: link.attempts for link in links})
+        bridged.load.batch(total(amount_of(one, bridged.kinds) for one in allowed))
         await execute(turn, allowed)
+        bridged.load.batch_over()
         busy = held | {operation.link for operation in allowed}
         if quiet := [one for one in reconciled.quiet if one not in busy]:
             await bridged.remember(bridged.store.quiet, quiet)

@@ -21,6 +21,7 @@ from bridge.core.model import Action, Digest, Elements, Fields, Operation, Side,
 from bridge.engine.bridged import Bridged, Report
 from bridge.engine.contents import DEFERRED, UNFINISHED, large, sent, sources
 from bridge.engine.failing import backoff, failed, for_good, refused
+from bridge.engine.load import amount_of, watched
 from bridge.engine.lots import Lots
 from bridge.engine.neighbourhood import not_empty
 from bridge.ports import Done, Failed, Outcome, Source, Trouble, Write, Written
@@ -76,6 +77,7 @@ def _waits(turn: Turn, operation: Operation) -> bool:
     if not turn.report.held[f"{operation.kind}:{UNFINISHED}"]:
         return False
     turn.stopped.add(operation.link)
+    turn.bridged.load.put_off(amount_of(operation, turn.bridged.kinds))
     return True
 
 
@@ -119,11 +121,13 @@ async def _write(turn: Turn, chunk: Sequence[Operation]) -> None:
             why = "waits for its parent" if resolved is None else "waits until it is empty"
             report.waiting[operation.link] = f"{operation.kind}:{why}"
             turn.stopped.add(operation.link)
+            bridged.load.wait(amount_of(operation, bridged.kinds))
             continue
         if (operation.link, side) in turn.versions:
             resolved = replace(resolved, expected=turn.versions[operation.link, side])
         ready[operation.link] = resolved
-        writes.append(_as_write(bridged, resolved, anchors, content=bytes_.get(operation.link)))
+        content = watched(bytes_.get(operation.link), operation, load=bridged.load, kinds=bridged.kinds)
+        writes.append(_as_write(bridged, resolved, anchors, content=content))
     if not writes:
         return
     await bridged.remember(bridged.store.intend, list(ready.values()), cycle=report.cycle, now=bridged.clock())
@@ -232,10 +236,16 @@ async def _record(turn: Turn, ready: Mapping[str, Operation], outcomes: Sequence
     troubles: list[Trouble] = []
     for outcome in outcomes:
         operation = ready[outcome.id]
+        amount = amount_of(operation, bridged.kinds)
         if isinstance(outcome, Failed):
             turn.stopped.add(operation.link)
             if await for_good(bridged, report, operation, outcome):
+                bridged.load.wait(amount)
                 continue
+            if outcome.cause == UNFINISHED:
+                bridged.load.put_off(amount)
+            else:
+                bridged.load.drop(operation.link, amount)
             troubles.append(failed(operation, outcome, attempts=turn.attempts.get(operation.link, 0), now=now))
             counted = report.held if outcome.cause in DEFERRED else report.failed
             counted[f"{operation.kind}:{outcome.cause}"] += 1
@@ -248,6 +258,7 @@ async def _record(turn: Turn, ready: Mapping[str, Operation], outcomes: Sequence
         retry = now + backoff(1, transient=True) if outcome.unknown else None
         if outcome.refused:
             troubles.append(refused(operation, outcome, attempts=turn.attempts.get(operation.link, 0), now=now))
+        bridged.load.write(operation.link, amount)
         turn.left[operation.link] -= 1
         turn.versions[operation.link, operation.side] = outcome.version
         if retry is not None:
