@@ -9,9 +9,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from bridge.commands.session import ERROR, NOTHING, plain, session_of
+from bridge.commands.progress import progress_of
+from bridge.commands.session import ERROR, NOTHING, Session, plain, session_of
 from bridge.daemon import board, turn, wiring
 from bridge.daemon.health import Colour, Health, judge
+from bridge.daemon.progress import Progress
 from bridge.ports import Trouble
 from bridge.settings import School
 from bridge.state.database import Database
@@ -56,6 +58,8 @@ def status(
             rows = [_row(one, tree, database if one.code in known else None, running=running) for one in schools]
     else:
         rows = [_row(one, tree, None, running=running) for one in schools]
+    for one, _, facts in rows:
+        _add_progress(session, one, facts, tree if running else None)
     worst = max((health.colour for _, health, _ in rows), key=list(Colour).index, default=Colour.GREEN)
     answer = {
         "health": worst.value,
@@ -136,6 +140,16 @@ def _row(
     return school, health, facts
 
 
+def _add_progress(session: Session, school: School, facts: dict[str, Any], tree: Mapping[str, Any] | None) -> None:
+    """In place of the numbers that only the daemon and the estimate need."""
+    now, mine = wiring.now(), (tree or {}).get("schools", {}).get(school.code, {})
+    whole, shares = progress_of(session.settings, school, mine, now=now)
+    facts["progress"] = whole.tree(now) if whole else None
+    facts["shares"] = {
+        name: {**share, "progress": shares.get(name, Progress()).tree(now)} for name, share in facts["shares"].items()
+    }
+
+
 def _doubts(database: Database, code: str, counts: Mapping[tuple[str, str], int]) -> dict[str, int]:
     """Per side, where it is more than a lagging replica explains: all of a side may be gone without a green status."""
     found: dict[str, int] = {}
@@ -162,6 +176,10 @@ def _draw(out: Console, tree: Mapping[str, Any] | None, rows: Sequence[tuple[Sch
             busy = f", {share['busy']} at work" if share["busy"] else ""
             waiting = f", {share['waiting']} not there yet" if share.get("waiting") else ""
             out.print(f"  share {plain(name)}: {share['complete']} of {share['roots']} folders in step{waiting}{busy}")
+            if share["progress"]["text"]:
+                out.print(f"    {plain(share['progress']['text'])}")
+        if len(facts["shares"]) > 1 and facts["progress"] and facts["progress"]["text"]:
+            out.print(f"  all shares: {plain(facts['progress']['text'])}")
         for rule, number in sorted(facts["rules"].items()):
             out.print(f"  held: {number} × {plain(rule)}")
         counts = ", ".join(f"{number} {plain(what)}" for what, number in facts["records"].items())

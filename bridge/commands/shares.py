@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from bridge.commands.progress import progress_of
 from bridge.commands.rights import show_rights
 from bridge.commands.session import NOTHING, Mistake, Session, plain, session_of
 from bridge.core.model import Side
 from bridge.daemon import board, wiring
 from bridge.daemon.plain_words import words
-from bridge.daemon.root_states import RootState, State, states
+from bridge.daemon.progress import Progress
+from bridge.daemon.root_states import RootState, State, sending, states
 from bridge.daemon.roots import roots_of
 from bridge.settings import School
 from bridge.settings.render import guess
@@ -37,6 +40,7 @@ class Row:
     owner: str
     state: RootState
     counts: RootCounts
+    progress: Mapping[str, Any]
 
     def tree(self) -> dict[str, Any]:
         """As JSON."""
@@ -49,6 +53,7 @@ class Row:
             "since": self.state.since,
             "why": self.state.why,
             "doing": self.state.doing,
+            "progress": dict(self.progress),
             "records": numbers,
             "held": self.counts.held,
             "waiting": self.counts.waits,
@@ -97,10 +102,37 @@ def shares(
             for row in _rows(session, database, one)
             if share in (None, row.share) and (owner is None or row.owner in chosen[one.code])
         ]
-    running = board.running(session.settings.runtime)
-    answer = {"daemon": running, "roots": [row.tree() for row in rows]}
-    session.show(answer, lambda out: _draw(out, rows, running=running, everything=everything or owner is not None))
+    running, now = board.running(session.settings.runtime), wiring.now()
+    far = _far(session, schools, share, now=now)
+    answer = {
+        "daemon": running,
+        "shares": [{"school": code, "share": name, "progress": one.tree(now)} for (code, name), one in far.items()],
+        "roots": [row.tree() for row in rows],
+    }
+    lines = {key: one.text(now) for key, one in far.items()}
+    listed = everything or owner is not None
+    session.show(answer, lambda out: _draw(out, rows, running=running, everything=listed, lines=lines))
     return NOTHING
+
+
+def _far(
+    session: Session, schools: tuple[School, ...], share: str | None, *, now: datetime
+) -> dict[tuple[str, str], Progress]:
+    """School's code and share -> how far its files are."""
+    told = _told(session)
+    return {
+        (one.code, name): progress
+        for one in schools
+        for name, progress in progress_of(session.settings, one, told.get(one.code, {}), now=now)[1].items()
+        if share in (None, name)
+    }
+
+
+def _told(session: Session) -> Mapping[str, Any]:
+    """School's code -> what the daemon that runs tells of it."""
+    runtime = session.settings.runtime
+    schools: Mapping[str, Any] = ((board.read(runtime) or {}) if board.running(runtime) else {}).get("schools", {})
+    return schools
 
 
 def _known_share(schools: tuple[School, ...], name: str) -> None:
@@ -133,8 +165,7 @@ def _owners(database: Database, school: School, wanted: str | None) -> frozenset
 
 def _rows(session: Session, database: Database, school: School) -> Iterator[Row]:
     """All roots of a school, those that the configuration has now, in the order of shares and owners."""
-    told = (board.read(session.settings.runtime) or {}) if board.running(session.settings.runtime) else {}
-    shown: Mapping[str, Any] = told.get("schools", {}).get(school.code, {}).get("shares", {})
+    shown: Mapping[str, Any] = _told(session).get(school.code, {}).get("shares", {})
     counts = counted(database, school.code)
     found = roots_of(school, database)
     for share in school.shares:
@@ -149,10 +180,13 @@ def _rows(session: Session, database: Database, school: School) -> Iterator[Row]
                 state = RootState(State.UNKNOWN, why="no daemon runs that would know")
             else:
                 state = named.get(owner) or RootState(State.IN_STEP)
-            yield Row(school.code, share.name, owner, state, count)
+            far = sending(shown.get(share.name, {}), owner)
+            yield Row(school.code, share.name, owner, state, count, far)
 
 
-def _draw(out: Console, rows: list[Row], *, running: bool, everything: bool) -> None:
+def _draw(
+    out: Console, rows: list[Row], *, running: bool, everything: bool, lines: Mapping[tuple[str, str], str]
+) -> None:
     if not running:
         out.print("[yellow]no daemon runs[/]: what follows is what the state remembers")
     if not rows:
@@ -170,6 +204,8 @@ def _draw(out: Console, rows: list[Row], *, running: bool, everything: bool) -> 
         folders = sum(row.counts.records["school", "folder"] for row in mine)
         out.print(f"[bold]{plain(name[0])} {plain(name[1])}[/]: {len(mine)} owners ({listed})")
         out.print(f"  {files} files and {folders} folders; {held} held, {waits} wait, {both} conflicts")
+        if lines.get(name):
+            out.print(f"  {plain(lines[name])}")
         for row in mine:
             if everything or row.state.state is not State.IN_STEP or row.counts.held or row.counts.conflicts:
                 _draw_row(out, row)
@@ -189,7 +225,8 @@ def _draw_row(out: Console, row: Row) -> None:
     if unread and state.state is not State.NO_FOLDER:
         parts.append(f"never read to its end: {', '.join(unread)}")
     out.print(f"  {plain(row.owner)}: {state.state}{since}; {'; '.join(parts)}")
-    for text in filter(None, (state.doing, state.why)):
+    far = Progress(**row.progress).amounts() if row.progress["files"] < row.progress["files_total"] else ""
+    for text in filter(None, (state.doing, far, state.why)):
         out.print(f"    {plain(text)}")
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.core.model import Side
+from bridge.daemon.progress import Meter, together
 from bridge.daemon.root_states import away
 from bridge.daemon.share_rows import ShareRow
 from bridge.ports import ConfigurationError
@@ -57,6 +58,7 @@ class SchoolRow:
     shares: dict[str, ShareRow] = field(default_factory=dict)
     #: The last sign of life of the cycle under way; None while there is none.
     moved: str | None = None
+    meter: Meter = field(default_factory=Meter)
 
 
 @dataclass(slots=True)
@@ -74,12 +76,12 @@ class Board:
     def write(self, now: datetime) -> None:
         """Replace the file; raises OSError."""
         self.beat = now.isoformat()
-        tree = asdict(replace(self, schools={code: replace(row, shares={}) for code, row in self.schools.items()}))
+        schools = {code: replace(row, shares={}, meter=Meter()) for code, row in self.schools.items()}
+        tree = asdict(replace(self, schools=schools))
         del tree["path"]
         for code, row in self.schools.items():
-            tree["schools"][code]["shares"] = {
-                name: {**share.summary(), "away": away(share)} for name, share in row.shares.items()
-            }
+            del tree["schools"][code]["meter"]
+            tree["schools"][code] |= _shares(row, now)
         part = self.path.with_name(f".{self.path.name}.{self.pid}")
         with os.fdopen(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o644), "w", encoding="utf-8") as stream:
             json.dump(tree, stream, ensure_ascii=False)
@@ -102,6 +104,26 @@ class Board:
         for side in sides:
             row.sides[side.value].complete = now.isoformat()
         return ended
+
+
+def _shares(row: SchoolRow, now: datetime) -> dict[str, Any]:
+    """The shares of a school and how far they are, each and together."""
+    standing = {name: share.standing() for name, share in row.shares.items()}
+    most = [share.most_files for share in row.shares.values() if share.most_files is not None]
+    return {
+        "progress": {
+            **row.meter.look(now, together(standing.values())),
+            "most_files": sum(most) if len(most) == len(row.shares) and most else None,
+        },
+        "shares": {
+            name: {
+                **share.summary(),
+                "progress": {**share.meter.look(now, standing[name]), "most_files": share.most_files},
+                "away": away(share),
+            }
+            for name, share in row.shares.items()
+        },
+    }
 
 
 def prepare(runtime: Path) -> None:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from bridge.core.model import Side
-from bridge.daemon.share_rows import ShareRow
+from bridge.daemon.share_rows import RootRow, ShareRow
 
 
 class State(StrEnum):
@@ -47,7 +47,23 @@ def away(share: ShareRow) -> dict[str, Any]:
         "not_there": [owner for owner, row in share.roots.items() if row.waiting],
         "not_read": [owner for owner, row in share.roots.items() if not row.waiting and len(row.complete) < len(Side)],
         "unfit": dict(share.unfit),
+        "sending": {owner: _numbers(row) for owner, row in share.roots.items() if row.load.left.files},
     }
+
+
+def _numbers(row: RootRow) -> list[int]:
+    load = row.load
+    done = load.sent.less(load.since) + load.parts
+    return [int(done.files), int(done.files + load.left.files), done.bytes, done.bytes + load.left.bytes]
+
+
+def sending(share: Mapping[str, Any], owner: str) -> dict[str, Any]:
+    """What ``away`` told of the files of one root, as JSON; ``complete`` False: its plan was not counted yet."""
+    told = share.get("away", {})
+    names = ("files", "files_total", "bytes", "bytes_total")
+    numbers = told.get("sending", {}).get(owner)
+    complete = numbers is not None or (bool(told) and owner not in told.get("not_read", ()))
+    return {**dict(zip(names, numbers or (0, 0, 0, 0), strict=True)), "complete": complete}
 
 
 def states(share: Mapping[str, Any]) -> Iterator[tuple[str, RootState]]:

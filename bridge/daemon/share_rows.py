@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from bridge.core.model import Side
+from bridge.daemon.progress import Meter, Standing, together
+from bridge.engine.load import NOTHING, Load
 
 #: Roots with an error, and owners without a root, that the status file names; all of them are counted.
 NAMED = 20
@@ -17,7 +19,7 @@ NAMED = 20
 class RootRow:
     """One root. ``complete`` says when each side was last read to its end, ``cycle`` what the last cycle counted.
 
-    ``waiting``: its folder was never there yet.
+    ``waiting``: its folder was never there yet. ``load``: what it sends, kept up by the engine.
     """
 
     error: str = ""
@@ -26,6 +28,7 @@ class RootRow:
     doing: str = ""
     complete: dict[str, str] = field(default_factory=dict)
     cycle: Mapping[str, Any] = field(default_factory=dict)
+    load: Load = field(default_factory=Load)
 
     def note(self, counts: Mapping[str, Any], sides: frozenset[Side], now: datetime) -> None:
         """A cycle over these sides went through."""
@@ -45,13 +48,42 @@ class RootRow:
         self.error, self.waiting = message, False
         return news
 
+    def standing(self) -> Standing:
+        """How far it is; a folder that is not there yet sends nothing."""
+        load = self.load
+        left = load.left
+        return Standing(
+            sent=load.sent,
+            parts=load.parts,
+            left=left,
+            still=left if self.error else NOTHING,
+            moved=load.moved,
+            complete=load.known or self.waiting,
+        )
+
 
 @dataclass(slots=True)
 class ShareRow:
-    """One share: its roots by owner's link, and by owner's link why there is no root."""
+    """One share: its roots by owner's link, and by owner's link why there is no root.
+
+    ``most_files``: a second, what the cloud lets through. ``gone``: what roots sent that are not there any more.
+    """
 
     roots: dict[str, RootRow] = field(default_factory=dict)
     unfit: dict[str, str] = field(default_factory=dict)
+    most_files: float | None = None
+    meter: Meter = field(default_factory=Meter)
+    gone: Standing = field(default_factory=Standing)
+
+    def drop(self, owner: str) -> None:
+        """A root ends; what it sent stays counted."""
+        row = self.roots.pop(owner, None)
+        if row is not None:
+            self.gone = together((self.gone, Standing(sent=row.load.sent, moved=row.load.moved)))
+
+    def standing(self) -> Standing:
+        """How far all roots are."""
+        return together((self.gone, *(row.standing() for row in self.roots.values())))
 
     def summary(self) -> dict[str, Any]:
         """For the status file. ``oldest``: since when, per side, the root that waits longest was not read to its end.

@@ -29,6 +29,7 @@ from bridge.daemon.share_rows import RootRow, ShareRow
 from bridge.daemon.watched import Life, Watched
 from bridge.engine.bridged import Bridged, Progress, Report, silent
 from bridge.engine.cycle import cycle
+from bridge.engine.load import Load
 from bridge.ports import BridgeError, Connector, Unreachable, Waiting
 from bridge.settings import School, Settings
 from bridge.state.database import Database
@@ -68,8 +69,10 @@ class Ground:
 
 
 @asynccontextmanager
-async def opened(ground: Ground, root: Root, *, progress: Progress = silent) -> AsyncIterator[Bridged]:
-    """A root with both sides connected, in the school's present stage.
+async def opened(
+    ground: Ground, root: Root, *, progress: Progress = silent, load: Load | None = None
+) -> AsyncIterator[Bridged]:
+    """A root with both sides connected, in the school's present stage. ``load`` is kept up while it is mirrored.
 
     Raises Waiting while its folder was never there, Unreachable once it was and is gone.
     """
@@ -96,6 +99,7 @@ async def opened(ground: Ground, root: Root, *, progress: Progress = silent) -> 
             clock=wiring.now,
             new_id=TimeOrdered(wiring.now, secrets.randbits),
             progress=progress,
+            load=load or Load(),
         )
         wiring.enter_stage(bridged, school, await asyncio.to_thread(ground.store, school.code))
         yield bridged
@@ -182,7 +186,8 @@ class Shares:
         await asyncio.gather(*(self._end(code) for code in list(self.watched)))
 
     def _begin(self, root: Root) -> None:
-        row = self.rows[root.share].roots[root.owner] = RootRow()
+        share = self.rows[root.share]
+        row = share.roots[root.owner] = RootRow()
         pause = self.ground.school.pause
         log = structlog.get_logger().bind(school=self.ground.school.code, root=root.code)
 
@@ -201,9 +206,13 @@ class Shares:
         def doing(text: str) -> None:
             row.doing = text
 
+        async def served(bridged: Bridged, sides: frozenset[Side], full: bool) -> Report:
+            share.most_files = bridged.connectors[Side.CLOUD].capabilities.most_files
+            return await turn(self.ground, root, bridged, sides=sides, full=full, pause=pause)
+
         life = Life(
-            opened=lambda progress: opened(self.ground, root, progress=progress),
-            turn=lambda bridged, sides, full: turn(self.ground, root, bridged, sides=sides, full=full, pause=pause),
+            opened=lambda progress: opened(self.ground, root, progress=progress, load=row.load),
+            turn=served,
             noted=noted,
             failed=failed,
             doing=doing,
@@ -217,7 +226,7 @@ class Shares:
         root = self.roots.get(code)
         await self.watched.pop(code).stop()
         if root is not None and root.share in self.rows:
-            self.rows[root.share].roots.pop(root.owner, None)
+            self.rows[root.share].drop(root.owner)
 
 
 async def mirror_once(ground: Ground, *, full: bool = False, progress: Progress = silent) -> Mapping[str, Report]:

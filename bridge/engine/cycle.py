@@ -205,7 +205,6 @@ async def _carry_out(
         turn = Turn(bridged, report, later, {link.id: link.attempts for link in links})
         bridged.load.batch(total(amount_of(one, bridged.kinds) for one in allowed))
         await execute(turn, allowed)
-        bridged.load.batch_over()
         busy = held | {operation.link for operation in allowed}
         if quiet := [one for one in reconciled.quiet if one not in busy]:
             await bridged.remember(bridged.store.quiet, quiet)

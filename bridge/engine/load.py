@@ -135,12 +135,8 @@ class Load:
         self.ahead, self.open, self.waits, self.later = self.waits + self.later, NOTHING, NOTHING, NOTHING
 
     def batch(self, amount: Amount) -> None:
-        """So much of the plan comes now."""
+        """So much of the plan comes now; what the batch before did not settle belonged to what failed."""
         self.ahead, self.open = self.ahead.less(amount), amount
-
-    def batch_over(self) -> None:
-        """What was not settled failed, or belonged to what failed."""
-        self.open = NOTHING
 
     def end(self) -> None:
         """The cycle went through."""

@@ -159,6 +159,8 @@ class Capabilities:
     """Who may get at the root; None for a side that can't tell."""
     sharing: Sharing | None = None
     """How others are let in at the root; None for a side where that can't be changed."""
+    most_files: float | None = None
+    """Files a second that can be sent at most, for an estimate; None for a side without such a budget."""
 
 
 @dataclass(frozen=True, slots=True)

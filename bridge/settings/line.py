@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, time, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
@@ -99,3 +100,33 @@ def limit_of(rules: Sequence[BandwidthRule], direction: Literal["up", "down"], l
         if rule.holds(local):
             return rule.up if direction == "up" else rule.down
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """The rules in the time zone that they are meant in; times that come in and go out are aware."""
+
+    rules: Sequence[BandwidthRule] = ()
+    zone: tzinfo = UTC
+
+    def limit(self, direction: Literal["up", "down"], at: datetime) -> float | None:
+        """Bytes a second at this time; None for no limit."""
+        return limit_of(self.rules, direction, at.astimezone(self.zone))
+
+    def until(self, at: datetime) -> datetime | None:
+        """A later time up to which the limits stay as they are; None where they always do."""
+        if not self.rules:
+            return None
+        local = at.astimezone(self.zone)
+        said = {time(0, 0), *(moment for rule in self.rules for moment in (rule.begins, rule.ends))}
+        # In the night in which the clocks are put back, some of them come twice.
+        moments = [moment.replace(fold=fold) for moment in said for fold in (0, 1)]
+        days = (local.date(), local.date() + timedelta(days=1))
+        edges = (datetime.combine(day, moment, self.zone).astimezone(UTC) for day in days for moment in moments)
+        next_ = min(edge for edge in edges if edge > at)
+        if next_.astimezone(self.zone).utcoffset() == local.utcoffset():
+            return next_
+        # The clocks are changed in between, at some full quarter of an hour.
+        quarter = timedelta(minutes=15)
+        start = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        return min(next_, start + ((at - start) // quarter + 1) * quarter)

@@ -45,7 +45,15 @@ class DriveConnector:
         """Folders and files; nothing in read-only mode."""
         kinds = frozenset({"folder", "file"})
         writes = {} if self._options.read_only else dict.fromkeys(kinds, WRITES)
-        return Capabilities(kinds, writes, chunk=CHUNK, hints=True, contents=self._contents, sharing=self._sharing)
+        return Capabilities(
+            kinds,
+            writes,
+            chunk=CHUNK,
+            hints=True,
+            contents=self._contents,
+            sharing=self._sharing,
+            most_files=self._options.file_budgets.most_files,
+        )
 
     async def identify(self) -> Identity:
         """The drive's id: that of the user's OneDrive or the group's library, for ever."""

@@ -67,6 +67,11 @@ class FileBudgets(BaseModel):
     clock_scale: float = Field(1, ge=1, description="How much faster a sandbox's budgets run; 1 for the real service.")
     share: float = Field(0.8, gt=0, le=1, description="The part of both that the bridge may use.")
 
+    @property
+    def most_files(self) -> float:
+        """Files a second: a download costs one unit, an upload two."""
+        return self.minute * self.share * self.clock_scale / 60
+
 
 class Options(Access):
     """One drive, or one folder at its root, as the cloud side of a share."""
