@@ -35,6 +35,10 @@ def test_a_share_is_the_sum_of_its_roots_and_one_that_was_not_read_makes_it_a_lo
     assert told["still"] == [4, 4000, 0]
     share.roots["d"] = at_work(known=False)
     assert not share.standing().complete
+    share.roots["a"] = at_work(sent=4)
+    share.roots["b"] = at_work(sent=4)
+    told = share.meter.look(NOW, share.standing())
+    assert (told["files"], told["files_total"]) == (10, 10), "the next ones begin, and what was done is not forgotten"
     share.roots["d"].wait()
     assert share.standing().complete, "a folder that is not there sends nothing"
 
