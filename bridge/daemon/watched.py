@@ -32,6 +32,10 @@ class Stopped(Exception):
     """Raised between two pages or chunks, all of which are recorded: the cycle ends here."""
 
 
+class Reopen(Exception):
+    """Raised by a turn that did nothing: what is connected is not what should be any more; connect anew, at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Life:
     """What is done in it. ``opened`` connects; ``turn`` runs a cycle over some sides, in full or not.
@@ -92,6 +96,8 @@ class Watched:
                 await self._serve()
             except Stopped:
                 return
+            except Reopen:
+                continue
             except Waiting:
                 self.failures = 0
                 self.life.waiting()
@@ -132,7 +138,11 @@ class Watched:
                 raise Stopped
             sides, full = frozenset(self._wanted), self._full
             self._wanted, self._full = set(), False
-            report = await self.life.turn(one, sides, full)
+            try:
+                report = await self.life.turn(one, sides, full)
+            except Reopen:
+                self.wake(sides, full=full)
+                raise
         self.life.doing("")
         self.life.noted(report, sides)
         if report.error:
