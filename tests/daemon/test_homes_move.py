@@ -271,6 +271,7 @@ def test_the_daemon_warns_follows_by_itself_and_stands_still_beside_a_new_folder
         until_homes(year, lambda row: row["stopped"] == 0 and row["complete"] == 2)
         # Windows makes a new one at logon.
         year.advance("6a", 1)
+        until_homes(year, lambda row: row["elsewhere"] == 1)
         (year.homes / "6a" / "anna1").mkdir()
         until_homes(year, lambda row: row["stopped"] == 1)
         (year.homes / "6a" / "anna1").rmdir()
