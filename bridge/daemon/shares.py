@@ -2,7 +2,8 @@
 
 refresh   people and groups were mirrored: roots come and go with their owners
 wake      hints of a root wake that root; the schedule wakes all of them, spread over its period
-turn      a few at a time, in the order in which they were woken, so that a large home never keeps the others waiting
+turn      a few at a time, in the order in which they were woken; a long cycle gives way in between, so that a large
+          home never keeps the others waiting
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from bridge.core.model import Side
 from bridge.daemon import whereabouts, wiring
 from bridge.daemon.access import Everybody, carry_over
 from bridge.daemon.catalog import Catalog
+from bridge.daemon.gate import Gate
 from bridge.daemon.ids import TimeOrdered
 from bridge.daemon.roots import Root, Roots, roots_of
 from bridge.daemon.share_rows import RootRow, ShareRow
@@ -145,7 +147,7 @@ class Shares:
     rows: dict[str, ShareRow]
     watched: dict[str, Watched] = field(default_factory=dict)
     roots: Mapping[str, Root] = field(default_factory=dict)
-    _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    _gate: Gate = field(default_factory=lambda: Gate(AT_ONCE))
 
     async def refresh(self) -> None:
         """Begin roots that are new, and again those whose folder moved; end those whose owner is gone."""
@@ -227,14 +229,15 @@ class Shares:
 async def mirror_once(ground: Ground, *, full: bool = False, progress: Progress = silent) -> Mapping[str, Report]:
     """One cycle of every root of the school, a few at a time; root's code -> what came of it. For ``sync``."""
     found = await asyncio.to_thread(roots_of, ground.school, ground.database)
-    gate = asyncio.Semaphore(AT_ONCE)
+    gate = Gate(AT_ONCE)
     reports: dict[str, Report] = {}
 
     async def mirror(root: Root) -> None:
-        async with gate:
+        async with gate.entered() as stay:
             try:
                 warnings: list[str] = []
                 async with opened(ground, root, elsewhere=warnings.append) as bridged:
+                    bridged.give_way = stay.give_way
                     report = await turn(ground, root, bridged, sides=tuple(Side), full=full)
                     report.warnings += filter(None, warnings)
             except Waiting:

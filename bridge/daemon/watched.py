@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.core.model import Side
+from bridge.daemon.gate import Gate
 from bridge.daemon.trouble import place, said
 from bridge.engine.bridged import Bridged, Progress, Report
 from bridge.ports import BridgeError, Connector, Unreachable, Waiting
@@ -51,7 +52,7 @@ class Life:
     failed: Callable[[str], None]
     doing: Callable[[str], None]
     waiting: Callable[[], None] = lambda: None
-    gate: asyncio.Semaphore | None = None
+    gate: Gate | None = None
 
 
 @dataclass(slots=True)
@@ -120,7 +121,7 @@ class Watched:
         """Connect and run cycles until told to stop; an error that a cycle does not report itself ends it."""
         async with self.life.opened(self._progress) as one:
             listening = [asyncio.create_task(self._listen(side, one.connectors[side])) for side in Side]
-            one.awaited = self._awaited
+            one.awaited, one.news = self._awaited, self._woken.is_set
             self.wake(Side)
             try:
                 while True:
@@ -132,7 +133,9 @@ class Watched:
 
     async def _next(self, one: Bridged) -> None:
         await self._woken.wait()
-        async with self.life.gate or nullcontext():
+        async with self.life.gate.entered() if self.life.gate else nullcontext() as stay:
+            if stay is not None:
+                one.give_way = stay.give_way
             self._woken.clear()
             if self._stop.is_set():
                 raise Stopped
@@ -158,9 +161,9 @@ class Watched:
             asyncio.get_running_loop().call_later(wait, self.wake)
 
     def _awaited(self) -> bool:
-        """Whether something happened here since this cycle began, or others may wait for their turn."""
+        """Whether something happened here since this cycle began, or others wait for their turn."""
         gate = self.life.gate
-        return self._woken.is_set() or self._stop.is_set() or (gate is not None and gate.locked())
+        return self._woken.is_set() or self._stop.is_set() or (gate is not None and gate.waiting > 0)
 
     def _failed(self, message: str) -> None:
         self.failures += 1

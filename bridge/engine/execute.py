@@ -12,7 +12,7 @@ and a creation is found again by its anchor.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -23,12 +23,14 @@ from bridge.engine.contents import DEFERRED, UNFINISHED, large, sent, sources
 from bridge.engine.failing import backoff, failed, for_good, refused
 from bridge.engine.lots import Lots
 from bridge.engine.neighbourhood import not_empty
-from bridge.ports import Done, Failed, Outcome, Trouble, Write, Written
+from bridge.ports import Done, Failed, Outcome, Trouble, Write, Written, never
 
 #: Outcomes that are recorded together; a crash repeats at most so many writes, all of which are idempotent.
 COMMIT = 20
 #: The same for files: what is there already is looked at, nothing of it is sent again.
 COMMIT_FILES = 100
+#: Operations that are carried out at a time at most while somebody waits for his turn.
+FEW = 40
 #: The cause of a failure after which the link gets another name.
 NAME_TAKEN = "name_taken"
 
@@ -51,6 +53,8 @@ class Turn:
     versions: dict[tuple[str, Side], str] = field(default_factory=dict)
     left: Counter[str] = field(default_factory=Counter)
     stopped: set[str] = field(default_factory=set)
+    #: Whether the rest of the plan is left for the next cycle.
+    over: Callable[[], bool] = never
     #: Link -> the digest that was planned with, and that of the bytes that were sent.
     bytes: dict[str, tuple[Value, Digest]] = field(default_factory=dict)
 
@@ -67,6 +71,9 @@ async def execute(turn: Turn, operations: Sequence[Operation]) -> None:
             await _note(turn, going)
         done_so_far += len(chunk)
         turn.bridged.progress("execute", done_so_far, len(operations))
+        if turn.over():
+            return
+        await turn.bridged.give_way()
 
 
 def _waits(turn: Turn, operation: Operation) -> bool:
@@ -86,7 +93,8 @@ def _chunked(operations: Sequence[Operation], bridged: Bridged) -> Iterator[list
     for operation in operations:
         key = (operation.side, operation.kind, operation.action.writes)
         first = chunk and (chunk[0].side, chunk[0].kind, chunk[0].action.writes)
-        full = len(chunk) >= bridged.connectors[operation.side].capabilities.chunk
+        most = bridged.connectors[operation.side].capabilities.chunk
+        full = len(chunk) >= (min(most, FEW) if bridged.awaited() else most)
         if chunk and (key != first or full or operation.link in links or operation.requires & links):
             yield chunk
             chunk, links = [], set()

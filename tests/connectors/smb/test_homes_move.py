@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import smbclient
+import smbclient  # type: ignore[import-untyped]
 
 from bridge.lab.file_server import PASSWORD, USER, FileServer
 from tests.daemon.live import Live
