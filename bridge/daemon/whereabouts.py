@@ -37,6 +37,10 @@ Connect = Callable[[SideSettings], Awaitable[Connector]]
 _KEPT = "Nothing is mirrored and nothing is deleted meanwhile"
 
 
+class Gone(Unreachable):
+    """The folder was there before, and lies neither at its place nor where it lay at last."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A place that was looked at, its connector open: what lies there, or what the side says about its absence."""
@@ -122,12 +126,11 @@ async def _elsewhere(ground: Ground, root: Root, connect: Connect, *, here: Plac
 
 
 def _gone(here: Place, *, before: str) -> Unreachable:
-    if here.found is not None:
-        first = f"{here.found.description} is not the folder that was mirrored (a copy is another folder)"
-    else:
-        first = here.absent
     also = f"; {before}" if before else ""
-    return Unreachable(f"{first}{also}. It was there before: put it back. {_KEPT}")
+    rest = f"{also}. It was there before: put it back. {_KEPT}"
+    if here.found is None:
+        return Gone(here.absent + rest)
+    return Unreachable(f"{here.found.description} is not the folder that was mirrored (a copy is another folder){rest}")
 
 
 async def moved(root: Root, folder: Connector, connect: Connect, *, elsewhere: bool) -> bool:

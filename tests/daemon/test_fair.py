@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.core.model import Side
 from bridge.daemon import gate, wiring
 from bridge.daemon.catalog import Catalog
 from bridge.daemon.share_rows import ShareRow
@@ -47,7 +48,7 @@ async def _mirrored(world: Live) -> None:
             first = [world.account(f"anna{number}") for number in range(AT_ONCE)]
             await _until(lambda: all(world.drives.tree(user) for user in first))
             (world.home("anna4") / "Referat.odt").write_text("morgen dran")
-            shares.wake(wiring.Side)
+            shares.wake(Side)
             await _until(lambda: "Referat.odt" in world.drives.tree(world.account("anna4")))
             done = [len(world.drives.tree(user)) for user in first]
             assert max(done) < MANY, f"nobody is through yet: {done}"
