@@ -121,7 +121,7 @@ class Watched:
         """Connect and run cycles until told to stop; an error that a cycle does not report itself ends it."""
         async with self.life.opened(self._progress) as one:
             listening = [asyncio.create_task(self._listen(side, one.connectors[side])) for side in Side]
-            one.awaited, one.news = self._awaited, self._woken.is_set
+            one.awaited = self._awaited
             self.wake(Side)
             try:
                 while True:
@@ -135,7 +135,7 @@ class Watched:
         await self._woken.wait()
         async with self.life.gate.entered() if self.life.gate else nullcontext() as stay:
             if stay is not None:
-                one.give_way = stay.give_way
+                one.give_way, one.news = stay.give_way, self._woken.is_set
             self._woken.clear()
             if self._stop.is_set():
                 raise Stopped
