@@ -22,6 +22,7 @@ from bridge.daemon.shares import Ground
 from bridge.daemon.signing import FILE, Signer, checked
 from bridge.daemon.trouble import said
 from bridge.daemon.verify import Found, Sample, Task, compare
+from bridge.daemon.whereabouts import Gone
 from bridge.ports import BridgeError, Waiting
 from bridge.settings import School
 from bridge.settings.models import Language
@@ -121,12 +122,13 @@ async def _all(task: Task, roots: Sequence[Root]) -> tuple[list[Found], dict[str
     for root in roots:
         try:
             found.append(await compare(task, root))
-        except Waiting as error:
+        except (Waiting, Gone) as error:
             # Where something was mirrored before, a folder that is gone is the worst of differences.
             if next(links(task.ground.database, root.code), None) is None:
                 absent.append(root.code)
             else:
-                errors[root.code] = f"{said(error)}. It was there before: put it back"
+                before = "" if isinstance(error, Gone) else ". It was there before: put it back"
+                errors[root.code] = f"{said(error)}{before}"
         except (BridgeError, OSError, SQLAlchemyError) as error:
             errors[root.code] = said(error)
     return found, errors, absent

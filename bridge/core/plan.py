@@ -1,21 +1,16 @@
-"""The difference between what should be and what is, as ordered operations.
-
-Creations and changes come first, parents before children; then what retires, children before parents. A name that is
-still taken on its side is freed first: by deleting a file that goes anyway, else by a transit name.
-"""
+"""The difference between what should be and what is, as operations; ``order`` puts them in order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import PurePosixPath
 
 from bridge.core.kinds import Authority, Kind, Where, equal
-from bridge.core.merge import to_write, transit_name
+from bridge.core.merge import to_write
 from bridge.core.model import GONE, Action, Evidence, Fields, Link, Operation, Side
 from bridge.core.policy import Policy
-from bridge.core.settle import Desired, folded, places
+from bridge.core.settle import Desired
 
 #: Link id -> whether it has a living endpoint on a side.
 Anchored = Callable[[str, Side], bool]
@@ -49,7 +44,7 @@ def writes_for(desired: Desired, policy: Policy, anchored: Anchored) -> list[Ope
             changed = to_write(kind, wanted, end.record.fields)
             if changed:
                 before = {name: end.record.fields.get(name) for name in changed}
-                operations.append(_operation(desired, side, Action.UPDATE, before=before, after=changed))
+                operations.append(operation_for(desired, side, Action.UPDATE, before=before, after=changed))
         else:
             operations.append(_revive_or_create(desired, side))
     finished = [_with_requirements(operation, kind, anchored) for operation in operations]
@@ -61,7 +56,7 @@ def writes_for(desired: Desired, policy: Policy, anchored: Anchored) -> list[Ope
     )
     if same and link.retired_at is None:
         return []
-    return [_operation(desired, Side.SCHOOL, Action.AGREE)]
+    return [operation_for(desired, Side.SCHOOL, Action.AGREE)]
 
 
 def _revive_or_create(desired: Desired, side: Side) -> Operation:
@@ -69,7 +64,7 @@ def _revive_or_create(desired: Desired, side: Side) -> Operation:
     end = link.end(side)
     if end.anchor is not None and end.gone is Evidence.DELETED:
         # What was deleted comes back as it was: fields that are empty now have to be emptied.
-        return _operation(desired, side, Action.RESTORE, after=desired.wanted[side])
+        return operation_for(desired, side, Action.RESTORE, after=desired.wanted[side])
     wanted = {name: value for name, value in desired.wanted[side].items() if value not in (None, "", frozenset())}
     source = link.end(side.other).record
     bases = {
@@ -78,10 +73,18 @@ def _revive_or_create(desired: Desired, side: Side) -> Operation:
         if column.assigned_from and column.where is not Where.SCHOOL and side is Side.CLOUD
     }
     # Assigned columns carry their base here; the engine turns it into a name that nobody ever had.
-    return _operation(desired, side, Action.CREATE, after={**wanted, **bases})
+    return operation_for(desired, side, Action.CREATE, after={**wanted, **bases})
 
 
-def _operation(desired: Desired, side: Side, action: Action, *, before: Fields = {}, after: Fields = {}) -> Operation:  # noqa: B006
+def operation_for(
+    desired: Desired,
+    side: Side,
+    action: Action,
+    *,
+    before: Fields = {},  # noqa: B006
+    after: Fields = {},  # noqa: B006
+) -> Operation:
+    """One step of a link on a side, with what is agreed once it is done."""
     link, kind = desired.link, desired.kind
     end = link.end(side)
     role = role_of(link, kind)
@@ -182,113 +185,3 @@ def possible(operations: Sequence[Operation], agreed: Mapping[str, Fields | None
 
 def _filled(fields: Fields) -> Fields:
     return {name: value for name, value in fields.items() if value not in (None, "", frozenset())}
-
-
-def ordered(
-    operations: Sequence[Operation], desired: Mapping[str, Desired], kinds: Mapping[str, Kind]
-) -> list[Operation]:
-    """Order a plan so that it can be carried out from first to last."""
-
-    def depth(operation: Operation) -> int:
-        one, steps = desired.get(operation.link), 0
-        while one is not None and one.kind.parent and steps <= len(desired):
-            parent = one.get(one.kind.parent)
-            one, steps = desired.get(str(parent)) if parent else None, steps + 1
-        return steps
-
-    def removal_depth(operation: Operation) -> int:
-        # What retires is gone from the desired tree: its depth is that of the side that still has it.
-        one, steps = desired.get(operation.link), 0
-        while one is not None and one.kind.parent and steps <= len(desired):
-            record = one.link.end(operation.side).record
-            parent = record.fields.get(one.kind.parent) if record else None
-            one, steps = desired.get(str(parent)) if parent else None, steps + 1
-        return steps
-
-    removals = {Action.DISABLE, Action.DELETE, Action.RETIRE}
-    builds = [operation for operation in operations if operation.action not in removals]
-    ends = [operation for operation in operations if operation.action in removals]
-    order = {action: place for place, action in enumerate((Action.DISABLE, Action.DELETE, Action.RETIRE))}
-    builds.sort(key=lambda one: (kinds[one.kind].parent is not None, depth(one), kinds[one.kind].rank, one.link))
-    ends.sort(key=lambda one: (-removal_depth(one), -kinds[one.kind].rank, one.link, order[one.action]))
-    return _agreed_stepwise(_names_freed(builds, desired, kinds, ends), desired)
-
-
-def _agreed_stepwise(plan: Sequence[Operation], desired: Mapping[str, Desired]) -> list[Operation]:
-    """Until the last of a link's writes is done, not all that is wanted is agreed."""
-    result: list[Operation] = []
-    seen: set[str] = set()
-    for operation in reversed(plan):
-        builds = operation.action in {Action.CREATE, Action.UPDATE, Action.RESTORE}
-        last = operation.link not in seen
-        seen.add(operation.link)
-        result.append(operation if last or not builds else _agreed_so_far(operation, desired[operation.link]))
-    return result[::-1]
-
-
-def _agreed_so_far(operation: Operation, desired: Desired) -> Operation:
-    """With what both sides agree on when only this one of the link's writes is done; empty: there is no agreement."""
-    link, kind = desired.link, desired.kind
-    before = link.agreed or {}
-    other = link.end(operation.side.other).record
-    if other is None or link.end(operation.side).record is None:
-        return replace(operation, agree=before)
-    wanted = desired.wanted[operation.side.other]
-    reached = {
-        column.name for column in kind.compared if equal(column, wanted.get(column.name), other.fields.get(column.name))
-    }
-    kept = {name: value for name, value in before.items() if name not in reached}
-    now = {name: value for name, value in operation.agree.items() if name in reached or name == kind.role}
-    return replace(operation, agree={**kept, **now})
-
-
-def _names_freed(
-    builds: list[Operation], desired: Mapping[str, Desired], kinds: Mapping[str, Kind], ends: list[Operation]
-) -> list[Operation]:
-    """Insert what frees a name before it is wanted: a file that goes anyway, a renaming that is due anyway, a swap."""
-    occupied = {place: link for link, one in desired.items() for place in places(one)}
-    waiting = {(one.side, one.link): one for one in ends if one.action is Action.DELETE}
-    moving = {(one.side, one.link): one for one in builds if one.action is Action.UPDATE}
-    result: list[Operation] = []
-    emitted: set[int] = set()
-
-    def free(holder: str, side: Side, chain: tuple[Operation, ...]) -> None:
-        end, move = waiting.get((side, holder)), moving.get((side, holder))
-        if end is not None and kinds[end.kind].content:
-            result.append(waiting.pop((side, holder)))
-        elif move is not None and move not in chain and desired[holder].kind.parent not in move.after:
-            emit(move, chain)
-        elif end is not None or move is not None:
-            result.append(_transit(desired[holder], side, {name for _, _, name in occupied}))
-
-    def emit(operation: Operation, chain: tuple[Operation, ...]) -> None:
-        if id(operation) in emitted:
-            return
-        kind = kinds[operation.kind]
-        if kind.parent and (kind.label in operation.after or kind.parent in operation.after):
-            one = desired[operation.link]
-            place = (operation.side, one.get(kind.parent), folded(one.get(kind.label)))
-            holder = occupied.get(place)
-            if holder is not None and holder != operation.link:
-                free(holder, operation.side, (*chain, operation))
-            occupied[place] = operation.link
-        moving.pop((operation.side, operation.link), None)
-        emitted.add(id(operation))
-        result.append(operation)
-
-    for operation in builds:
-        emit(operation, ())
-    freed = {(one.side, one.link) for one in result if one.action is Action.DELETE}
-    return result + [one for one in ends if one.action is not Action.DELETE or (one.side, one.link) not in freed]
-
-
-def _transit(one: Desired, side: Side, occupied: Collection[str]) -> Operation:
-    record = one.link.end(side).record
-    label = one.kind.label
-    now = record.fields.get(label) if record else None
-    # The ending stays, because people choose by it what is mirrored at all.
-    name, ending = transit_name(one.link.id), PurePosixPath(str(now or "")).suffix
-    while folded(name + ending) in occupied:
-        name += "-"
-    step = _operation(one, side, Action.UPDATE, before={label: now}, after={label: name + ending})
-    return replace(step, agree=one.link.agreed or {}, reason="frees its name for another")

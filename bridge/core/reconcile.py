@@ -3,7 +3,7 @@
 1. fate    the seven rows decide whether a link lives, retires, waits or is forgotten
 2. merge   a living link gets its wanted fields under authority
 3. settle  the tree as a whole is made sound
-4. plan    the difference to what is there becomes operations
+4. plan    the difference to what is there becomes operations, put in an order in which they can be carried out
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from bridge.core.fate import Fate, Verdict, fate
 from bridge.core.kinds import Kind
 from bridge.core.merge import merge
 from bridge.core.model import GONE, Action, Conflict, Hold, Link, Operation, Side, Value
-from bridge.core.plan import Anchored, ordered, possible, retirement, role_of, writes_for
+from bridge.core.order import ordered
+from bridge.core.plan import Anchored, possible, retirement, role_of, writes_for
 from bridge.core.policy import Policy
 from bridge.core.settle import Desired, folded, free_name, places, settle
 

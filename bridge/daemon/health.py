@@ -6,6 +6,7 @@
 | a side's last whole cycle is older than twice its period (and a minute) | amber; five times: red |
 | an error stops the cycles | amber; for more than ten minutes: red |
 | a folder of a share stands still, or an owner has none | amber; all folders of the share: red |
+| a folder lies at another place than its owner's class leads to | amber |
 | the folder of an owner is not there yet (nobody logged in) | nothing wrong; not one of the share's: amber |
 | the cycle under way gets no further for a minute: a side doesn't answer | amber; for more than ten minutes: red |
 | something is held or in quarantine; a side warns; the configuration on disk is wrong | amber |
@@ -136,6 +137,10 @@ def _share(name: str, share: Mapping[str, Any]) -> Iterator[Cause]:
         yield Cause(Colour.RED if share["stopped"] == share["roots"] - waiting else Colour.AMBER, text, since)
     if waiting and waiting == share["roots"]:
         text = f"share {name}: none of {waiting} folders is there yet: see whether its place is right and mounted"
+        yield Cause(Colour.AMBER, text)
+    if share.get("elsewhere"):
+        why = next(iter(share["places"].values()), "")
+        text = f"share {name}: {share['elsewhere']} folders lie elsewhere than expected, for instance: {why}"
         yield Cause(Colour.AMBER, text)
     if share["unfit"]:
         why = next(iter(share["reasons"].values()), "")

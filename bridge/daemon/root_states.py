@@ -17,6 +17,7 @@ class State(StrEnum):
     IN_STEP = "in step"
     AT_WORK = "at work"
     WAITS = "waits"
+    ELSEWHERE = "lies elsewhere"
     STANDS_STILL = "stands still"
     NO_FOLDER = "no folder"
     UNKNOWN = "unknown"
@@ -46,6 +47,7 @@ def away(share: ShareRow) -> dict[str, Any]:
         "working": {owner: row.doing for owner, row in share.roots.items() if row.doing},
         "not_there": [owner for owner, row in share.roots.items() if row.waiting],
         "not_read": [owner for owner, row in share.roots.items() if not row.waiting and len(row.complete) < len(Side)],
+        "elsewhere": {owner: row.elsewhere for owner, row in share.roots.items() if row.elsewhere},
         "unfit": dict(share.unfit),
         "sending": {owner: _numbers(row) for owner, row in share.roots.items() if row.load.left.files},
     }
@@ -75,6 +77,8 @@ def states(share: Mapping[str, Any]) -> Iterator[tuple[str, RootState]]:
         yield owner, RootState(State.WAITS, why="there is no folder yet (nobody logged in)")
     for owner, doing in told.get("working", {}).items():
         yield owner, RootState(State.AT_WORK, doing=doing)
+    for owner, why in told.get("elsewhere", {}).items():
+        yield owner, RootState(State.ELSEWHERE, why=why, doing=told.get("working", {}).get(owner, ""))
     for why, owners in told.get("still", {}).items():
         for owner, since in owners.items():
             yield owner, RootState(State.STANDS_STILL, since, why, told.get("working", {}).get(owner, ""))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,17 @@ class Unfit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """One mirrored folder. ``code`` is what the state keeps it under, ``cloud_id`` the owner's anchor in the cloud."""
+    """One mirrored folder. ``code`` is what the state keeps it under, ``cloud_id`` the owner's anchor in the cloud.
+
+    ``filled``: what the placeholders of its place at the school stand for now.
+    """
 
     code: str
     share: str
     owner: str
     sides: Mapping[Side, SideSettings]
     cloud_id: str
+    filled: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +111,32 @@ def made(school: School, share: ShareSettings, owner: Owner) -> Root:
     }
     sides = {}
     for side, settings in share.sides.items():
-        tree = _filled(settings.options.model_dump(mode="python", by_alias=True), values)
         try:
-            options = type(settings.options).model_validate(tree)
+            sides[side] = _at(settings, values)
         except ValidationError as error:
             where = ".".join(str(step) for step in error.errors()[0]["loc"])
             raise Unfit(f"{share.name}: the option {where} of the {side} is not valid for this {owner.kind}") from None
-        sides[side] = SideSettings(settings.connector, options)
-    return Root(BETWEEN.join((school.code, share.name, owner.link)), share.name, owner.link, sides, owner.cloud_id)
+    used = _PLACEHOLDER.findall(share.sides[Side.SCHOOL].options.model_dump_json())
+    filled = {name: values[name] for name in sorted(set(used))}
+    code = BETWEEN.join((school.code, share.name, owner.link))
+    return Root(code, share.name, owner.link, sides, owner.cloud_id, filled)
+
+
+def placed(school: School, root: Root, filled: Mapping[str, str]) -> SideSettings | None:
+    """The school's side of a root at the place that other values of its placeholders lead to; None for no such place.
+
+    The configuration may have changed since: then there is no value for a placeholder, or the place is another one.
+    """
+    share = next(one for one in school.shares if one.name == root.share)
+    try:
+        return _at(share.sides[Side.SCHOOL], filled)
+    except (Unfit, ValidationError):
+        return None
+
+
+def _at(settings: SideSettings, values: Mapping[str, str]) -> SideSettings:
+    tree = _filled(settings.options.model_dump(mode="python", by_alias=True), values)
+    return SideSettings(settings.connector, type(settings.options).model_validate(tree))
 
 
 def _filled(tree: Any, values: Mapping[str, str]) -> Any:

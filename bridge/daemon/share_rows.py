@@ -19,12 +19,14 @@ NAMED = 20
 class RootRow:
     """One root. ``complete`` says when each side was last read to its end, ``cycle`` what the last cycle counted.
 
-    ``waiting``: its folder was never there yet. ``load``: what it sends, kept up by the engine.
+    ``waiting``: its folder was never there yet. ``load``: what it sends, kept up by the engine. ``elsewhere``: where it
+    lies while it is not at its place.
     """
 
     error: str = ""
     error_since: str | None = None
     waiting: bool = False
+    elsewhere: str = ""
     doing: str = ""
     complete: dict[str, str] = field(default_factory=dict)
     cycle: Mapping[str, Any] = field(default_factory=dict)
@@ -92,6 +94,7 @@ class ShareRow:
         """
         rows = [row for row in self.roots.values() if not row.waiting]
         stopped = {owner: row for owner, row in self.roots.items() if row.error}
+        elsewhere = {owner: row.elsewhere for owner, row in self.roots.items() if row.elsewhere and not row.error}
         return {
             "roots": len(self.roots),
             "complete": sum(len(row.complete) == len(Side) for row in rows),
@@ -108,6 +111,8 @@ class ShareRow:
             "errors": {
                 owner: {"error": row.error, "since": row.error_since} for owner, row in sorted(stopped.items())[:NAMED]
             },
+            "elsewhere": len(elsewhere),
+            "places": dict(sorted(elsewhere.items())[:NAMED]),
             "unfit": len(self.unfit),
             "reasons": dict(sorted(self.unfit.items())[:NAMED]),
         }

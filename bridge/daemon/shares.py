@@ -2,7 +2,8 @@
 
 refresh   people and groups were mirrored: roots come and go with their owners
 wake      hints of a root wake that root; the schedule wakes all of them, spread over its period
-turn      a few at a time, in the order in which they were woken, so that a large home never keeps the others waiting
+turn      a few at a time, in the order in which they were woken; a long cycle gives way in between, so that a large
+          home never keeps the others waiting
 """
 
 from __future__ import annotations
@@ -10,28 +11,31 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import structlog
 
 from bridge.core.cutover import Stage
 from bridge.core.model import Side
-from bridge.daemon import wiring
+from bridge.daemon import whereabouts, wiring
 from bridge.daemon.access import Everybody, carry_over
 from bridge.daemon.catalog import Catalog
+from bridge.daemon.gate import Gate
 from bridge.daemon.ids import TimeOrdered
 from bridge.daemon.roots import Root, Roots, roots_of
 from bridge.daemon.share_rows import RootRow, ShareRow
-from bridge.daemon.watched import Life, Watched
+from bridge.daemon.watched import Life, Reopen, Watched
 from bridge.engine.bridged import Bridged, Progress, Report, silent
 from bridge.engine.cycle import cycle
 from bridge.engine.load import Load
 from bridge.ports import BridgeError, Connector, Unreachable, Waiting
 from bridge.settings import School, Settings
+from bridge.settings.effective import SideSettings
 from bridge.state.database import Database
 from bridge.state.store import SchoolStore
 
@@ -59,6 +63,13 @@ class Ground:
         place = hashlib.sha256(root.code.encode()).hexdigest()[:32]
         return (self.place or self.settings.indexes) / place[:2] / place / side.value
 
+    async def connect(self, root: Root, side: Side, settings: SideSettings | None = None) -> Connector:
+        """One side of a root, not asked anything yet; with other ``settings`` than its own at another place."""
+        one, directory = settings or root.sides[side], self.directory(root, side)
+        await asyncio.to_thread(directory.mkdir, mode=0o700, parents=True, exist_ok=True)
+        context = replace(wiring.context(self.settings, self.school), directory=directory)
+        return await self.catalog.connect(one.connector, one.options, context)
+
     def store(self, code: str) -> SchoolStore:
         """The memory of a root, or with the school's own code that of its people; made once, because that writes."""
         if code not in self._stores:
@@ -70,29 +81,31 @@ class Ground:
 
 @asynccontextmanager
 async def opened(
-    ground: Ground, root: Root, *, progress: Progress = silent, load: Load | None = None
+    ground: Ground,
+    root: Root,
+    *,
+    progress: Progress = silent,
+    load: Load | None = None,
+    elsewhere: Callable[[str], None] = lambda text: None,
 ) -> AsyncIterator[Bridged]:
     """A root with both sides connected, in the school's present stage. ``load`` is kept up while it is mirrored.
 
-    Raises Waiting while its folder was never there, Unreachable once it was and is gone.
+    ``elsewhere`` is told where its folder lies if not at the expected place, else the empty text. Raises Waiting while
+    it was never there, Unreachable once it was and is gone.
     """
     school = ground.school
     store = await asyncio.to_thread(ground.store, root.code)
     async with AsyncExitStack() as stack:
-        sides = {}
-        for side in Side:
-            one, directory = root.sides[side], ground.directory(root, side)
-            await asyncio.to_thread(directory.mkdir, mode=0o700, parents=True, exist_ok=True)
-            context = replace(wiring.context(ground.settings, school), directory=directory)
-            sides[side] = await ground.catalog.connect(one.connector, one.options, context)
-            stack.push_async_callback(sides[side].close)
-            if side is Side.SCHOOL:
-                await _there(store, sides[side])
+        lying = await whereabouts.find(ground, root, partial(ground.connect, root, Side.SCHOOL))
+        stack.push_async_callback(lying.connector.close)
+        elsewhere(lying.elsewhere)
+        cloud = await ground.connect(root, Side.CLOUD)
+        stack.push_async_callback(cloud.close)
         bridged = Bridged(
             code=root.code,
             name=school.name,
             store=store,
-            connectors=sides,
+            connectors={Side.SCHOOL: lying.connector, Side.CLOUD: cloud},
             kinds=store.kinds,
             policy=school.policy(Stage.CLASSIC),
             naming=wiring.names_of(school),
@@ -103,18 +116,6 @@ async def opened(
         )
         wiring.enter_stage(bridged, school, await asyncio.to_thread(ground.store, school.code))
         yield bridged
-
-
-async def _there(store: SchoolStore, folder: Connector) -> None:
-    """A folder that is not there yet is nobody's fault; one that was read before and is gone is an error."""
-    try:
-        await folder.identify()
-    except Waiting as absent:
-        if await asyncio.to_thread(store.recall, Side.SCHOOL) is None:
-            raise
-        raise Unreachable(
-            f"{absent}. It was there before: put it back (nothing is deleted on the other side meanwhile)"
-        ) from None
 
 
 async def turn(
@@ -157,7 +158,7 @@ class Shares:
     rows: dict[str, ShareRow]
     watched: dict[str, Watched] = field(default_factory=dict)
     roots: Mapping[str, Root] = field(default_factory=dict)
-    _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    _gate: Gate = field(default_factory=lambda: Gate(AT_ONCE))
 
     async def refresh(self) -> None:
         """Begin roots that are new, and again those whose folder moved; end those whose owner is gone."""
@@ -206,13 +207,22 @@ class Shares:
         def doing(text: str) -> None:
             row.doing = text
 
-        async def served(bridged: Bridged, sides: frozenset[Side], full: bool) -> Report:
+        def elsewhere(text: str) -> None:
+            if text and not row.elsewhere:
+                log.warning("the folder lies at another place than expected")
+            row.elsewhere = text
+
+        async def going(bridged: Bridged, sides: frozenset[Side], full: bool) -> Report:
             share.most_files = bridged.connectors[Side.CLOUD].capabilities.most_files
+            connect, folder = partial(self.ground.connect, root, Side.SCHOOL), bridged.connectors[Side.SCHOOL]
+            unsure = row.error or row.elsewhere
+            if unsure and await whereabouts.moved(root, folder, connect, elsewhere=bool(row.elsewhere)):
+                raise Reopen
             return await turn(self.ground, root, bridged, sides=sides, full=full, pause=pause)
 
         life = Life(
-            opened=lambda progress: opened(self.ground, root, progress=progress, load=row.load),
-            turn=served,
+            opened=lambda progress: opened(self.ground, root, progress=progress, load=row.load, elsewhere=elsewhere),
+            turn=going,
             noted=noted,
             failed=failed,
             doing=doing,
@@ -232,14 +242,17 @@ class Shares:
 async def mirror_once(ground: Ground, *, full: bool = False, progress: Progress = silent) -> Mapping[str, Report]:
     """One cycle of every root of the school, a few at a time; root's code -> what came of it. For ``sync``."""
     found = await asyncio.to_thread(roots_of, ground.school, ground.database)
-    gate = asyncio.Semaphore(AT_ONCE)
+    gate = Gate(AT_ONCE)
     reports: dict[str, Report] = {}
 
     async def mirror(root: Root) -> None:
-        async with gate:
+        async with gate.entered() as stay:
             try:
-                async with opened(ground, root) as bridged:
+                warnings: list[str] = []
+                async with opened(ground, root, elsewhere=warnings.append) as bridged:
+                    bridged.give_way = stay.give_way
                     report = await turn(ground, root, bridged, sides=tuple(Side), full=full)
+                    report.warnings += filter(None, warnings)
             except Waiting:
                 report = Report("", root.code, wiring.now())
             except BridgeError as error:

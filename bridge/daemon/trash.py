@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from bridge.core.model import Action, Side
-from bridge.daemon import wiring
+from bridge.daemon import whereabouts, wiring
 from bridge.daemon.roots import Root
 from bridge.daemon.scratch import scratch
 from bridge.daemon.shares import Ground
 from bridge.ports import ConfigurationError, Connector, Failed, Kept, Refused, Write
+from bridge.settings.effective import SideSettings
 from bridge.state.journal import Entry
 from bridge.state.tombs import let_go, note_restored, tombs
 
@@ -31,7 +32,14 @@ async def opened(ground: Ground, root: Root, side: Side) -> AsyncIterator[Connec
     one = root.sides[side]
     with scratch(ground.settings.indexes.parent, "restore") as own:
         context = replace(wiring.context(ground.settings, ground.school), directory=own)
-        connector = await ground.catalog.connect(one.connector, one.options, context)
+
+        async def connect(settings: SideSettings) -> Connector:
+            return await ground.catalog.connect(settings.connector, settings.options, context)
+
+        if side is Side.SCHOOL:
+            connector = (await whereabouts.find(ground, root, connect)).connector
+        else:
+            connector = await connect(one)
         try:
             yield connector
         finally:

@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from bridge.core.model import Digest, Side
-from bridge.daemon import wiring
+from bridge.daemon import whereabouts, wiring
 from bridge.daemon.roots import Root
 from bridge.daemon.scratch import scratch
 from bridge.daemon.seen import Couple, End, Seen, same
 from bridge.daemon.shares import Ground
-from bridge.ports import QUICKXOR, Connector, Contents, Page, Unreachable, chunks
+from bridge.ports import QUICKXOR, Connector, Contents, Context, Page, Unreachable, chunks
+from bridge.settings.effective import SideSettings
 from bridge.state.linked import links, meant, rules
 
 #: Differences of a root that the report names; all of them are counted.
@@ -109,12 +110,19 @@ async def compare(task: Task, root: Root) -> Found:
 @asynccontextmanager
 async def _sides(ground: Ground, root: Root, own: Path) -> AsyncIterator[Mapping[Side, Connector]]:
     async with AsyncExitStack() as stack:
-        sides = {}
+        sides: dict[Side, Connector] = {}
         for side in Side:
-            one, directory = root.sides[side], own / side.value
+            directory = own / side.value
             directory.mkdir(mode=0o700)
             context = replace(wiring.context(ground.settings, ground.school), directory=directory)
-            sides[side] = await ground.catalog.connect(one.connector, one.options, context)
+
+            async def connect(one: SideSettings, context: Context = context) -> Connector:
+                return await ground.catalog.connect(one.connector, one.options, context)
+
+            if side is Side.SCHOOL:
+                sides[side] = (await whereabouts.find(ground, root, connect)).connector
+            else:
+                sides[side] = await connect(root.sides[side])
             stack.push_async_callback(sides[side].close)
         yield sides
 

@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.core.model import Side
+from bridge.daemon.gate import Gate
 from bridge.daemon.trouble import place, said
 from bridge.engine.bridged import Bridged, Progress, Report
 from bridge.ports import BridgeError, Connector, Unreachable, Waiting
@@ -32,6 +33,10 @@ class Stopped(Exception):
     """Raised between two pages or chunks, all of which are recorded: the cycle ends here."""
 
 
+class Reopen(Exception):
+    """Raised by a turn that did nothing: what is connected is not what should be any more; connect anew, at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Life:
     """What is done in it. ``opened`` connects; ``turn`` runs a cycle over some sides, in full or not.
@@ -47,7 +52,7 @@ class Life:
     failed: Callable[[str], None]
     doing: Callable[[str], None]
     waiting: Callable[[], None] = lambda: None
-    gate: asyncio.Semaphore | None = None
+    gate: Gate | None = None
 
 
 @dataclass(slots=True)
@@ -92,6 +97,8 @@ class Watched:
                 await self._serve()
             except Stopped:
                 return
+            except Reopen:
+                continue
             except Waiting:
                 self.failures = 0
                 self.life.waiting()
@@ -126,13 +133,19 @@ class Watched:
 
     async def _next(self, one: Bridged) -> None:
         await self._woken.wait()
-        async with self.life.gate or nullcontext():
+        async with self.life.gate.entered() if self.life.gate else nullcontext() as stay:
+            if stay is not None:
+                one.give_way, one.news = stay.give_way, self._woken.is_set
             self._woken.clear()
             if self._stop.is_set():
                 raise Stopped
             sides, full = frozenset(self._wanted), self._full
             self._wanted, self._full = set(), False
-            report = await self.life.turn(one, sides, full)
+            try:
+                report = await self.life.turn(one, sides, full)
+            except Reopen:
+                self.wake(sides, full=full)
+                raise
         self.life.doing("")
         self.life.noted(report, sides)
         if report.error:
@@ -148,9 +161,9 @@ class Watched:
             asyncio.get_running_loop().call_later(wait, self.wake)
 
     def _awaited(self) -> bool:
-        """Whether something happened here since this cycle began, or others may wait for their turn."""
+        """Whether something happened here since this cycle began, or others wait for their turn."""
         gate = self.life.gate
-        return self._woken.is_set() or self._stop.is_set() or (gate is not None and gate.locked())
+        return self._woken.is_set() or self._stop.is_set() or (gate is not None and gate.waiting > 0)
 
     def _failed(self, message: str) -> None:
         self.failures += 1

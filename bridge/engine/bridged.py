@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
@@ -30,6 +30,10 @@ def silent(phase: str, done: int, total: int | None) -> None:
     """The progress callback of somebody who doesn't watch."""
 
 
+async def nobody_waits() -> None:
+    """There is nobody to give way to."""
+
+
 @dataclass(slots=True)
 class Bridged:
     """One school with its two connectors, its memory and its policy. ``observed`` False: the stage reads nothing."""
@@ -49,6 +53,10 @@ class Bridged:
     load: Load = field(default_factory=Load)
     #: Whether somebody waits for the end of this cycle: a long transfer then pauses where it can go on.
     awaited: Callable[[], bool] = never
+    #: Whether something happened here since this cycle began, so that it had better end and look again.
+    news: Callable[[], bool] = never
+    #: Called where all that was done is recorded: whoever has been at work for long lets others have their turn.
+    give_way: Callable[[], Awaitable[None]] = nobody_waits
     #: Seconds of any beginning, for how long a cycle took.
     monotonic: Callable[[], float] = time.monotonic
     identified: set[Side] = field(default_factory=set)

@@ -14,16 +14,14 @@ from datetime import timedelta
 
 from bridge.core.kinds import Kind
 from bridge.core.model import Action, Digest, Link, Operation, Side, Value
+from bridge.core.urgency import LARGE, bytes_of
 from bridge.engine.bridged import Bridged
-from bridge.engine.load import SENDS
 from bridge.ports import UNREAD, Meaning, Source, Trouble, Written
 
 #: Failures that wait for something to end: shown with their reason, no error, tried again soon.
 DEFERRED = frozenset({"busy", "changed", "locked", "unfinished"})
 #: A large file of which a part is there: it made room for others, and goes on in the next cycle.
 UNFINISHED = "unfinished"
-#: Bytes from which a file waits for the next cycle when another one was left unfinished in this one.
-LARGE = 4 * 1024 * 1024
 _RETRY = timedelta(seconds=30)
 
 
@@ -106,13 +104,12 @@ async def sources(bridged: Bridged, side: Side, operations: Iterable[Operation])
 
 def sends(operation: Operation, kind: Kind) -> bool:
     """Whether an operation writes bytes."""
-    return operation.action in SENDS and isinstance(operation.after.get(kind.content or ""), Digest)
+    return bytes_of(operation, kind) is not None
 
 
 def large(operation: Operation, kind: Kind) -> bool:
     """Whether an operation writes so many bytes that small ones should not wait for it."""
-    digest = operation.after.get(kind.content or "")
-    return operation.action in SENDS and isinstance(digest, Digest) and digest.size >= LARGE
+    return (bytes_of(operation, kind) or 0) >= LARGE
 
 
 def sent(operation: Operation, written: Written, kind: Kind, known: dict[str, tuple[Value, Digest]]) -> Operation:

@@ -9,7 +9,7 @@ all of them: nothing changes between its passes, and its report holds every oper
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -23,11 +23,13 @@ from bridge.engine.load import Planned, amount_of, total
 from bridge.engine.observe import observe
 from bridge.engine.pair import pair
 from bridge.engine.resolve import carry_out_decisions
-from bridge.ports import BridgeError, Unreachable
+from bridge.ports import BridgeError, Unreachable, never
 
 #: Links reconciled at a time.
 BATCH = 500
 
+#: A plan that is overtaken by news is carried out for so many seconds, and so many times as long as it took to make.
+LEAST, TIMES = 60.0, 10
 #: Links and what was derived for them.
 Batch = tuple[list[Link], Reconciled]
 
@@ -62,7 +64,7 @@ async def cycle(
             batches = _batches(bridged, guard.released, first=kept)
             await _carry_out(bridged, guard, report, batches=batches, rehearse=True, most=most)
         else:
-            await _carry_all_out(bridged, guard, report, first=kept)
+            await _carry_all_out(bridged, guard, report, first=kept, over=_overtaken(bridged, begun))
             await carry_out_decisions(bridged, report)
             bridged.load.end()
     except BridgeError as error:
@@ -70,6 +72,16 @@ async def cycle(
         report.retry_after = error.retry_after if isinstance(error, Unreachable) else None
     report.seconds = bridged.monotonic() - begun
     return report
+
+
+def _overtaken(bridged: Bridged, begun: float) -> Callable[[], bool]:
+    """Whether to begin anew: something happened meanwhile, and enough was done for the pains of making this plan.
+
+    The first mirror of a home takes hours, and a file that is saved meanwhile is not in its plan.
+    """
+    made = bridged.monotonic()
+    until = made + max(LEAST, TIMES * (made - begun))
+    return lambda: bridged.monotonic() >= until and bridged.news()
 
 
 async def judge(bridged: Bridged, report: Report, *, keep: deque[Batch]) -> Guard:
@@ -141,6 +153,7 @@ async def _batches(
         yield links, reconciled
         if first is None and len(links) < BATCH:
             return
+        await bridged.give_way()
 
 
 def _capable(bridged: Bridged, operation: Operation) -> Hold | None:
@@ -154,13 +167,21 @@ def _capable(bridged: Bridged, operation: Operation) -> Hold | None:
     return Hold(operation, "capability", text)
 
 
-async def _carry_all_out(bridged: Bridged, guard: Guard, report: Report, *, first: deque[Batch]) -> None:
-    """Pass by pass, while what one has done makes room for what waited in it: the parent made, the folder emptied."""
+async def _carry_all_out(
+    bridged: Bridged, guard: Guard, report: Report, *, first: deque[Batch], over: Callable[[], bool]
+) -> None:
+    """Pass by pass, while what one has done makes room for what waited in it: the parent made, the folder emptied.
+
+    What is left when it is ``over`` is planned anew by the next cycle, which is due at once.
+    """
     done = -1
     while done < (done := report.executed.total() + report.noted.total()):
         report.waiting.clear()
         batches = _batches(bridged, guard.released, first=first)
-        await _carry_out(bridged, guard, report, batches=batches, rehearse=False)
+        await _carry_out(bridged, guard, report, batches=batches, rehearse=False, over=over)
+        if over():
+            report.again = bridged.clock()
+            return
         if not report.waiting:
             return
         bridged.load.next_pass()
@@ -175,6 +196,7 @@ async def _carry_out(
     batches: AsyncIterator[Batch],
     rehearse: bool,
     most: int | None = None,
+    over: Callable[[], bool] = never,
 ) -> None:
     async for links, reconciled in batches:
         holds = [_addressed(bridged, hold) for hold in reconciled.holds]
@@ -202,7 +224,7 @@ async def _carry_out(
         report.again = min(filter(None, (report.again, *waves.values())), default=None)
         allowed = [operation for operation in allowed if operation.link not in waves]
         later = {link: when for link, when in reconciled.again.items() if link not in held} | waves
-        turn = Turn(bridged, report, later, {link.id: link.attempts for link in links})
+        turn = Turn(bridged, report, later, {link.id: link.attempts for link in links}, over=over)
         bridged.load.batch(total(amount_of(one, bridged.kinds) for one in allowed))
         await execute(turn, allowed)
         busy = held | {operation.link for operation in allowed}
@@ -210,6 +232,8 @@ async def _carry_out(
             await bridged.remember(bridged.store.quiet, quiet)
         if postponed := {one: at for one, at in later.items() if one not in busy}:
             await bridged.remember(bridged.store.postpone, postponed)
+        if over():
+            return
 
 
 def _addressed(bridged: Bridged, hold: Hold) -> Hold:

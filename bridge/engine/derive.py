@@ -11,9 +11,9 @@ from datetime import datetime
 from bridge.core.model import Link, Side
 from bridge.core.plan import references_of
 from bridge.core.reconcile import Reconciled, reconcile
+from bridge.engine.addressed import Anchors
 from bridge.engine.bridged import Bridged
 from bridge.engine.contents import read, waiting
-from bridge.engine.execute import Anchors
 from bridge.engine.neighbourhood import Around, going_to, standing
 
 #: Rounds of looking for who stands where a plan wants to put something; each round finds one more rival in a row.

@@ -12,28 +12,28 @@ and a creation is found again by its anchor.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from bridge.core.kinds import Shape
-from bridge.core.model import Action, Digest, Elements, Fields, Operation, Side, Value
+from bridge.core.model import Action, Digest, Operation, Side, Value
+from bridge.engine.addressed import Anchors, as_write, less_refused, referred, resolved
 from bridge.engine.bridged import Bridged, Report
 from bridge.engine.contents import DEFERRED, UNFINISHED, large, sent, sources
 from bridge.engine.failing import backoff, failed, for_good, refused
 from bridge.engine.load import amount_of, watched
 from bridge.engine.lots import Lots
 from bridge.engine.neighbourhood import not_empty
-from bridge.ports import Done, Failed, Outcome, Source, Trouble, Write, Written
+from bridge.ports import Done, Failed, Outcome, Trouble, Write, never
 
 #: Outcomes that are recorded together; a crash repeats at most so many writes, all of which are idempotent.
 COMMIT = 20
 #: The same for files: what is there already is looked at, nothing of it is sent again.
 COMMIT_FILES = 100
+#: Operations that are carried out at a time at most while somebody waits for his turn.
+FEW = 40
 #: The cause of a failure after which the link gets another name.
 NAME_TAKEN = "name_taken"
-
-Anchors = Mapping[str, tuple[str | None, str | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,8 @@ class Turn:
     versions: dict[tuple[str, Side], str] = field(default_factory=dict)
     left: Counter[str] = field(default_factory=Counter)
     stopped: set[str] = field(default_factory=set)
+    #: Whether the rest of the plan is left for the next cycle.
+    over: Callable[[], bool] = never
     #: Link -> the digest that was planned with, and that of the bytes that were sent.
     bytes: dict[str, tuple[Value, Digest]] = field(default_factory=dict)
 
@@ -68,6 +70,9 @@ async def execute(turn: Turn, operations: Sequence[Operation]) -> None:
             await _note(turn, going)
         done_so_far += len(chunk)
         turn.bridged.progress("execute", done_so_far, len(operations))
+        if turn.over():
+            return
+        await turn.bridged.give_way()
 
 
 def _waits(turn: Turn, operation: Operation) -> bool:
@@ -88,7 +93,8 @@ def _chunked(operations: Sequence[Operation], bridged: Bridged) -> Iterator[list
     for operation in operations:
         key = (operation.side, operation.kind, operation.action.writes)
         first = chunk and (chunk[0].side, chunk[0].kind, chunk[0].action.writes)
-        full = len(chunk) >= bridged.connectors[operation.side].capabilities.chunk
+        most = bridged.connectors[operation.side].capabilities.chunk
+        full = len(chunk) >= (min(most, FEW) if bridged.awaited() else most)
         if chunk and (key != first or full or operation.link in links or operation.requires & links):
             yield chunk
             chunk, links = [], set()
@@ -110,24 +116,24 @@ async def _write(turn: Turn, chunk: Sequence[Operation]) -> None:
     bridged, report = turn.bridged, turn.report
     side = chunk[0].side
     prepared = await named(bridged, chunk)
-    anchors = await bridged.remember(bridged.store.anchors, _referred(bridged, prepared))
+    anchors = await bridged.remember(bridged.store.anchors, referred(bridged, prepared))
     bytes_ = await sources(bridged, side, prepared)
     in_use = await not_empty(bridged, side, prepared)
     ready: dict[str, Operation] = {}
     writes: list[Write] = []
     for operation in prepared:
-        resolved = _resolved(bridged, operation, anchors)
-        if resolved is None or operation.link in in_use:
-            why = "waits for its parent" if resolved is None else "waits until it is empty"
+        addressed = resolved(bridged, operation, anchors)
+        if addressed is None or operation.link in in_use:
+            why = "waits for its parent" if addressed is None else "waits until it is empty"
             report.waiting[operation.link] = f"{operation.kind}:{why}"
             turn.stopped.add(operation.link)
             bridged.load.wait(amount_of(operation, bridged.kinds))
             continue
         if (operation.link, side) in turn.versions:
-            resolved = replace(resolved, expected=turn.versions[operation.link, side])
-        ready[operation.link] = resolved
+            addressed = replace(addressed, expected=turn.versions[operation.link, side])
+        ready[operation.link] = addressed
         content = watched(bytes_.get(operation.link), operation, load=bridged.load, kinds=bridged.kinds)
-        writes.append(_as_write(bridged, resolved, anchors, content=content))
+        writes.append(as_write(bridged, addressed, anchors, content=content))
     if not writes:
         return
     await bridged.remember(bridged.store.intend, list(ready.values()), cycle=report.cycle, now=bridged.clock())
@@ -156,80 +162,6 @@ async def named(bridged: Bridged, operations: Sequence[Operation]) -> list[Opera
     return [replace(one, after={**one.after, **given[one.link]}) if one.link in given else one for one in operations]
 
 
-def _referred(bridged: Bridged, chunk: Sequence[Operation]) -> set[str]:
-    referred: set[str] = set()
-    for one in chunk:
-        for column in bridged.kinds[one.kind].references:
-            for value in (one.after.get(column.name), one.before.get(column.name)):
-                referred |= value if isinstance(value, frozenset) else {value} if isinstance(value, str) else set()
-    return {link for link in referred if link}
-
-
-def _anchor(anchors: Anchors, link: str, side: Side) -> str | None:
-    school, cloud = anchors.get(link, (None, None))
-    return school if side is Side.SCHOOL else cloud
-
-
-def _resolved(bridged: Bridged, operation: Operation, anchors: Anchors) -> Operation | None:
-    """Leave out references that can't be written yet, from the agreement too; None when its parent is missing."""
-    after, agree = dict(operation.after), dict(operation.agree)
-    for column in bridged.kinds[operation.kind].references:
-        value = after.get(column.name)
-        if column.shape is Shape.REF and isinstance(value, str) and _anchor(anchors, value, operation.side) is None:
-            return None
-        if isinstance(value, frozenset):
-            old = operation.before.get(column.name)
-            kept = old if isinstance(old, frozenset) else frozenset()
-            missing = frozenset(link for link in value - kept if _anchor(anchors, link, operation.side) is None)
-            after[column.name] = value - missing
-            agreed = agree.get(column.name)
-            agree[column.name] = (agreed if isinstance(agreed, frozenset) else frozenset()) - missing
-    if after == operation.after and agree == operation.agree:
-        return operation
-    return replace(operation, after=after, agree=agree)
-
-
-def _as_write(bridged: Bridged, operation: Operation, anchors: Anchors, *, content: Source | None) -> Write:
-    kind = bridged.kinds[operation.kind]
-    fields: dict[str, Value] = {}
-    added: dict[str, frozenset[str]] = {}
-    removed: dict[str, frozenset[str]] = {}
-    references = {column.name: column for column in kind.references}
-    for name, value in operation.after.items():
-        column = references.get(name)
-        if column is None:
-            fields[name] = value
-        elif column.shape is Shape.REF:
-            fields[name] = _anchor(anchors, str(value), operation.side) if value else None
-        else:
-            old, new = _elements(operation.before, name), _elements(operation.after, name)
-            added[name] = _all(anchors, new - old, operation.side)
-            removed[name] = _all(anchors, old - new, operation.side)
-    key = operation.agree.get(kind.keys[0]) if kind.keys else None
-    return Write(
-        id=operation.link,
-        kind=operation.kind,
-        action=operation.action,
-        anchor=operation.anchor,
-        fields=fields,
-        added={name: anchors_ for name, anchors_ in added.items() if anchors_},
-        removed={name: anchors_ for name, anchors_ in removed.items() if anchors_},
-        expected=operation.expected,
-        key=str(key or ""),
-        content=content,
-        pause=bridged.awaited,
-    )
-
-
-def _elements(fields: Fields, name: str) -> frozenset[str]:
-    value = fields.get(name)
-    return value if isinstance(value, frozenset) else frozenset()
-
-
-def _all(anchors: Anchors, links: frozenset[str], side: Side) -> frozenset[str]:
-    return frozenset(anchor for anchor in (_anchor(anchors, link, side) for link in links) if anchor is not None)
-
-
 async def _record(turn: Turn, ready: Mapping[str, Operation], outcomes: Sequence[Outcome], anchors: Anchors) -> None:
     bridged, report, now = turn.bridged, turn.report, turn.bridged.clock()
     done: list[Done] = []
@@ -254,7 +186,7 @@ async def _record(turn: Turn, ready: Mapping[str, Operation], outcomes: Sequence
             if outcome.cause == NAME_TAKEN:
                 await bridged.remember(bridged.store.spoil, operation.link)
             continue
-        settled = sent(_less_refused(operation, outcome, anchors), outcome, bridged.kinds[operation.kind], turn.bytes)
+        settled = sent(less_refused(operation, outcome, anchors), outcome, bridged.kinds[operation.kind], turn.bytes)
         retry = now + backoff(1, transient=True) if outcome.unknown else None
         if outcome.refused:
             troubles.append(refused(operation, outcome, attempts=turn.attempts.get(operation.link, 0), now=now))
@@ -274,24 +206,3 @@ async def _record(turn: Turn, ready: Mapping[str, Operation], outcomes: Sequence
     await bridged.remember(bridged.store.record, done, cycle=report.cycle, now=now)
     if troubles:
         await bridged.remember(bridged.store.trouble, troubles)
-
-
-def _less_refused(operation: Operation, written: Written, anchors: Anchors) -> Operation:
-    """What was really agreed: without what the side refused or did not know."""
-    if not written.refused and not written.unknown:
-        return operation
-    after, agree = dict(operation.after), dict(operation.agree)
-    for name in written.refused:
-        after.pop(name, None)
-        agree.pop(name, None)
-    back = {_anchor(anchors, link, operation.side): link for link in anchors} if written.unknown else {}
-    for name, unknown in _links(written.unknown, back).items():
-        for fields in (after, agree):
-            value = fields.get(name)
-            if isinstance(value, frozenset):
-                fields[name] = value - unknown
-    return replace(operation, after=after, agree=agree)
-
-
-def _links(elements: Elements, back: Mapping[str | None, str]) -> dict[str, frozenset[str]]:
-    return {name: frozenset(back[one] for one in anchors if one in back) for name, anchors in elements.items()}

@@ -17,11 +17,9 @@ from dataclasses import dataclass, field
 
 from bridge.core.guard import Cell, Guard, cells_of
 from bridge.core.kinds import Kind
-from bridge.core.model import Action, Digest, Operation, Side
+from bridge.core.model import Digest, Operation, Side
+from bridge.core.urgency import bytes_of
 from bridge.ports import Source
-
-#: Actions that may write bytes.
-SENDS = frozenset({Action.CREATE, Action.UPDATE, Action.RESTORE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +48,10 @@ NOTHING = Amount()
 
 def amount_of(operation: Operation, kinds: Mapping[str, Kind]) -> Amount:
     """What an operation sends: one file, or nothing."""
-    content = operation.after.get(kinds[operation.kind].content or "")
-    if operation.action not in SENDS or not isinstance(content, Digest):
+    size = bytes_of(operation, kinds[operation.kind])
+    if size is None:
         return NOTHING
-    return Amount(1, content.size, 0) if operation.side is Side.CLOUD else Amount(1, 0, content.size)
+    return Amount(1, size, 0) if operation.side is Side.CLOUD else Amount(1, 0, size)
 
 
 def total(amounts: Iterable[Amount]) -> Amount:

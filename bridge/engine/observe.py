@@ -42,4 +42,5 @@ async def _fold_all(bridged: Bridged, side: Side, token: str | None, report: Rep
         if page.complete:
             report.listed.add(side.value)
         bridged.progress(f"observe {side}", seen, None)
+        await bridged.give_way()
     report.observed[side.value] = report.observed.get(side.value, 0) + changed

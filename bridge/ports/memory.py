@@ -125,7 +125,10 @@ class Store(Trees, Protocol):
 
     # reconcile
     def due(self, now: datetime, after: tuple[int, str] | None, limit: int) -> Sequence[Link]:
-        """Touched links that are not held and whose time has come, in link space, ordered by (rank, id)."""
+        """Touched links that are not held and whose time has come, in link space, after the given (rank, id).
+
+        By (rank, id); of kinds with content, whose ranks are the highest, the latest ids come first.
+        """
         ...
 
     def links(self, ids: Iterable[str]) -> Sequence[Link]: ...

@@ -38,16 +38,31 @@ Leads = dict[tuple[str, str], Targets]
 
 
 def due(tx: Transaction, *, after: tuple[int, str] | None, limit: int) -> list[Link]:
-    """Touched links whose time has come and that nothing holds, by (rank, id), after the given pair."""
+    """Touched links whose time has come and that nothing holds, after the given (rank, id).
+
+    By rank, then by id, which grows with time; of kinds with content the latest come first: of a million files that
+    wait for their turn, the one that was saved just now is not the last.
+    """
     held = and_(trouble.c.school == tx.school, trouble.c.link == touched.c.link)
     source = touched.join(link, and_(link.c.school == tx.school, link.c.id == touched.c.link)).outerjoin(trouble, held)
     now_or_then = or_(touched.c.changed.is_(True), touched.c.again <= tx.now)
     free = or_(trouble.c.link.is_(None), trouble.c.retry_at <= tx.now)
     query = select(link, trouble.c.attempts).select_from(source).where(touched.c.school == tx.school, now_or_then, free)
-    if after is not None:
-        rank, last = after
-        query = query.where(or_(touched.c.rank > rank, and_(touched.c.rank == rank, touched.c.link > last)))
-    return resolve(tx, tx.rows(query.order_by(touched.c.rank, touched.c.link).limit(limit)))
+    contents = sorted({kind.rank for kind in tx.kinds.values() if kind.content})
+    ranks = sorted({kind.rank for kind in tx.kinds.values()})
+    rows: list[Row[*tuple[Any, ...]]] = []
+    for falling in (False, True):
+        mine = [rank for rank in ranks if (rank in contents) is falling and (after is None or rank >= after[0])]
+        if not mine or len(rows) >= limit:
+            continue
+        part = query.where(touched.c.rank.in_(mine))
+        if after is not None:
+            rank, last = after
+            further = touched.c.link < last if falling else touched.c.link > last
+            part = part.where(or_(touched.c.rank > rank, and_(touched.c.rank == rank, further)))
+        by_id = touched.c.link.desc() if falling else touched.c.link
+        rows += tx.rows(part.order_by(touched.c.rank, by_id).limit(limit - len(rows)))
+    return resolve(tx, rows)
 
 
 def links(tx: Transaction, ids: Iterable[str]) -> list[Link]:

@@ -240,6 +240,8 @@ access = _table(
     _text("unsaid", default="[]"),
     _time("read_at"),
 )
+#: Where the folder of a root was proved to be the known one at last: placeholder -> value, as JSON.
+whereabouts = _table("whereabouts", _text("filled", default="{}"))
 
 # --- books ----------------------------------------------------------------------------------------------------------
 

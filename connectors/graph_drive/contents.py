@@ -96,7 +96,7 @@ class DriveSource(Source):
 
     async def chunks(self, start: int = 0) -> AsyncIterator[bytes]:
         """See ``Source.chunks``. A download holds a lane, as an upload does."""
-        async with self._contents.shared.lanes.lane():
+        async with self._contents.shared.lanes.lane(self._contents.options.drive.path):
             async with aclosing(self._read_from(start)) as stream:
                 async for chunk in stream:
                     yield chunk

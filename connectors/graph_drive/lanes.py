@@ -9,7 +9,11 @@ from contextlib import asynccontextmanager
 
 
 class Lanes:
-    """Additive increase, multiplicative decrease. First come, first served."""
+    """Additive increase, multiplicative decrease.
+
+    Of several drives that wait each has one turn after the other, however much one of them has to send; of one drive's
+    transfers the first come is served first.
+    """
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -17,14 +21,15 @@ class Lanes:
         """How many may run now."""
         self.running = 0
         self._good = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        #: By drive; the first of them is the next to have its turn.
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
     @asynccontextmanager
-    async def lane(self) -> AsyncIterator[None]:
+    async def lane(self, drive: str = "") -> AsyncIterator[None]:
         """Wait for a free lane and hold it."""
         if self.running >= self.open or self._waiting:
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
+            self._waiting.setdefault(drive, deque()).append(turn)
             try:
                 await turn
             except asyncio.CancelledError:
@@ -57,7 +62,11 @@ class Lanes:
 
     def _admit(self) -> None:
         while self._waiting and self.running < self.open:
-            turn = self._waiting.popleft()
+            drive, turns = next(iter(self._waiting.items()))
+            del self._waiting[drive]
+            turn = turns.popleft()
+            if turns:
+                self._waiting[drive] = turns  # behind the others
             if not turn.done():
                 self.running += 1
                 turn.set_result(None)

@@ -59,7 +59,7 @@ class Uploads:
         answers = await self._shared.batches.run(parts)
 
         async def one(job: Job) -> None:
-            async with self._shared.lanes.lane():
+            async with self._shared.lanes.lane(self._options.drive.path):
                 await self._upload(job, answers.get(job.write.id))
             await then(job)
 

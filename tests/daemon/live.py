@@ -43,7 +43,7 @@ schedule: {{school_poll: 1s, cloud_poll: 1m, jitter: 0s}}
 shares:
   - name: homes
     for: user
-    school: {{connector: folder, base: {root}/homes, root: "{{login}}", quiet_seconds: 0.3}}
+    school: {place}
     cloud:
       connector: graph_drive
       drive: {{user: "{{cloud_id}}"}}
@@ -52,11 +52,14 @@ shares:
       file_budgets: {{clock_scale: 100}}
 """
 
+#: The school's side of the homes; a test may have another one.
+_PLACE = '{{connector: folder, base: {root}/homes, root: "{{login}}", quiet_seconds: 0.3}}'
+
 
 class Live:
     """``homes`` holds a directory for each login; ``person(login)`` gives the id of the account in the cloud."""
 
-    def __init__(self, root: Path, *, people: int = 6) -> None:
+    def __init__(self, root: Path, *, people: int = 6, place: str = "") -> None:
         self.root = root
         self.homes = root / "homes"
         self.homes.mkdir()
@@ -69,7 +72,14 @@ class Live:
         (root / "client.secret").touch(0o600)
         (root / "client.secret").write_text(_SECRET)
         self.school.school_file.write_text(
-            _SCHOOL.format(root=root, tenant=_TENANT, app=_APP, url=url, ca_file=ca_file)
+            _SCHOOL.format(
+                root=root,
+                tenant=_TENANT,
+                app=_APP,
+                url=url,
+                ca_file=ca_file,
+                place=place or _PLACE.format(root=root),
+            )
         )
         access: dict[str, str] = {"tenant": _TENANT, "client_id": _APP, "secret": _SECRET, "ca_file": ca_file}
         self.cloud = CloudReader(url, admin_key="of-the-test", **access)

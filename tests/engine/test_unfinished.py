@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bridge.core.model import Side
-from bridge.engine.contents import LARGE
+from bridge.core.urgency import LARGE
 from connectors.memory.contents import new_file, write_body
 from tests.machines.rig import Rig, rig
 

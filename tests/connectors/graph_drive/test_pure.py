@@ -86,6 +86,24 @@ async def test_lanes_halve_and_recover_slowly() -> None:
     assert (most, lanes.running) == (5, 0)
 
 
+async def test_a_drive_with_one_transfer_does_not_wait_for_all_of_another_one() -> None:
+    lanes, order = Lanes(1), list[str]()
+
+    async def run(drive: str) -> None:
+        async with lanes.lane(drive):
+            order.append(drive)
+            await asyncio.sleep(0)
+
+    async with lanes.lane("busy"):
+        waiting = [asyncio.create_task(run("busy")) for _ in range(100)]
+        await asyncio.sleep(0)
+        waiting += [asyncio.create_task(run(drive)) for drive in ("one", "other")]
+        await asyncio.sleep(0)
+    await asyncio.gather(*waiting)
+    assert order[:4] == ["busy", "one", "other", "busy"]
+    assert len(order) == 102
+
+
 async def test_a_cancelled_wait_gives_its_lane_back() -> None:
     lanes = Lanes(1)
     async with lanes.lane():

@@ -212,6 +212,7 @@ def _due() -> None:
         ("read_at", _TIME),
         optional=("read_at",),
     )
+    _table("whereabouts", ("school",), ("filled", _TEXT))
 
 
 def _journal() -> None:
