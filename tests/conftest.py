@@ -5,6 +5,11 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no failure: no case has a time limit of its own.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 _PLUGINS = ("tests.servers", "tests.sandbox.plugin")
 pytest_plugins = [
