@@ -95,6 +95,7 @@ def _names_freed(
     moving = {(one.side, one.link): one for one in builds if one.action is Action.UPDATE}
     result: list[Operation] = []
     emitted: set[int] = set()
+    restored: dict[int, Operation] = {}
 
     def free(holder: str, side: Side, chain: tuple[Operation, ...]) -> None:
         end, move = waiting.get((side, holder)), moving.get((side, holder))
@@ -103,7 +104,10 @@ def _names_freed(
         elif move is not None and move not in chain and desired[holder].kind.parent not in move.after:
             emit(move, chain)
         elif end is not None or move is not None:
-            result.append(_transit(desired[holder], side, {name for _, _, name in occupied}))
+            step = _transit(desired[holder], side, {name for _, _, name in occupied})
+            result.append(step)
+            if move is not None:
+                restored[id(move)] = _named_again(move, step, desired[holder])
 
     def emit(operation: Operation, chain: tuple[Operation, ...]) -> None:
         if id(operation) in emitted:
@@ -118,7 +122,7 @@ def _names_freed(
             occupied[place] = operation.link
         moving.pop((operation.side, operation.link), None)
         emitted.add(id(operation))
-        result.append(operation)
+        result.append(restored.get(id(operation), operation))
 
     for operation in builds:
         emit(operation, ())
@@ -136,3 +140,10 @@ def _transit(one: Desired, side: Side, occupied: Collection[str]) -> Operation:
         name += "-"
     step = operation_for(one, side, Action.UPDATE, before={label: now}, after={label: name + ending})
     return replace(step, agree=one.link.agreed or {}, reason="frees its name for another")
+
+
+def _named_again(move: Operation, step: Operation, desired: Desired) -> Operation:
+    """A move that kept the name has to write it, too, after the step that took it away."""
+    label = desired.kind.label
+    name = desired.wanted[move.side].get(label)
+    return replace(move, before={**move.before, label: step.after[label]}, after={**move.after, label: name})

@@ -89,6 +89,17 @@ def test_a_swap_goes_over_a_transit_name() -> None:
     assert names == [("L1", transit_name("L1")), ("L2", "a"), ("L1", "b")]
 
 
+def test_a_move_into_a_folder_that_takes_its_name_gives_the_name_back() -> None:
+    inside = link("folder", folder("B"), folder("B", "L2"), folder("B"), id="L1")
+    around = link("folder", None, folder("B"), id="L2")
+    made = [(step.link, step.action, dict(step.after)) for step in plan(inside, around)]
+    assert made == [
+        ("L1", Action.UPDATE, {"name": transit_name("L1")}),
+        ("L2", Action.CREATE, {"name": "B"}),
+        ("L1", Action.UPDATE, {"parent": "L2", "name": "B"}),
+    ]
+
+
 def test_a_renaming_that_is_due_anyway_frees_the_name() -> None:
     one = link("file", file("b"), file("a"), file("a"), id="L1")
     two = link("file", file("c"), file("b"), file("b"), id="L2")
