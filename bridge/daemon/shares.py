@@ -56,7 +56,8 @@ class Ground:
     place: Path | None = None
     """Where the connectors' indexes are, in place of the configured directory."""
     everybody: Everybody = field(default_factory=Everybody)
-    _stores: dict[str, SchoolStore] = field(default_factory=dict)
+    #: Of this database: a copy of the ground on another one begins with none.
+    _stores: dict[str, SchoolStore] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def directory(self, root: Root, side: Side) -> Path:
         """Where a side's connector keeps its index; no name of a person is in the path."""

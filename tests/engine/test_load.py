@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bridge.core.cutover import Stage
 from bridge.core.model import Operation, Side
 from bridge.core.policy import Tally, Threshold, policy_for
-from bridge.engine import execute
+from bridge.engine import addressed, execute
 from bridge.engine.bridged import Bridged, Report
 from bridge.engine.contents import LARGE
 from bridge.engine.cycle import cycle
@@ -85,16 +85,16 @@ async def test_what_waits_for_its_parent_is_counted_once_over_the_passes(monkeyp
         for number in range(3):
             new_file(here.one.school, {"name": f"{number}", "parent": folder}, bytes(10))
         new_file(here.one.school, {"name": "beside"}, bytes(10))
-        resolved, refused = execute._resolved, 3
+        resolved, refused = execute.resolved, 3
 
-        def late(bridged: Bridged, operation: Operation, anchors: execute.Anchors) -> Operation | None:
+        def late(bridged: Bridged, operation: Operation, anchors: addressed.Anchors) -> Operation | None:
             nonlocal refused
             if operation.after.get("parent") is None or operation.kind != "file" or not refused:
                 return resolved(bridged, operation, anchors)
             refused -= 1
             return None
 
-        monkeypatch.setattr(execute, "_resolved", late)
+        monkeypatch.setattr(execute, "resolved", late)
         report = await here.cycle()
         assert not refused
         assert not report.held
@@ -125,7 +125,7 @@ async def test_a_failed_file_is_left_out_until_its_time_has_come() -> None:
         for file in files:
             write_body(here.one.school, file, bytes(20))
         there = {str(one.fields["name"]): one.anchor for one in here.one.cloud.records("file")}
-        here.one.cloud_faults().failing = {there["2"]: ("quota", "the drive is full")}
+        here.one.cloud_faults().failing = {there["0"]: ("quota", "the drive is full")}
         report = await here.cycle()
         assert report.failed == {"file:quota": 1}
         assert (here.load.left, here.load.sent, here.load.begun) == (NOTHING, Amount(2, 40, 0), {})
