@@ -112,6 +112,7 @@ class ContentDoor:
         finally:
             session.busy = False
             session.spool.close()
+        service.counters.count("fragment bytes", last - first + 1)
         return self._received(session, total)
 
     def _received(self, session: Session, total: int) -> Reply:
