@@ -155,37 +155,41 @@ class FolderStorage:
 
     def rest(self, scan: Scan, index: Index, *, begun: int) -> set[str]:
         more: set[str] = set()
+        latest = 0
         for _ in range(_ROUNDS):
-            more, begun = self._meanwhile(scan, index, begun)
+            # What was found once must not be found again by the round after this one: only what changes from now on.
+            time.sleep(max(0, min(latest + 2 * self.tick - self.now(), 2 * self.tick)) / 10**9)
+            more, begun, latest = self._meanwhile(scan, index, begun)
             if not more:
                 break
             scan.some(more)
         return more
 
-    def _meanwhile(self, scan: Scan, index: Index, begun: int) -> tuple[set[str], int]:
-        """Folders that changed while others were scanned: what vanished there may have come up here."""
+    def _meanwhile(self, scan: Scan, index: Index, begun: int) -> tuple[set[str], int, int]:
+        """Folders that changed while others were scanned: what vanished there may have come up here.
+
+        With them the time of this look, and the latest of their time stamps.
+        """
         more, scan.seen.again = scan.seen.again, set()
         alone = self.watch is None or self._mirror.lost
-        if alone and index.vanished():
-            # Whatever changes from now on has a later time stamp than what is looked for.
-            time.sleep(2 * self.tick / 10**9)
-        now = self.now()
+        now, latest = self.now(), 0
         if self.watch is not None:
             dirty, lost = self.watch.take_dirty(self._mirror)
             self._mirror.lost = self._mirror.lost or lost
             more |= dirty
         if alone and index.vanished():
-            more |= self._changed_since(index, begun - self.tick)
-        return more, now
+            changed = self._changed_since(index, begun - self.tick)
+            more, latest = more | changed.keys(), max(changed.values(), default=0)
+        return more, now, latest
 
-    def _changed_since(self, index: Index, begun: int) -> set[str]:
-        """Folders whose own time stamp says that a name came or went; one stat a folder."""
-        found: set[str] = set()
+    def _changed_since(self, index: Index, begun: int) -> dict[str, int]:
+        """Folders whose own time stamp says that a name came or went, with it; one stat a folder."""
+        found: dict[str, int] = {}
         for row in index.all_directories():
             path = index.path(row)
             try:
-                if path is not None and os.stat(path or ".", dir_fd=self.root.fd).st_mtime_ns >= begun:
-                    found.add(path)
+                if path is not None and (at := os.stat(path or ".", dir_fd=self.root.fd).st_mtime_ns) >= begun:
+                    found[path] = at
             except OSError:
                 continue
         return found
