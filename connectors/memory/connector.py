@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 from bridge.core.model import Action
 from bridge.ports import (
@@ -15,13 +16,15 @@ from bridge.ports import (
     Failed,
     Finding,
     Identity,
+    Meaning,
     Outcome,
     Page,
     TokenLost,
     Unreachable,
     Write,
+    Written,
 )
-from connectors.memory.contents import MemoryContents, Traffic, received
+from connectors.memory.contents import MemoryContents, Traffic, quickxor, received
 from connectors.memory.faults import Faults
 from connectors.memory.observing import delta, listing, position
 from connectors.memory.options import Options
@@ -45,6 +48,7 @@ class MemoryConnector:
         self.context = context
         self.faults = Faults()
         self.traffic = Traffic()
+        self._rewritten: dict[str, Meaning] = {}
         self.side = side or MemorySide(name=options.name, recycle_bin=options.recycle_bin)
         self.side.unread = options.contents == "unread"
         self._woken = asyncio.Event()
@@ -84,7 +88,13 @@ class MemoryConnector:
         async for page in pages:
             if self._breaks("cut_pages"):
                 raise Unreachable(f"{self.options.name}: the stream of pages broke off")
-            yield page
+            yield self._explained(page)
+
+    def _explained(self, page: Page) -> Page:
+        """With what the digests mean of files that the side made others of, in case nobody heard the answer."""
+        shown = {one.anchor: one.fields.get("content") for one in page.observations}
+        meant = (self._rewritten[anchor] for anchor in shown.keys() & self._rewritten.keys())
+        return replace(page, meanings=tuple(one for one in meant if one.seen == shown[one.anchor]))
 
     async def apply(self, writes: Sequence[Write]) -> AsyncIterator[Outcome]:
         await self._reach()
@@ -102,10 +112,20 @@ class MemoryConnector:
                 continue
             with self._changing() as side:
                 outcome = carry_out(side, write, self.faults, body)
+            self._note(outcome, body)
             if self._breaks("cut_answers") or self.faults.strikes("lost_responses"):
                 raise Unreachable(f"{self.options.name}: no answer came to a write")
             yield outcome
             await asyncio.sleep(0)
+
+    def _note(self, outcome: Outcome, body: bytes | None) -> None:
+        """What was sent to a file that shows something else."""
+        if isinstance(outcome, Written) and body is not None:
+            sent, now = quickxor(body), quickxor(self.side.bodies.get(outcome.anchor, body))
+            if sent == now:
+                self._rewritten.pop(outcome.anchor, None)
+            else:
+                self._rewritten[outcome.anchor] = Meaning(outcome.anchor, now, sent)
 
     async def hints(self) -> AsyncIterator[None]:
         while True:

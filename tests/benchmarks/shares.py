@@ -98,17 +98,23 @@ def passes(ground: SharesGround, base: Path, config: Path, owner: str, drive: st
         note("first pass of a new process", ask(process, ground))
         quiet = min((ask(process, ground) for _ in range(3)), key=lambda one: float(one["wall"]))
         note("no change", quiet)
-        change(base, "mine")
-        busy = ask(process, ground)
-        note("ten changes", busy)
+        found = []
+        for mark in ("mine", "mine again", "and again"):
+            change(base, mark)
+            found.append(ask(process, ground))
+            note("ten changes", found[-1])
+        busy = min(found, key=lambda one: float(one["wall"]))
     other, state = base.with_name("of-rclone"), str(ground.root / "bisync")
     peers: dict[str, tuple[Cost, Cost]] = {}
 
     def measure(name: str, tree: Path, run: Callable[[], Cost]) -> None:
         run()
-        still = min((run() for _ in range(2)), key=lambda one: one.wall)
-        change(tree, name)
-        peers[name] = still, run()
+        still = min((run() for _ in range(3)), key=lambda one: one.wall)
+        found = []
+        for mark in (name, f"{name} again", f"{name} and again"):
+            change(tree, mark)
+            found.append(run())
+        peers[name] = still, min(found, key=lambda one: one.wall)
         note(name, f"no change {peers[name][0]}; ten changes {peers[name][1]}")
 
     if drive:
