@@ -41,7 +41,7 @@ EPILOG = "Every command also takes --config FILE, --json and --verbose. Secrets 
 
 app = typer.Typer(
     name="schoolbridge",
-    help="Mirrors a school's people from Active Directory to Microsoft 365.",
+    help="Mirrors a school's people from Active Directory to Microsoft 365, and its file shares both ways.",
     epilog=EPILOG,
     no_args_is_help=True,
     add_completion=False,
