@@ -54,13 +54,13 @@ class Uploads:
 
     async def run(self, jobs: Sequence[Job], then: Callable[[Job], Awaitable[None]]) -> None:
         """Send the content of each job and call ``then`` when that is done, refused, or nobody knows."""
-        fresh = [job for job in jobs if not self._simple(job) and not self._kept(job)]
-        parts = [self._session(job) for job in fresh]
-        answers = await self._shared.batches.run(parts)
+        fresh = {job.write.id: job for job in jobs if not self._simple(job) and not self._kept(job)}
+        sessions = asyncio.ensure_future(self._shared.batches.run([self._session(job) for job in fresh.values()]))
 
         async def one(job: Job) -> None:
+            session = (await sessions).get(job.write.id) if job.write.id in fresh else None
             async with self._shared.lanes.lane(self._options.drive.path):
-                await self._upload(job, answers.get(job.write.id))
+                await self._upload(job, session)
             await then(job)
 
         ended = await asyncio.gather(*(one(job) for job in jobs), return_exceptions=True)
@@ -150,7 +150,7 @@ class Uploads:
                 if not await self._opened(job, feed, session):
                     return
                 url, begins = str(session.body["uploadUrl"]), 0
-            else:
+            elif (begins := self._sizes.paused.pop(url, -1)) < 0:
                 status = await self._status(url)
                 begins = _next(status, 0) if status.ok and not _over(status) else -1
             session = None
@@ -223,6 +223,7 @@ class Uploads:
             if answer.status != 202:
                 return answer
             if job.write.pause() and self._kept(job):
+                self._sizes.paused[url] = at
                 raise Paused(at)
 
     async def _one_fragment(self, url: str, feed: Feed, at: int) -> tuple[Answer, int]:
