@@ -117,17 +117,9 @@ def _row(
             "last_cycle": None,
         }
     since = min((one.since for one in deciding), default=None)
-    texts = [one["text"] for one in facts["warnings"]]
-    texts += [
-        f"the {side} shows {number} records otherwise than the bridge wrote them minutes ago. Expected: a few, for "
-        f"minutes. It is compared in full as soon as that can't be a delay any more; look what happened there"
-        for side, number in facts["doubts"].items()
-    ]
-    if facts["orphans"]:
-        texts.append(
-            f"{facts['orphans']} accounts in the cloud belong to nobody at the school; see: schoolbridge quarantine"
-        )
-    health = judge(tree, school.code, now, running=running, held=len(deciding), held_since=since, warnings=texts)
+    health = judge(
+        tree, school.code, now, running=running, held=len(deciding), held_since=since, warnings=_texts(facts)
+    )
     facts["health"] = health.colour.value
     facts["causes"] = [
         {"colour": one.colour.value, "text": one.text, "since": one.since.isoformat() if one.since else None}
@@ -138,6 +130,21 @@ def _row(
     facts["doing"] = mine.get("doing", "")
     facts["shares"] = mine.get("shares", {})
     return school, health, facts
+
+
+def _texts(facts: Mapping[str, Any]) -> list[str]:
+    """What a person should know although nothing is held up."""
+    texts = [one["text"] for one in facts["warnings"]]
+    texts += [
+        f"the {side} shows {number} records otherwise than the bridge wrote them minutes ago. Expected: a few, for "
+        f"minutes. It is compared in full as soon as that can't be a delay any more; look what happened there"
+        for side, number in facts["doubts"].items()
+    ]
+    if facts["orphans"]:
+        texts.append(
+            f"{facts['orphans']} accounts in the cloud belong to nobody at the school; see: schoolbridge quarantine"
+        )
+    return texts
 
 
 def _add_progress(session: Session, school: School, facts: dict[str, Any], tree: Mapping[str, Any] | None) -> None:

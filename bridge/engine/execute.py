@@ -21,7 +21,7 @@ from bridge.engine.addressed import Anchors, as_write, less_refused, referred, r
 from bridge.engine.bridged import Bridged, Report
 from bridge.engine.contents import DEFERRED, UNFINISHED, large, sent, sources
 from bridge.engine.failing import backoff, failed, for_good, refused
-from bridge.engine.load import amount_of, watched
+from bridge.engine.load import amount_of, metered
 from bridge.engine.lots import Lots
 from bridge.engine.neighbourhood import not_empty
 from bridge.ports import Done, Failed, Outcome, Trouble, Write, never
@@ -132,7 +132,7 @@ async def _write(turn: Turn, chunk: Sequence[Operation]) -> None:
         if (operation.link, side) in turn.versions:
             addressed = replace(addressed, expected=turn.versions[operation.link, side])
         ready[operation.link] = addressed
-        content = watched(bytes_.get(operation.link), operation, load=bridged.load, kinds=bridged.kinds)
+        content = metered(bytes_.get(operation.link), operation, load=bridged.load, kinds=bridged.kinds)
         writes.append(as_write(bridged, addressed, anchors, content=content))
     if not writes:
         return

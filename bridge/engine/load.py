@@ -179,7 +179,7 @@ def _part(part: Amount, whole: Amount) -> float:
     return part.bytes / whole.bytes if whole.bytes else 0.0
 
 
-class Watched:
+class Metered:
     """A source that tells how far it was read."""
 
     def __init__(self, source: Source, told: Callable[[int], None]) -> None:
@@ -201,9 +201,9 @@ class Watched:
             yield chunk
 
 
-def watched(source: Source | None, operation: Operation, *, load: Load, kinds: Mapping[str, Kind]) -> Source | None:
+def metered(source: Source | None, operation: Operation, *, load: Load, kinds: Mapping[str, Kind]) -> Source | None:
     """The bytes of an operation, their reading counted."""
     if source is None:
         return None
     amount = amount_of(operation, kinds)
-    return Watched(source, lambda offset: load.read(operation.link, offset, amount))
+    return Metered(source, lambda offset: load.read(operation.link, offset, amount))
