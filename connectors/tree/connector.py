@@ -78,6 +78,10 @@ class TreeConnector:
             page = following
 
     def _look(self, token: str | None) -> tuple[Iterator[Page], tuple[str, ...]]:
+        with self.sight.in_use:
+            return self._looked(token)
+
+    def _looked(self, token: str | None) -> tuple[Iterator[Page], tuple[str, ...]]:
         self.storage.identity()
         index = self.sight.index
         start = parse(token, index) if token is not None else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -42,6 +43,7 @@ class Sight:
         # Something may have been missed: only a look at everything tells.
         self._lost = True
         self._closing = False
+        self.in_use = threading.Lock()
         #: Folders that the last look listed.
         self.listed = 0
         self._looked_again = False
@@ -66,10 +68,11 @@ class Sight:
 
     def close(self) -> None:
         self._closing = True
-        if self._index is not None:
-            self._index.close()
-            self._index = None
-        self.storage.close()
+        with self.in_use:  # a look that was given up still goes on in its thread, and must not lose the index under it
+            if self._index is not None:
+                self._index.close()
+                self._index = None
+            self.storage.close()
 
     # --- looking ----------------------------------------------------------------------------------------------------
 
