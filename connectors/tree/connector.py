@@ -14,6 +14,7 @@ from connectors.tree.observing import begin_listing, delta, listing, parse
 from connectors.tree.options import TreeOptions
 from connectors.tree.sight import Sight
 from connectors.tree.storage import Storage
+from connectors.tree.turns import Turns
 from connectors.tree.writing import Writing
 
 _WRITES = frozenset({Action.CREATE, Action.UPDATE, Action.DELETE, Action.RESTORE, Action.DETACH})
@@ -42,10 +43,10 @@ class TreeConnector:
         self.storage, self._granted = storage, granted
         storage.listen(self._wake)
         self.sight = Sight(self.storage, options, context, index_file=index_file)
-        # Whoever uses the index or the root holds it, always from one thread at a time.
-        self._exclusive = asyncio.Lock()
-        self._writing = Writing(self.sight, context, lock=self._exclusive)
-        self._contents = TreeContents(self.sight, self._exclusive)
+        # Whoever uses the index or the root takes a turn.
+        self._turns = Turns()
+        self._writing = Writing(self.sight, context, turns=self._turns)
+        self._contents = TreeContents(self.sight, self._turns)
         self._woken = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -59,15 +60,12 @@ class TreeConnector:
         )
 
     async def identify(self) -> Identity:
-        async with self._exclusive:
-            found = await asyncio.to_thread(self.storage.identity)
-        return Identity(found, self.storage.where)
+        return Identity(await self._turns.take(self.storage.identity), self.storage.where)
 
     async def observe(self, token: str | None, *, recall: str | None = None) -> AsyncIterator[Page]:
         """See the port. What has to be listed is listed before the first page comes; pages come from the index."""
         self._loop = asyncio.get_running_loop()
-        async with self._exclusive:
-            pages, warnings = await asyncio.to_thread(self._look, token)
+        pages, warnings = await self._turns.take(lambda: self._look(token))
         if due := self.sight.next_due():
             self._loop.call_later(due, self._woken.set)
         page = await self._next(pages)
@@ -78,10 +76,6 @@ class TreeConnector:
             page = following
 
     def _look(self, token: str | None) -> tuple[Iterator[Page], tuple[str, ...]]:
-        with self.sight.in_use:
-            return self._looked(token)
-
-    def _looked(self, token: str | None) -> tuple[Iterator[Page], tuple[str, ...]]:
         self.storage.identity()
         index = self.sight.index
         start = parse(token, index) if token is not None else None
@@ -95,8 +89,7 @@ class TreeConnector:
         return listing(index, start, complete=seen.whole), seen.warnings
 
     async def _next(self, pages: Iterator[Page]) -> Page | None:
-        async with self._exclusive:
-            return await asyncio.to_thread(next, pages, None)
+        return await self._turns.take(lambda: next(pages, None))
 
     async def apply(self, writes: Sequence[Write]) -> AsyncIterator[Outcome]:
         able = [one for one in writes if one.action in self.capabilities.writes.get(one.kind, frozenset())]
@@ -121,16 +114,14 @@ class TreeConnector:
 
     async def rights(self) -> Rights:
         """See ``bridge.ports.RightsTold``."""
-        async with self._exclusive:
-            return await asyncio.to_thread(self._granted)
+        return await self._turns.take(self._granted)
 
     async def check(self) -> Sequence[Finding]:
-        async with self._exclusive:
-            return await asyncio.to_thread(self._probe)
+        return await self._turns.take(self._probe)
 
     async def close(self) -> None:
-        async with self._exclusive:
-            await asyncio.to_thread(self.sight.close)
+        self.sight.stop()
+        await self._turns.take(self.sight.close)
 
     def _wake(self) -> None:
         """Called by the watch's thread."""

@@ -15,6 +15,7 @@ from connectors.tree.rules import join
 from connectors.tree.sight import Sight
 from connectors.tree.storage import Reading, Storage
 from connectors.tree.tables import Entry
+from connectors.tree.turns import Turns
 
 #: Small files read in one turn of a thread.
 _TOGETHER = 32
@@ -23,12 +24,12 @@ _TOGETHER = 32
 class TreeContents:
     """See ``bridge.ports.Contents``."""
 
-    def __init__(self, sight: Sight, guard: asyncio.Lock) -> None:
-        self._sight, self._guard = sight, guard
-        self._together = _Together(guard)
+    def __init__(self, sight: Sight, turns: Turns) -> None:
+        self._sight, self._turns = sight, turns
+        self._together = _Together(turns)
 
     def source(self, anchor: str, version: str) -> Source:
-        return TreeSource(self._sight, self._guard, self._together, anchor=anchor, version=version)
+        return TreeSource(self._sight, self._turns, self._together, anchor=anchor, version=version)
 
     async def digests(self, anchors: Sequence[tuple[str, str]]) -> AsyncIterator[tuple[str, Digest]]:
         for anchor, version in anchors:
@@ -44,8 +45,8 @@ class TreeContents:
 class TreeSource:
     """One file in one version, read from the place at which it was seen."""
 
-    def __init__(self, sight: Sight, guard: asyncio.Lock, together: _Together, *, anchor: str, version: str) -> None:
-        self._sight, self._guard, self._together = sight, guard, together
+    def __init__(self, sight: Sight, turns: Turns, together: _Together, *, anchor: str, version: str) -> None:
+        self._sight, self._turns, self._together = sight, turns, together
         self._anchor, self._version = anchor, version
         found = sight.index.find(anchor)
         self._size = found[1].size if found else 0
@@ -65,8 +66,7 @@ class TreeSource:
             if content := await self._together.read(self._whole):
                 yield content
             return
-        async with self._guard:
-            path, entry = await asyncio.to_thread(self._find)
+        path, entry = await self._turns.take(self._find)
         self._size = entry.size
         course = _Course(self._sight.storage, path, entry, anchor=self._anchor, start=start)
         try:
@@ -99,11 +99,12 @@ class TreeSource:
 
 
 class _Together:
-    """Reads in one turn of a thread what is asked for while another turn goes on. ``guard`` is held meanwhile."""
+    """Reads in one turn of a thread what is asked for while another turn goes on. Each is one of ``turns``."""
 
-    def __init__(self, guard: asyncio.Lock) -> None:
-        self._guard = guard
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
         self._asked: deque[tuple[Callable[[], bytes], asyncio.Future[bytes]]] = deque()
+        self._taken: list[tuple[Callable[[], bytes], asyncio.Future[bytes]]] = []
         self._reading: asyncio.Task[None] | None = None
 
     async def read(self, whole: Callable[[], bytes]) -> bytes:
@@ -115,13 +116,9 @@ class _Together:
         return await answer
 
     async def _read_all(self) -> None:
-        some: list[tuple[Callable[[], bytes], asyncio.Future[bytes]]] = []
         try:
             while self._asked:
-                async with self._guard:
-                    some = [self._asked.popleft() for _ in range(min(_TOGETHER, len(self._asked)))]
-                    found = await asyncio.to_thread(_tried, [whole for whole, _ in some])
-                for (_, answer), content in zip(some, found, strict=True):
+                for answer, content in await self._turns.take(self._tried):
                     if answer.done():
                         continue  # nobody waits for it any more
                     if isinstance(content, bytes):
@@ -130,19 +127,26 @@ class _Together:
                         answer.set_exception(content)
         finally:
             self._reading = None
-            for _, answer in (*some, *self._asked):  # the loop ends: nobody must wait for ever
+            for _, answer in (*self._taken, *self._asked):  # the loop ends: nobody must wait for ever
                 answer.cancel()
             self._asked.clear()
 
+    def _tried(self) -> list[tuple[asyncio.Future[bytes], bytes | Exception]]:
+        """Read some of what is asked for by now. In a thread; what the loop clears meanwhile is not read."""
+        self._taken = []
+        while len(self._taken) < _TOGETHER:
+            try:
+                self._taken.append(self._asked.popleft())
+            except IndexError:
+                break
+        return [(answer, _read(whole)) for whole, answer in self._taken]
 
-def _tried(all_: Sequence[Callable[[], bytes]]) -> list[bytes | Exception]:
-    found: list[bytes | Exception] = []
-    for whole in all_:
-        try:
-            found.append(whole())
-        except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
-            found.append(error)
-    return found
+
+def _read(whole: Callable[[], bytes]) -> bytes | Exception:
+    try:
+        return whole()
+    except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
+        return error
 
 
 class _Course:

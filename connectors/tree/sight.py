@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -43,7 +42,6 @@ class Sight:
         # Something may have been missed: only a look at everything tells.
         self._lost = True
         self._closing = False
-        self.in_use = threading.Lock()
         #: Folders that the last look listed.
         self.listed = 0
         self._looked_again = False
@@ -52,6 +50,8 @@ class Sight:
 
     @property
     def index(self) -> Index:
+        if self._closing:
+            raise self._closed()
         if self._index is None:
             folder = self._context.directory
             if folder is not None:
@@ -67,12 +67,18 @@ class Sight:
         return self.storage.watching
 
     def close(self) -> None:
+        self.stop()
+        if self._index is not None:
+            self._index.close()
+            self._index = None
+        self.storage.close()
+
+    def stop(self) -> None:
+        """End a look that goes on: it raises Unreachable, and so does whoever asks for the index from now on."""
         self._closing = True
-        with self.in_use:  # a look that was given up still goes on in its thread, and must not lose the index under it
-            if self._index is not None:
-                self._index.close()
-                self._index = None
-            self.storage.close()
+
+    def _closed(self) -> Unreachable:
+        return Unreachable(f"{self.storage.where}: the connector was closed while it was looked at")
 
     # --- looking ----------------------------------------------------------------------------------------------------
 
@@ -102,7 +108,7 @@ class Sight:
             scan.some(dirty | self._retry)
         more = self.storage.rest(scan, index, begun=begun)
         if self._closing:
-            raise Unreachable(f"{self.storage.where}: the connector was closed while it was looked at")
+            raise self._closed()
         self.storage.identity()
         seen = scan.seen
         if seen.failed or more:

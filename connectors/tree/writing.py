@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 
 from bridge.core.model import Action, Digest
 from bridge.ports import Busy, ContentChanged, Context, Failed, Outcome, Source, Write, Written
 from connectors.tree.hands import Part, Raced, Rejected
 from connectors.tree.places import Places
 from connectors.tree.sight import Sight
+from connectors.tree.turns import Turns
 from connectors.tree.write_files import FileWrites
 from connectors.tree.write_folders import FolderWrites
 
 
 class Writing:
-    """``apply`` of the connector. ``lock`` is held while the index is used."""
+    """``apply`` of the connector; whatever uses the index takes one of ``turns``."""
 
-    def __init__(self, sight: Sight, context: Context, *, lock: asyncio.Lock) -> None:
-        self._sight, self._context, self._lock = sight, context, lock
+    def __init__(self, sight: Sight, context: Context, *, turns: Turns) -> None:
+        self._sight, self._context, self._turns = sight, context, turns
 
     async def apply(self, writes: Sequence[Write]) -> AsyncIterator[Outcome]:
         """See the port. Raises Unreachable or Refused when the root is not there any more."""
         if not writes:
             return
-        async with self._lock:
-            await asyncio.to_thread(self._sight.begin_writing)
+        await self._turns.take(self._sight.begin_writing)
         queue = list(reversed(writes))
         running: set[asyncio.Task[Outcome]] = set()
         try:
@@ -64,15 +65,13 @@ class Writing:
 
     async def _failed(self, write: Write, error: Exception) -> Outcome:
         # A root that went away looks like many errors of single files: it tells which it is.
-        async with self._lock:
-            await asyncio.to_thread(self._sight.storage.identity)
+        await self._turns.take(self._sight.storage.identity)
         cause, why, transient = self._sight.storage.cause(error)
         what = f"{write.kind} {write.anchor or write.fields.get('name', '')}"
         return Failed(write.id, cause, f"{what} in {self._sight.storage.where}: {why}", transient=transient)
 
     async def _locked(self, act: Callable[[Places], Written]) -> Written:
-        async with self._lock:
-            return await asyncio.to_thread(self._within, act)
+        return await self._turns.take(lambda: self._within(act))
 
     def _within(self, act: Callable[[Places], Written]) -> Written:
         index = self._sight.index
@@ -87,15 +86,15 @@ class Writing:
 
     async def _streamed(self, write: Write, source: Source) -> Written:
         """Write the content beside its place, then commit it."""
-        async with self._lock:
-            part = await asyncio.to_thread(self._begin_part, write)
+        part = await self._turns.take(lambda: self._begin_part(write), dropped=lambda part: part.end())
+        own = Turns()  # a piece that is given up is written to its end before the part is closed
         try:
             async for piece in source.chunks():
-                await asyncio.to_thread(part.write, piece)
+                await own.take(partial(part.write, piece))
             _verify(write, part.digest)
             return await self._locked(lambda places: self._files(places).carry_out(write, part))
         finally:
-            await asyncio.to_thread(part.end)
+            await own.take(part.end)
 
     def _begin_part(self, write: Write) -> Part:
         """A temporary file in the folder in which the content will lie."""
