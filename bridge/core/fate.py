@@ -121,6 +121,8 @@ def _enrol(link: Link, kind: Kind, policy: Policy, source: Side) -> Fate:
         return Fate(row, Verdict.WAIT, "unmatched", f"only the {existence.value} decides which {kind.name}s exist")
     if source is Side.SCHOOL and _refused(link, kind):
         return Fate(row, Verdict.HOLD, "consent", _NO_CONSENT)
+    if source is Side.CLOUD and kind.claim and fields.get(kind.claim) is not True:
+        return Fate(row, Verdict.WAIT, "unclaimed", "nothing in the cloud says that it belongs to this school")
     if kind.switch and fields.get(kind.switch) is False:
         return Fate(row, Verdict.WAIT, "disabled", f"disabled in the {source.value}: created once it is enabled")
     return Fate(row, Verdict.LIVE)

@@ -54,10 +54,11 @@ class Field:
     """One column of a kind.
 
     ``once``: written when the record is created, never compared afterwards. ``flatten``: references to records that
-    carry the same field are followed (nested groups). ``assigned_from``: the school field that a unique name in the
-    cloud is made of, once, by the naming rule. ``rename``: a change counts as a rename for the guard.
+    carry the same field are followed (nested groups). ``assigned_from``: the field of the other side that a unique name
+    is made of, once, by the naming rule. ``rename``: a change counts as a rename for the guard.
     ``fold``: compared ignoring case. ``shared``: set elements on which the two sides never agreed are left alone
-    (a licence given by hand, a co-owner added in Teams).
+    (a licence given by hand, a co-owner added in Teams). ``derived``: what the school shows follows from its rules;
+    nothing is ever written there.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Field:
     rename: bool = False
     fold: bool = False
     shared: bool = False
+    derived: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ class Kind:
     tree instead. ``existence``: which side decides that a record
     exists. ``parent`` and ``name`` place a record in a tree. ``switch`` is the flag that disabling turns off.
     ``retire`` are the steps of a retirement, each after the policy's period. ``role`` is the field that thresholds
-    and periods go by. ``consent`` is the flag without which nothing may be created in the cloud.
+    and periods go by. ``consent`` is the flag without which nothing may be created in the cloud, ``claim`` the one
+    without which nothing may be created at the school: it says that a record of the cloud belongs to this school.
     """
 
     name: str
@@ -97,6 +100,7 @@ class Kind:
     content: str | None = None
     role: str | None = None
     consent: str | None = None
+    claim: str | None = None
     references: tuple[Field, ...] = dataclasses.field(init=False, repr=False, compare=False)
     """Columns that refer to other records."""
     compared: tuple[Field, ...] = dataclasses.field(init=False, repr=False, compare=False)
@@ -141,6 +145,7 @@ USER = Kind(
     retire=(Action.DISABLE, Action.DELETE),
     role="role",
     consent="consent",
+    claim="belongs",
     fields=(
         Field("source_anchor", once=True),
         Field("display_name", rename=True),
@@ -149,12 +154,13 @@ USER = Kind(
         Field("enabled", Shape.FLAG),
         Field("role", where=Where.SCHOOL),
         Field("consent", Shape.FLAG, where=Where.SCHOOL),
-        Field("login", where=Where.SCHOOL, fold=True),
+        Field("belongs", Shape.FLAG, where=Where.CLOUD),
+        Field("login", where=Where.SCHOOL, assigned_from="upn", fold=True),
         Field("sid", where=Where.SCHOOL),
         Field("upn_base", where=Where.SCHOOL),
         Field("upn", authority=Authority.CLOUD, where=Where.CLOUD, assigned_from="upn_base", fold=True),
-        Field("usage_location"),
-        Field("licenses", Shape.TEXTS, shared=True),
+        Field("usage_location", derived=True),
+        Field("licenses", Shape.TEXTS, shared=True, derived=True),
     ),
 )
 
@@ -163,16 +169,19 @@ GROUP = Kind(
     rank=20,
     keys=("source_anchor", "mail_nickname"),
     role="role",
+    claim="belongs",
     fields=(
         Field("source_anchor", once=True),
         Field("display_name", rename=True),
         Field("description"),
         Field("role", where=Where.SCHOOL),
-        Field("unified", Shape.FLAG, once=True),
+        Field("belongs", Shape.FLAG, where=Where.CLOUD),
+        Field("unified", Shape.FLAG, once=True, derived=True),
+        Field("login", where=Where.SCHOOL, assigned_from="mail_nickname", fold=True),
         Field("nickname_base", where=Where.SCHOOL),
         Field("sid", where=Where.SCHOOL),
         Field("mail_nickname", authority=Authority.CLOUD, where=Where.CLOUD, assigned_from="nickname_base", fold=True),
-        Field("owners", Shape.REFS, shared=True),
+        Field("owners", Shape.REFS, shared=True, derived=True),
         Field("members", Shape.REFS, flatten=True),
     ),
 )

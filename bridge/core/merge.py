@@ -10,7 +10,8 @@
 | both | s | c | other | conflict: the kind's rule |
 
 Sets that both own merge element by element; in a set that one side owns, ``shared`` columns leave alone what was never
-agreed on, and all leave alone whom the owner does not know.
+agreed on, and all leave alone whom the owner does not know. What is ``derived`` at the school goes from there or
+nowhere.
 """
 
 from __future__ import annotations
@@ -82,6 +83,9 @@ def merge(
             _put(draft, column.name, value if s in (None, "") else s, value if c in (None, "") else c, value)
             continue
         owner = policy.owner(kind, column)
+        if column.derived and owner is not Authority.SCHOOL:
+            _put(draft, column.name, s, c, c)
+            continue
         if column.shape in (Shape.REFS, Shape.TEXTS):
             absent = {
                 side: frozenset(one for one in _set(s) | _set(c) if not known(one, side))

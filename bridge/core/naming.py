@@ -16,6 +16,8 @@ from itertools import chain, count, islice
 from typing import overload
 
 LONGEST = 64
+#: Characters of a sAMAccountName (MS-ADA3 2.222 allows people 20).
+LONGEST_LOGIN = 20
 #: More people of the same name than this are a fault of the school's expression.
 MOST = 10_000
 
@@ -146,6 +148,16 @@ def user_principal_names(
     """
     start = local_part(base, longest=longest) or fallback(anchor)
     return Candidates(start, domain=domain, longest=longest, most=most, last=fallback(anchor) if ending else "")
+
+
+def logins(base: str, *, anchor: str, most: int = MOST) -> Sequence[str]:
+    """The candidates for a sAMAccountName, best first, from a login of the cloud or the nickname of a group.
+
+    At most 20 characters of those that the cloud allows before the @ and a directory in a sAMAccountName
+    (MS-SAMR 3.1.1.6; ``"/\\[]:;|=,+*?<>`` are refused), so no dot at the end. The last one is made of the anchor.
+    """
+    start = local_part(base.partition("@")[0], longest=LONGEST_LOGIN) or fallback(anchor)[:LONGEST_LOGIN]
+    return Candidates(start, longest=LONGEST_LOGIN, most=most, last=fallback(anchor))
 
 
 def mail_nicknames(

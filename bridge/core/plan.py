@@ -47,6 +47,9 @@ def writes_for(desired: Desired, policy: Policy, anchored: Anchored) -> list[Ope
                 operations.append(operation_for(desired, side, Action.UPDATE, before=before, after=changed))
         else:
             operations.append(_revive_or_create(desired, side))
+    if kind.keys:
+        # Who is made at the school is marked in the cloud before: after a crash in between the mark finds him.
+        operations.sort(key=lambda operation: operation.action is Action.CREATE)
     finished = [_with_requirements(operation, kind, anchored) for operation in operations]
     if finished:
         return finished
@@ -62,18 +65,20 @@ def writes_for(desired: Desired, policy: Policy, anchored: Anchored) -> list[Ope
 def _revive_or_create(desired: Desired, side: Side) -> Operation:
     link, kind = desired.link, desired.kind
     end = link.end(side)
+    derived = {column.name for column in kind.fields if column.derived and side is Side.SCHOOL}
+    values = {name: value for name, value in desired.wanted[side].items() if name not in derived}
     if end.anchor is not None and end.gone is Evidence.DELETED:
         # What was deleted comes back as it was: fields that are empty now have to be emptied.
-        return operation_for(desired, side, Action.RESTORE, after=desired.wanted[side])
-    wanted = {name: value for name, value in desired.wanted[side].items() if value not in (None, "", frozenset())}
+        return operation_for(desired, side, Action.RESTORE, after=values)
+    wanted = {name: value for name, value in values.items() if value not in (None, "", frozenset())}
     source = link.end(side.other).record
-    bases = {
-        column.name: source.fields.get(column.assigned_from) if source else None
-        for column in kind.fields
-        if column.assigned_from and column.where is not Where.SCHOOL and side is Side.CLOUD
-    }
-    # Assigned columns carry their base here; the engine turns it into a name that nobody ever had.
-    return operation_for(desired, side, Action.CREATE, after={**wanted, **bases})
+    assigned = [column for column in kind.fields if column.assigned_from and column.where.value == side.value]
+    bases = {column.assigned_from or "": source.fields.get(column.assigned_from or "") for column in assigned if source}
+    # Assigned columns carry their base here; the engine turns it into a name that nobody ever had. Where a person is
+    # placed at the school may depend on the login in the cloud: the base itself goes along.
+    named = {column.name: bases.get(column.assigned_from or "") for column in assigned}
+    along = bases if side is Side.SCHOOL else {}
+    return operation_for(desired, side, Action.CREATE, after={**wanted, **named, **along})
 
 
 def operation_for(

@@ -84,6 +84,9 @@ def _desired(link: Link, kind: Kind, policy: Policy, decided: Fate, anchored: An
         )
     record = link.school.record or link.cloud.record
     values = {column.name: record.fields.get(column.name) if record else None for column in kind.compared}
+    if kind.keys and link.school.record is None and not values.get(kind.keys[0]):
+        # Whoever was made in the cloud is known at the school by the id that he has there: it never changes either.
+        values[kind.keys[0]] = link.cloud.anchor
     reason = decided.reason or decided.row.value
     return Desired(link, kind, True, {Side.SCHOOL: values, Side.CLOUD: values}, values, reason)
 

@@ -150,11 +150,13 @@ async def connected(settings: Settings, catalog: Catalog, school: School, side: 
 
 
 def names_of(school: School) -> Naming:
-    """How the cloud's names of this school are made."""
+    """How the names of this school's people and groups are made that are assigned once."""
     rules = school.naming
 
     def make(kind: str, field: str, base: str, anchor: str) -> tuple[str, Sequence[str]]:
         plain = naming.ascii_letters(base, transliterate=anyascii)
+        if field == "login":
+            return field, naming.logins(plain, anchor=anchor, most=_NAMES)
         if kind == "user":
             names = naming.user_principal_names(
                 plain, domain=rules.domain, anchor=anchor, longest=rules.longest, most=_NAMES, ending=True

@@ -63,7 +63,7 @@ def as_write(bridged: Bridged, operation: Operation, anchors: Anchors, *, conten
             old, new = _elements(operation.before, name), _elements(operation.after, name)
             added[name] = _all(anchors, new - old, operation.side)
             removed[name] = _all(anchors, old - new, operation.side)
-    key = operation.agree.get(kind.keys[0]) if kind.keys else None
+    key = (operation.agree.get(kind.keys[0]) or operation.after.get(kind.keys[0])) if kind.keys else None
     return Write(
         id=operation.link,
         kind=operation.kind,

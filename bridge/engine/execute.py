@@ -148,9 +148,9 @@ async def named(bridged: Bridged, operations: Sequence[Operation]) -> list[Opera
     wanted: dict[tuple[str, str], list[tuple[str, Sequence[str]]]] = {}
     for one in operations:
         kind = bridged.kinds[one.kind]
-        if one.action is not Action.CREATE or one.side is not Side.CLOUD:
+        if one.action is not Action.CREATE:
             continue
-        for column in (column for column in kind.fields if column.assigned_from):
+        for column in (one_ for one_ in kind.fields if one_.assigned_from and one_.where.value == one.side.value):
             base = str(one.after.get(column.name) or "")
             anchor = str(one.after.get(kind.keys[0]) or one.link)
             space, candidates = bridged.naming(kind.name, column.name, base, anchor)

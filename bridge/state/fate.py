@@ -9,8 +9,8 @@ from sqlalchemy import and_, delete, select, update
 
 from bridge.core.model import Action, Link, Side
 from bridge.ports import Done, chunks
-from bridge.state import space, touch
-from bridge.state.canonical import encode
+from bridge.state import names, space, touch
+from bridge.state.canonical import decode, encode
 from bridge.state.pairs import drop
 from bridge.state.tables import content_alias, echo, link, observation, reference, seen, tombstone, touched
 from bridge.state.tables import key as key_table
@@ -63,11 +63,25 @@ def forget(tx: Transaction, done: Sequence[Done]) -> None:
             anchor = one.end(side).anchor
             if anchor is None:
                 continue
+            _keep_names(tx, one, side)
             touch.touch_referrers(tx, side, [anchor])
             for table in (observation, reference, key_table, echo, seen, content_alias):
                 mine = and_(table.c.school == tx.school, table.c.side == side, table.c.anchor == anchor)
                 tx.run(delete(table).where(mine))
         drop(tx, one.id)
+
+
+def _keep_names(tx: Transaction, one: Link, side: Side) -> None:
+    """A login of the school is never given to another person, also one that the bridge only saw."""
+    columns = [column.name for column in tx.kinds[one.kind].fields if column.assigned_from]
+    if side is not Side.SCHOOL or not columns:
+        return
+    mine = and_(observation.c.school == tx.school, observation.c.side == side)
+    for row in tx.rows(select(observation.c.fields).where(mine, observation.c.anchor == one.end(side).anchor)):
+        fields = decode(row.fields)
+        for name in columns:
+            if fields.get(name):
+                names.keep(tx, name, str(fields[name]), link=one.id)
 
 
 def _tombstone(tx: Transaction, one: Link) -> dict[str, Any]:

@@ -86,6 +86,13 @@ def _taken(tx: Transaction, space: str, candidates: set[str]) -> set[str]:
     return taken
 
 
+def keep(tx: Transaction, space: str, one: str, *, link: str) -> None:
+    """A name that somebody had who is gone for good: nobody gets it again."""
+    mine = and_(name.c.school == tx.school, name.c.space == space, name.c.folded == folded(one))
+    if not tx.rows(select(name.c.folded).where(mine)):
+        tx.add(name, [{"space": space, "folded": folded(one), "name": one, "link": link, "at": tx.now}])
+
+
 def spoil(tx: Transaction, link: str) -> None:
     """Block the names of a link for everybody: they belong to somebody outside, the link gets others."""
     tx.run(update(name).where(name.c.school == tx.school, name.c.link == link).values(link=""))

@@ -165,8 +165,9 @@ def _folded(
     if operation.action is Action.DISABLE and kind.switch is not None:
         after.setdefault(kind.switch, False)
     names = {column.name for column in kind.references}
+    strange = {column.name for column in kind.fields if column.where.value == operation.side.other.value}
     old = decode(known.fields) if known is not None else {}
-    plain: dict[str, Value] = {**old, **{name: value for name, value in after.items() if name not in names}}
+    plain: dict[str, Value] = {**old, **{name: value for name, value in after.items() if name not in names | strange}}
     added, removed = _moves(one, names & set(after), targets)
     parent = {target for name, target in added if name == kind.parent}
     gone = Evidence.DELETED if operation.action is Action.DELETE else None
