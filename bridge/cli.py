@@ -19,6 +19,7 @@ from typer.exceptions import TyperException
 from bridge.commands import (
     check,
     conflicts,
+    drift,
     explain,
     journal,
     mirror,
@@ -48,7 +49,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (check, mirror, run, shares, verify, restore, explain, people, conflicts, stage, journal, schema):
+for module in (check, mirror, run, shares, verify, restore, explain, people, conflicts, drift, stage, journal, schema):
     module.register(app)
 
 

@@ -32,6 +32,7 @@ class Authority(StrEnum):
     SCHOOL = "school"
     CLOUD = "cloud"
     BOTH = "both"  # three-way merge; both changed is a conflict
+    NEWEST = "newest"  # three-way merge; of two changes the one that was seen later
 
 
 class Where(StrEnum):

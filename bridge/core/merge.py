@@ -8,6 +8,10 @@
 | both | s = agreed | c | s | c |
 | both | s | s | any | s |
 | both | s | c | other | conflict: the kind's rule |
+| newest | s | c | other | the one that was seen to change later |
+
+Where one side owns a field and the other's value was changed, that is a drift: put right, or held for a person, who may
+take the value, have it put right, or hand the field over.
 
 Sets that both own merge element by element; in a set that one side owns, ``shared`` columns leave alone what was never
 agreed on, and all leave alone whom the owner does not know. What is ``derived`` at the school goes from there or
@@ -17,10 +21,10 @@ nowhere.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bridge.core.kinds import Authority, Field, Kind, OnConflict, Shape, equal
-from bridge.core.model import Conflict, Fields, Link, Side, Value
+from bridge.core.model import Choice, Conflict, Drift, Fields, Link, Side, Value
 from bridge.core.policy import Policy
 
 
@@ -36,6 +40,7 @@ class Merged:
     agree: Fields
     conflicts: tuple[Conflict, ...] = ()
     keep_both: Side | None = None
+    drifts: tuple[Drift, ...] = ()
 
 
 _NOBODY: frozenset[str] = frozenset()
@@ -73,7 +78,7 @@ def merge(
     if link.school.record is None or link.cloud.record is None:
         raise ValueError(f"link {link.id} has no two records to merge")
     school, cloud = (_settled_name(link, kind, end.record.fields) for end in (link.school, link.cloud) if end.record)
-    draft, conflicts, keep = _Draft(), [], None
+    draft, conflicts, drifts, keep = _Draft(), [], list[Drift](), None
     for column in kind.compared:
         agreed_before = link.agreed is not None and was_agreed(column, link.agreed)
         agreed = link.agreed.get(column.name) if link.agreed is not None else None
@@ -82,7 +87,7 @@ def merge(
             value = s if s not in (None, "") else c
             _put(draft, column.name, value if s in (None, "") else s, value if c in (None, "") else c, value)
             continue
-        owner = policy.owner(kind, column)
+        owner = owner_of(link, kind, column, policy)
         if column.derived and owner is not Authority.SCHOOL:
             _put(draft, column.name, s, c, c)
             continue
@@ -93,9 +98,21 @@ def merge(
                 else _NOBODY
                 for side in Side
             }
+            owner = Authority.BOTH if owner is Authority.NEWEST else owner
             _merge_set(draft, column, owner, (_set(s), _set(c), _set(agreed)), absent)
             continue
+        decided = link.decided.get(column.name)
+        if decided is not None and decided.choice is Choice.TAKE:
+            _put(draft, column.name, decided.value, decided.value, decided.value)
+            continue
+        if owner is Authority.NEWEST:
+            owner = _newest(link, column, (s, c, agreed)) if agreed_before else Authority.SCHOOL
         value, clash = _merge_value(column, owner, (s, c, agreed), agreed_before)
+        if agreed_before and (drift := _drift(link, kind, column, owner, (s, c, agreed))) is not None:
+            drifts.append(replace(drift, held=policy.holds_drift(kind, column) and decided is None))
+            if drifts[-1].held:
+                _put(draft, column.name, s, c, agreed)
+                continue
         if clash:
             conflicts.append(Conflict(link.id, kind.name, column.name, s, c, Side.SCHOOL))
             if column.name == kind.content and kind.on_conflict is OnConflict.KEEP_BOTH:
@@ -103,7 +120,38 @@ def merge(
         _put(draft, column.name, value, value, value)
     if kind.content:
         _times_follow(draft, kind, school, cloud, link.agreed or {})
-    return Merged({Side.SCHOOL: draft.school, Side.CLOUD: draft.cloud}, draft.agree, tuple(conflicts), keep)
+    wanted = {Side.SCHOOL: draft.school, Side.CLOUD: draft.cloud}
+    return Merged(wanted, draft.agree, tuple(conflicts), keep, tuple(drifts))
+
+
+def owner_of(link: Link, kind: Kind, column: Field, policy: Policy) -> Authority:
+    """Whose value of a field counts for this very object."""
+    decided = link.decided.get(column.name)
+    if decided is not None and decided.choice is Choice.HAND_OVER:
+        return Authority(decided.side.value)
+    return policy.owner(kind, column)
+
+
+def _newest(link: Link, column: Field, values: tuple[Value, Value, Value]) -> Authority:
+    """The side that changed a value; of both the one where it was seen later, where nobody knows the school."""
+    for side, value in zip((Authority.CLOUD, Authority.SCHOOL), values[:2], strict=True):
+        if equal(column, value, values[2]):
+            return side
+    school, cloud = link.school.changed_at, link.cloud.changed_at
+    later = cloud is not None and (school is None or cloud > school)
+    return Authority.CLOUD if later else Authority.SCHOOL
+
+
+def _drift(link: Link, kind: Kind, column: Field, owner: Authority, values: tuple[Value, Value, Value]) -> Drift | None:
+    """The change of a value on the side that does not own it; where both own it, the change that loses."""
+    school, cloud, agreed = values
+    if kind.content is not None or kind.parent is not None or equal(column, school, cloud):
+        return None
+    side = Side.SCHOOL if owner is Authority.CLOUD else Side.CLOUD
+    found, wanted = (school, cloud) if side is Side.SCHOOL else (cloud, school)
+    if equal(column, found, agreed) or (owner is Authority.BOTH and equal(column, wanted, agreed)):
+        return None
+    return Drift(link.id, kind.name, column.name, side, found, wanted)
 
 
 def _merge_value(

@@ -70,13 +70,32 @@ class Endpoint:
     """One end of a link as last observed; ``record`` is in link space and None when nothing is there.
 
     ``anchor`` outlives the record, so that a restore finds it. ``foreign`` counts references per field to objects
-    that are not linked (a guest added by hand): they are never touched.
+    that are not linked (a guest added by hand): they are never touched. ``changed_at`` is when somebody's own change
+    was last seen there.
     """
 
     anchor: str | None = None
     record: Record | None = None
     gone: Evidence | None = None
     foreign: Mapping[str, int] = field(default_factory=dict)
+    changed_at: datetime | None = None
+
+
+class Choice(StrEnum):
+    """What a person decided of a value that was changed on the side that does not own it."""
+
+    TAKE = "take"  # it counts, this once, on both sides
+    REVERT = "revert"  # the owner's value is written over it
+    HAND_OVER = "hand-over"  # this side owns the field of this object from now on
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A choice about one field of a link: the value that was found, and on which side."""
+
+    choice: Choice
+    side: Side
+    value: Value = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +103,7 @@ class Link:
     """Both ends of one object and what they last agreed on.
 
     ``agreed`` is None before the first agreement. ``retired_at`` says since when the object is being retired.
-    ``attempts`` counts failed writes in a row.
+    ``attempts`` counts failed writes in a row. ``decided`` holds by field what a person chose where values drifted.
     """
 
     id: str
@@ -94,6 +113,7 @@ class Link:
     agreed: Fields | None = None
     retired_at: datetime | None = None
     attempts: int = 0
+    decided: Mapping[str, Decided] = field(default_factory=dict)
 
     def end(self, side: Side) -> Endpoint:
         """The endpoint on ``side``."""
@@ -150,6 +170,22 @@ class Hold:
     operation: Operation
     rule: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A value that was changed on ``side`` though the other one's counts: ``found`` there, where ``wanted`` should be.
+
+    ``held``: it is left as it is until a person decides.
+    """
+
+    link: str
+    kind: str
+    field: str
+    side: Side
+    found: Value
+    wanted: Value
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bridge.core.kinds import Authority, Kind, Where, equal
+from bridge.core.kinds import Authority, Kind, equal
 from bridge.core.merge import to_write
 from bridge.core.model import GONE, Action, Evidence, Fields, Link, Operation, Side
 from bridge.core.policy import Policy
@@ -77,7 +77,7 @@ def _revive_or_create(desired: Desired, side: Side) -> Operation:
     # Assigned columns carry their base here; the engine turns it into a name that nobody ever had. Where a person is
     # placed at the school may depend on the login in the cloud: the base itself goes along.
     named = {column.name: bases.get(column.assigned_from or "") for column in assigned}
-    along = bases if side is Side.SCHOOL else {}
+    along: Fields = bases if side is Side.SCHOOL else {kind.claim: True} if kind.claim else {}
     return operation_for(desired, side, Action.CREATE, after={**wanted, **named, **along})
 
 

@@ -64,6 +64,8 @@ TREE_THRESHOLDS: Mapping[Tally, Threshold] = {
     Tally.RENAME: Threshold(200, 25),
     Tally.RESTORE: Threshold(200, 25),
 }
+#: People and groups that come into being at the school: a rule that claims too much must not fill a directory.
+SCHOOL_THRESHOLDS: Mapping[Tally, Threshold] = {Tally.CREATE: Threshold(50, 25)}
 _TREES = frozenset({"folder", "file"})
 
 #: After the start of a retirement: when each step of ``Kind.retire`` is due.
@@ -82,6 +84,8 @@ class Policy:
     ``writable``: sides that may be written. ``authority``: whose value counts for people's fields in this stage.
     ``owners``: exceptions by (kind, field), the field ``*`` meaning existence. ``thresholds`` and ``periods`` are
     looked up by (side, kind, role, tally) and (kind, role), ``*`` standing for any side, kind or role.
+    ``holding`` are (kind, field) of which a change on the side that does not own it waits for a person instead of being
+    put right, the field ``*`` standing for all.
     ``window`` is how far back the guard counts what was done already. ``pause`` is how long nothing more may vanish
     from a side before what vanished there is retired on the other: a wave is seen as a whole before it is judged.
     ``zone`` is where the school's clocks hang: times that people read in names of files are told in it.
@@ -93,6 +97,7 @@ class Policy:
     owners: Mapping[tuple[str, str], Authority] = field(default_factory=dict)
     thresholds: Mapping[tuple[str, str, str, Tally], Threshold] = field(default_factory=dict)
     periods: Mapping[tuple[str, str], tuple[timedelta, ...]] = field(default_factory=dict)
+    holding: frozenset[tuple[str, str]] = frozenset()
     window: timedelta = timedelta(hours=24)
     pause: timedelta = timedelta(0)
     zone: tzinfo = UTC
@@ -101,6 +106,10 @@ class Policy:
         """Whose value of a field counts: the YAML's exception, else the kind's, turned round once cut over."""
         exception = self.owners.get((kind.name, column.name))
         return exception or self._turned(column.authority)
+
+    def holds_drift(self, kind: Kind, column: Field) -> bool:
+        """Whether a change of a field on the side that does not own it waits for a person."""
+        return bool(self.holding & {(kind.name, column.name), (kind.name, "*")})
 
     def existence(self, kind: Kind) -> Authority:
         """Which side decides that a record of this kind exists."""
@@ -123,6 +132,8 @@ class Policy:
                 return found
         if kind in _TREES and tally in TREE_THRESHOLDS:
             return TREE_THRESHOLDS[tally]
+        if kind not in _TREES and side is Side.SCHOOL and tally in SCHOOL_THRESHOLDS:
+            return SCHOOL_THRESHOLDS[tally]
         return DEFAULT_THRESHOLDS[tally]
 
     def period(self, kind: Kind, role: str) -> tuple[timedelta, ...]:

@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from bridge.core.fate import Fate, Verdict, fate
 from bridge.core.kinds import Kind
 from bridge.core.merge import merge
-from bridge.core.model import GONE, Action, Conflict, Hold, Link, Operation, Side, Value
+from bridge.core.model import GONE, Action, Conflict, Drift, Hold, Link, Operation, Side, Value
 from bridge.core.order import ordered
 from bridge.core.plan import Anchored, possible, retirement, role_of, writes_for
 from bridge.core.policy import Policy
@@ -30,6 +30,7 @@ class Reconciled:
     operations: list[Operation] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
     conflicts: list[Conflict] = field(default_factory=list)
+    drifts: list[Drift] = field(default_factory=list)
     quiet: list[str] = field(default_factory=list)
     again: dict[str, datetime] = field(default_factory=dict)
 
@@ -80,7 +81,15 @@ def _desired(link: Link, kind: Kind, policy: Policy, decided: Fate, anchored: An
     if link.school.record is not None and link.cloud.record is not None:
         merged = merge(link, kind, policy, anchored)
         return Desired(
-            link, kind, True, merged.wanted, merged.agree, decided.row.value, merged.conflicts, merged.keep_both
+            link,
+            kind,
+            exists=True,
+            wanted=merged.wanted,
+            agree=merged.agree,
+            reason=decided.row.value,
+            conflicts=merged.conflicts,
+            keep_both=merged.keep_both,
+            drifts=merged.drifts,
         )
     record = link.school.record or link.cloud.record
     values = {column.name: record.fields.get(column.name) if record else None for column in kind.compared}
@@ -96,6 +105,7 @@ def _operations(
 ) -> list[Operation]:
     link, kind = one.link, one.kind
     outcome.conflicts += one.conflicts
+    outcome.drifts += one.drifts
     if one.exists:
         operations = writes_for(one, policy, anchored)
         if not operations:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from bridge.core.kinds import Kind
-from bridge.core.model import Conflict, Fields, Link, Side, Value
+from bridge.core.model import Conflict, Drift, Fields, Link, Side, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class Desired:
     reason: str = ""
     conflicts: tuple[Conflict, ...] = ()
     keep_both: Side | None = None
+    drifts: tuple[Drift, ...] = ()
 
     def get(self, name: str) -> Value:
         """The agreed value of a field."""

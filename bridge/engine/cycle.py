@@ -224,6 +224,11 @@ async def _carry_out(
         report.again = min(filter(None, (report.again, *waves.values())), default=None)
         allowed = [operation for operation in allowed if operation.link not in waves]
         later = {link: when for link, when in reconciled.again.items() if link not in held} | waves
+        going = {operation.link for operation in allowed}
+        if drifts := [one for one in reconciled.drifts if one.held or one.link in going]:
+            # Before it is put right: what somebody typed must not be lost with a crash.
+            report.drifts += drifts
+            await bridged.remember(bridged.store.drifted, drifts, now=bridged.clock())
         turn = Turn(bridged, report, later, {link.id: link.attempts for link in links}, over=over)
         bridged.load.batch(total(amount_of(one, bridged.kinds) for one in allowed))
         await execute(turn, allowed)

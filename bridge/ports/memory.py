@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from bridge.core.model import Action, Fields, Link, Operation, Side
+from bridge.core.model import Action, Drift, Fields, Link, Operation, Side
 from bridge.ports.side import Identity, Page, Written
 from bridge.ports.trees import Trees
 
@@ -162,6 +162,10 @@ class Store(Trees, Protocol):
 
     def spoil(self, link: str) -> None:
         """The names reserved for a link turned out to belong to somebody else: block them, so that it gets others."""
+        ...
+
+    def drifted(self, drifts: Sequence[Drift], *, now: datetime) -> None:
+        """Remember values that were changed on the side that does not own them, before they are put right."""
         ...
 
     def intend(self, operations: Sequence[Operation], *, cycle: str, now: datetime) -> None:

@@ -68,13 +68,14 @@ class School:
     language: models.Language
     sides: Mapping[Side, SideSettings]
     attributes: Mapping[str, Mapping[str, models.Attribute]]
-    owners: Mapping[tuple[str, str], Authority]
+    owners: Mapping[tuple[str, str], models.Owners]
     naming: models.Naming
     timetable: Timetable
     window: timedelta
     pause: timedelta
     thresholds: Mapping[tuple[str, str, str, Tally], Threshold]
     periods: Mapping[tuple[str, str], tuple[timedelta, ...]]
+    holding: frozenset[tuple[str, str]] = frozenset()
     shares: tuple[ShareSettings, ...] = ()
     zone: tzinfo = UTC
 
@@ -92,8 +93,11 @@ class School:
 
     def policy(self, stage: Stage) -> Policy:
         """What ``stage`` allows with this school's thresholds, periods and exceptions."""
-        policy = policy_for(stage, owners=self.owners, thresholds=self.thresholds, periods=self.periods)
-        return replace(policy, window=self.window, zone=self.zone)
+        owners = {
+            name: Authority(one) for name, said in self.owners.items() if (one := _in_stage(said, stage)) is not None
+        }
+        policy = policy_for(stage, owners=owners, thresholds=self.thresholds, periods=self.periods)
+        return replace(policy, holding=self.holding, window=self.window, zone=self.zone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +150,10 @@ def school(
         language=said.language or bridge.language,
         sides=sides,
         attributes={kind: said.attributes_of(kind) for kind in KINDS},
-        owners={(kind, name): Authority(one) for kind, names in said.authority.items() for name, one in names.items()},
+        owners={(kind, name): one for kind, names in said.authority.items() for name, one in names.items()},
+        holding=frozenset(
+            (kind, name) for kind, names in said.drift.items() for name, one in names.items() if one == "hold"
+        ),
         naming=said.naming,
         timetable=Timetable(**{**_said(defaults.schedule), **_said(said.schedule)}),
         window=said.guard.window or defaults.guard.window or _DAY,
@@ -166,6 +173,11 @@ def school(
         ),
         zone=ZoneInfo(bridge.time_zone),
     )
+
+
+def _in_stage(said: models.Owners, stage: Stage) -> models.Owner | None:
+    """What was said for a stage; while a person has paused it, what holds in the stage itself."""
+    return said if isinstance(said, str) else said.get(stage.value.removeprefix("paused-"))  # type: ignore[call-overload]
 
 
 def _first(*choices: timedelta | None) -> timedelta:
@@ -225,7 +237,8 @@ def _shown_school(one: School) -> dict[str, Any]:
         for kind, named in one.attributes.items()
         if named
     }
-    tree["authority"] = {f"{kind}.{name}": owner.value for (kind, name), owner in one.owners.items()}
+    tree["authority"] = {f"{kind}.{name}": owner for (kind, name), owner in one.owners.items()}
+    tree["drift"] = {f"{kind}.{name}": "hold" for kind, name in sorted(one.holding)}
     tree["naming"] = one.naming.model_dump(mode="json")
     tree["guard"] = {
         "window": in_words(one.window),

@@ -18,7 +18,11 @@ from bridge.settings.words import Duration, Pause, SecretReference, TimeOfDay, T
 
 Language = Literal["de", "en"]
 KindName = Literal["user", "group", "folder", "file"]
-Owner = Literal["school", "cloud", "both"]
+Owner = Literal["school", "cloud", "both", "newest"]
+#: Stages in which a side is written, so that it matters whose value counts.
+WritingStage = Literal["hybrid", "freezing", "soaking", "cloud"]
+#: One for all stages, or one a stage.
+Owners = Owner | dict[WritingStage, Owner]
 #: Kinds whose columns a school may add to.
 PeopleKind = Literal["user", "group"]
 RoleName = Annotated[str, *matching(r"\*|[a-z][a-z0-9_-]{0,31}", "no role", 'write one like "pupil", or "*" for all')]
@@ -251,8 +255,15 @@ class SchoolFile(Strict):
     attributes: dict[PeopleKind, dict[AttributeName, Attribute]] = Field(
         default_factory=dict, description="Allow-list of what leaves the school beside the basic fields."
     )
-    authority: dict[KindName, dict[str, Owner]] = Field(
-        default_factory=dict, description="Exceptions: whose value of a field counts; `*`: existence."
+    authority: dict[KindName, dict[str, Owners]] = Field(
+        default_factory=dict,
+        description="Exceptions: whose value of a field counts, in all stages or by stage; `*`: existence. "
+        "`newest`: of two changes the one that was seen later.",
+    )
+    drift: dict[PeopleKind, dict[str, Literal["revert", "hold"]]] = Field(
+        default_factory=dict,
+        description="What becomes of a field that is changed on the side that does not own it: `revert` (the default) "
+        "puts it right and lists it, `hold` leaves it until a person decides; `*`: all fields.",
     )
     naming: Naming
     shares: list[Share] = Field(default_factory=list, description="File shares that are mirrored.")
@@ -264,11 +275,18 @@ class SchoolFile(Strict):
     def _known_fields(self) -> SchoolFile:
         for kind, fields in self.authority.items():
             known = {"*", *(column.name for column in KINDS[kind].fields), *self.attributes_of(kind)}
-            for name in fields:
+            for name, owner in fields.items():
                 if name not in known:
                     raise ValueError(
                         f"authority.{kind} names no field of the kind: {name}|use a field that is mirrored"
                     )
+                if name == "*" and "newest" in (owner.values() if isinstance(owner, dict) else [owner]):
+                    raise ValueError(
+                        f"authority.{kind}: existence can't be the newest|write school, cloud or both for `*`"
+                    )
+        for people, held in self.drift.items():
+            for name in held.keys() - {"*", *(one.name for one in KINDS[people].fields), *self.attributes_of(people)}:
+                raise ValueError(f"drift.{people} names no field of the kind: {name}|use a field that is mirrored")
         return self
 
     def attributes_of(self, kind: str) -> dict[str, Attribute]:

@@ -41,6 +41,8 @@ class Change:
     real: bool = True
     presence: bool = False
     flattened: bool = False
+    changed_at: datetime | None = None
+    """When a change that was not ours was seen last."""
     ours: bool = False
     """We wrote it: added references are protected from a lagging replica until ``written_until``."""
 
@@ -65,6 +67,7 @@ def _row(side: str, change: Change) -> dict[str, object]:
         "gone": change.gone,
         "written_until": change.written_until,
         "doubt_until": change.doubt_until,
+        "changed_at": change.changed_at,
     }
 
 

@@ -34,6 +34,7 @@ class Known:
     gone: str | None
     written_until: datetime | None
     doubt_until: datetime | None
+    changed_at: datetime | None
     link: str | None
     references: set[Element] = field(default_factory=set)
     ours: set[Element] = field(default_factory=set)
@@ -88,6 +89,7 @@ def load(tx: Transaction, side: Side, incoming: Sequence[Incoming], *, anchors: 
                 gone=row.gone,
                 written_until=row.written_until,
                 doubt_until=row.doubt_until,
+                changed_at=row.changed_at,
                 link=row.id,
             )
     both = [(one, known[one.observation.anchor]) for one in incoming if one.observation.anchor in known]
@@ -155,6 +157,8 @@ def draft(tx: Transaction, one: Incoming, *, known: Known | None) -> Change | No
         gone=None,
         written_until=known.written_until,
         doubt_until=doubt,
+        # Files have times of their own.
+        changed_at=tx.now if not same and one.kind.parent is None else known.changed_at,
         added=frozenset(added),
         removed=frozenset(removed),
         keys=keys_of(one.kind, plain, parent=after),
@@ -275,6 +279,7 @@ def unchanged(
         gone=gone,
         written_until=known.written_until,
         doubt_until=doubt_until,
+        changed_at=known.changed_at,
         real=real,
         presence=presence,
         flattened=presence,

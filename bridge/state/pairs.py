@@ -15,6 +15,7 @@ from bridge.state.space import linked_anchors
 from bridge.state.tables import (
     agreed_reference,
     agreement,
+    drift,
     key,
     link,
     name,
@@ -216,7 +217,7 @@ def _journal(tx: Transaction, pairs: Sequence[Pair]) -> None:
 
 def drop(tx: Transaction, gone: str, *, heir: str | None = None) -> None:
     """Remove a link and what hangs on it; names it was given go to the heir, else they stay with it for ever."""
-    for table in (touched, trouble, release, agreement, agreed_reference):
+    for table in (touched, trouble, release, agreement, agreed_reference, drift):
         tx.run(delete(table).where(table.c.school == tx.school, table.c.link == gone))
     tx.run(delete(link).where(link.c.school == tx.school, link.c.id == gone))
     if heir is not None:

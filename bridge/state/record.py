@@ -13,7 +13,7 @@ from sqlalchemy import and_, bindparam, delete, select
 
 from bridge.core.model import Action, Evidence, Fields, Operation, Side, Value
 from bridge.ports import Done, chunks
-from bridge.state import agreed, aliases, conflicts, journal, touch
+from bridge.state import agreed, aliases, conflicts, drift, journal, touch
 from bridge.state.apply import Change, Element, write
 from bridge.state.canonical import NOTHING, as_set, decode, digest, encode, keys_of, shift
 from bridge.state.claims import adopted_twice, make_way
@@ -54,6 +54,7 @@ def record(tx: Transaction, done: Sequence[Done], *, cycle: str) -> None:
     aliases.learn(tx, settled)
     conflicts.remember(tx, settled)
     agreed.store(tx, settled)
+    drift.settle(tx, settled)
     retirements(tx, settled)
     journal.append(tx, [_entry(tx, one, cycle) for one in done])
     count_written(tx, settled)
@@ -181,6 +182,7 @@ def _folded(
         role=str(plain.get(kind.role) or "") if kind.role else "",
         gone=gone,
         written_until=tx.now + LAG,
+        changed_at=known.changed_at if known is not None else None,
         added=frozenset(added),
         removed=frozenset(removed),
         # Who stays has the place below the stored parent.

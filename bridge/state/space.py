@@ -16,6 +16,7 @@ from sqlalchemy import Row, and_, or_, select
 from bridge.core.kinds import Kind
 from bridge.core.model import Endpoint, Evidence, Fields, Link, Record, Side, Value
 from bridge.ports import chunks
+from bridge.state import drift
 from bridge.state.canonical import decode, shaped
 from bridge.state.tables import agreed_reference, agreement, link, observation, reference, touched, trouble
 from bridge.state.touch import ANCHOR
@@ -81,6 +82,7 @@ def resolve(tx: Transaction, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[Link
     schools = _endpoints(tx, Side.SCHOOL, rows)
     clouds = _endpoints(tx, Side.CLOUD, rows)
     agreed = agreements(tx, rows)
+    decided = drift.decided(tx, [row.id for row in rows if tx.kinds[row.kind].parent is None])
     return [
         Link(
             id=sys.intern(row.id),
@@ -90,6 +92,7 @@ def resolve(tx: Transaction, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[Link
             agreed=agreed.get(row.id),
             retired_at=row.retired_at,
             attempts=row.attempts or 0,
+            decided=decided.get(row.id, {}),
         )
         for row in rows
     ]
@@ -119,7 +122,7 @@ def _endpoint(tx: Transaction, row: Row[*tuple[Any, ...]], leads: Mapping[str, M
             fields[name] = shaped(kind, name, targets.links)
         if targets.foreign:
             foreign[name] = len(targets.foreign)
-    return Endpoint(row.anchor, Record(row.kind, row.anchor, row.version, fields), None, foreign)
+    return Endpoint(row.anchor, Record(row.kind, row.anchor, row.version, fields), None, foreign, row.changed_at)
 
 
 def _leads(tx: Transaction, side: Side, alive: Mapping[str, str]) -> dict[str, dict[str, Targets]]:

@@ -15,19 +15,19 @@ from bridge.core.model import Link, Operation, Side
 from bridge.ports import Candidate, ConfigurationError, Done, Identity, Loose, Page, Pair, Tallies, Trouble
 from bridge.state import bookmark, books, guardbook, journal, names, space, touch
 from bridge.state import pairs as correlation
+from bridge.state.drifting import Drifting
 from bridge.state.fold import fold
 from bridge.state.journal import Checkpoint, Verdict, Written
 from bridge.state.orphans import Orphan, orphans
 from bridge.state.record import intend, record
 from bridge.state.tables import binding, handed_out, school
 from bridge.state.transaction import Transaction
-from bridge.state.trees import Trees
 
 if TYPE_CHECKING:
     from bridge.state.database import Database
 
 
-class SchoolStore(Trees):
+class SchoolStore(Drifting):
     """What the bridge remembers of one school. Not thread-safe; one for each thread."""
 
     def __init__(self, database: Database, code: str, kinds: Mapping[str, Kind]) -> None:

@@ -86,8 +86,9 @@ token = _table(
     Column("recall", Text),
 )
 
-#: ``written_until``: we wrote it and replicas may still show what was before. ``doubt_until``: such an old state came
-#: and was ignored; the time after which nobody can know any more whether it was a lag or somebody's own edit.
+#: ``changed_at``: when a change that was not ours was seen last, of people and groups. ``written_until``: we wrote it
+#: and replicas may still show what was before. ``doubt_until``: such an old state came and was ignored; the time after
+#: which nobody can know any more whether it was a lag or somebody's own edit.
 observation = _table(
     "observation",
     _key("side"),
@@ -100,6 +101,7 @@ observation = _table(
     Column("gone", String),
     _time("written_until"),
     _time("doubt_until"),
+    _time("changed_at"),
     Index(None, "school", "side", "kind"),
     _partial("ix_observation_doubt", "doubt_until", where="doubt_until IS NOT NULL"),
     compact=True,
@@ -209,6 +211,18 @@ release = _table(
     _time("at", optional=False),
     _time("expires"),
     _time("used"),
+)
+#: What was changed on the side that does not own it, the newest only; see ``drift.py`` for the states.
+drift = _table(
+    "drift",
+    _key("link"),
+    _key("field"),
+    _text("kind"),
+    _text("side"),
+    _text("found"),
+    _text("wanted"),
+    _text("state"),
+    _time("at", optional=False),
 )
 handed_out = _table("handed_out", _key("link"), _time("at", optional=False))
 

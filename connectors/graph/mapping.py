@@ -235,9 +235,13 @@ class Names:
             fields["source_anchor"] = key
         return fields
 
+    def marked(self, entity: Mapping[str, Any]) -> bool:
+        """Whether a user carries our mark."""
+        return bool(_get(entity, self._options.mark) == self.school)
+
     def user_key(self, entity: Mapping[str, Any]) -> str | None:
         """The source anchor that a user carries, if it carries our mark."""
-        if _get(entity, self._options.mark) != self.school:
+        if not self.marked(entity):
             return None
         found = _get(entity, self._options.anchor)
         return str(found) if found else None

@@ -22,6 +22,7 @@ from connectors.graph.answers import complain
 from connectors.graph.batch import Part
 from connectors.graph.desk import Desk
 from connectors.graph.mapping import GROUP_SELECT
+from connectors.graph.newcomers import Newcomers
 
 GROUPS_A_PAGE = 200
 
@@ -81,8 +82,10 @@ class Observer:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        select = ",".join((*desk.names.user_select, *GROUP_SELECT, desk.names.school))
+        rules = desk.options.newcomers.model_dump_json()
+        select = ",".join((*desk.names.user_select, *GROUP_SELECT, desk.names.school, rules))
         self._select = hashlib.sha256(select.encode()).hexdigest()[:12]
+        self._newcomers = Newcomers(desk.options)
         self._skus: Mapping[str, str] = {}
 
     async def observe(self, token: str | None) -> AsyncIterator[Page]:
@@ -117,7 +120,8 @@ class Observer:
         for lot in chunks(groups.items(), GROUPS_A_PAGE):
             yield Page(tuple(_whole(key, found, owners) for key, found in lot), (), place.token(), listing=True)
         done = replace(place, groups=_delta(body), listing=False, users_done=False)
-        yield Page((), (*gone, *bin_), done.token(), listing=True, complete=True, warnings=(*warnings, *more))
+        yield Page((), (*gone, *bin_), done.token(), listing=True, complete=True,
+                   warnings=(*warnings, *more, *self._newcomers.failed.values()))  # fmt: skip
 
     async def _changes(self, place: Place) -> AsyncIterator[Page]:
         # Both first pages before anything is said: a lost token must show before the first page.
@@ -130,7 +134,8 @@ class Observer:
                 last = collection == "groups" and not link
                 page = self._page(collection, body, place.token())
                 if page.observations or page.removals or last:
-                    yield page
+                    # A person reads warnings once, with the last page.
+                    yield replace(page, warnings=tuple(self._newcomers.failed.values())) if last else page
                 if not link:
                     break
                 body = await self._read(link)
@@ -166,9 +171,24 @@ class Observer:
             whole = "userPrincipalName" in entity
             bar = self._desk.names.user_bar(entity) if whole else self._desk.barred.get(key)
             self._desk.bar(key, bar)
-            fields = {} if bar else self._desk.names.user_fields(entity, self._skus)
+            fields = {} if bar else self._user(entity, whole=whole)
             observations[key] = Observation("user", key, "", fields, whole=whole or bar is not None, in_scope=not bar)
         return tuple(observations.values()), tuple(removals.values())
+
+    def _user(self, entity: Mapping[str, Any], *, whole: bool) -> dict[str, Value]:
+        fields = self._desk.names.user_fields(entity, self._skus)
+        if whole:
+            fields["belongs"] = self._newcomers.belongs("user", fields, marked=self._desk.names.marked(entity))
+        return fields
+
+    def _group(self, key: str, entity: Mapping[str, Any]) -> dict[str, Value]:
+        fields = self._desk.names.group_fields(entity)
+        if "displayName" in entity:
+            marked = "source_anchor" in fields
+            # A group can't be marked once it is there (uniqueName is immutable): its own id stands for the anchor.
+            fields = {"source_anchor": key, **fields}
+            fields["belongs"] = self._newcomers.belongs("group", fields, marked=marked)
+        return fields
 
     def _groups(self, body: Mapping[str, Any], groups: dict[str, Slices], known: dict[str, str]) -> list[Removal]:
         """Fold one page into ``groups``; returns what was removed."""
@@ -185,7 +205,7 @@ class Observer:
             found.in_scope = not bar
             if bar:
                 continue
-            found.fields |= self._desk.names.group_fields(entity)
+            found.fields |= self._group(key, entity)
             entries = entity.get("members@delta") or ()
             found.take([{**entry, "id": known.setdefault(entry["id"], entry["id"])} for entry in entries])
         return removals

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from connectors.expression import ExpressionError, compile_expression
 
 #: Cloud -> (Graph, login, scope). Tokens are not interchangeable (learn.microsoft.com/graph/deployments).
 CLOUDS = {
@@ -48,6 +50,31 @@ class Budgets(BaseModel):
     units_window: Seconds = Field(10, description="Length of the window for resource units, in seconds.")
     clock_scale: float = Field(1, ge=1, description="How much faster a sandbox's budgets run; 1 for the real service.")
     share: float = Field(0.8, gt=0, le=1, description="The part of both that this school's bridge may use.")
+
+
+def _compiles(name: str) -> AfterValidator:
+    def check(text: str) -> str:
+        try:
+            compile_expression(text, (name,))
+        except ExpressionError as error:
+            raise ValueError(str(error)) from None
+        return text
+
+    return AfterValidator(check)
+
+
+class Newcomers(BaseModel):
+    """Who of the cloud belongs to this school beside those who carry its mark: they may be created at the school."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    users: Annotated[str, Field(max_length=2000), _compiles("user")] | None = Field(
+        None, description="Expression over the fields of a `user`, such as `user.department == 'Gymnasium Nord'`."
+    )
+    groups: Annotated[str, Field(max_length=2000), _compiles("group")] | None = Field(
+        None,
+        description="Expression over the fields of a `group`. Needs `candidates: users_and_groups`.",
+    )
 
 
 class Access(BaseModel):
@@ -141,6 +168,10 @@ class Options(Access):
         "users",
         description="What without a mark may be proposed for linking: users whose login is in our domains, groups too.",
     )
+    newcomers: Newcomers = Field(
+        default_factory=lambda: Newcomers.model_validate({}),
+        description="Who was made in the cloud and belongs to this school, beside those who carry its mark.",
+    )
     properties: dict[str, str] = Field(
         default_factory=dict,
         description="Attribute of the school's YAML -> Graph user property. Without it `job_title` means `jobTitle`.",
@@ -161,6 +192,8 @@ class Options(Access):
         """Two things can't be kept in one property."""
         if self.mark == self.anchor:
             raise ValueError("`mark` and `anchor` must be different properties")
+        if self.newcomers.groups and self.candidates != "users_and_groups":
+            raise ValueError("`newcomers.groups` names groups that nobody looks at: set `candidates: users_and_groups`")
         return self
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from bridge.core import fate
 from bridge.core.cutover import STAGES, TRANSITIONS, Power, Stage, diagram
 from bridge.core.kinds import KINDS, Where
-from bridge.core.policy import DEFAULT_PERIODS, DEFAULT_THRESHOLDS, TREE_THRESHOLDS
+from bridge.core.policy import DEFAULT_PERIODS, DEFAULT_THRESHOLDS, SCHOOL_THRESHOLDS, TREE_THRESHOLDS
 from connectors.graph.permissions import BUNDLES
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -53,7 +53,13 @@ def kinds() -> str:
     for kind in KINDS.values():
         for column in kind.fields:
             written = (
-                "once" if column.once or column.assigned_from else "always" if column.where is Where.BOTH else "never"
+                "once"
+                if column.once or column.assigned_from
+                else "to the cloud"
+                if column.derived
+                else "always"
+                if column.where is Where.BOTH
+                else "never"
             )
             lines.append(f"| {kind.name} | `{column.name}` | {column.authority} | {column.where} | {written} |")
     return "\n".join(lines)
@@ -62,7 +68,11 @@ def kinds() -> str:
 def thresholds() -> str:
     """The guard's defaults."""
     lines = ["| tally | of | always passes | beyond that, of the population |", "|---|---|---|---|"]
-    for whose, rows in (("people and groups", DEFAULT_THRESHOLDS), ("files and folders of a root", TREE_THRESHOLDS)):
+    for whose, rows in (
+        ("people and groups", DEFAULT_THRESHOLDS),
+        ("people and groups, at the school", SCHOOL_THRESHOLDS),
+        ("files and folders of a root", TREE_THRESHOLDS),
+    ):
         for tally, threshold in rows.items():
             free = "everything" if threshold.count is None else str(threshold.count)
             share = "–" if threshold.percent is None else f"{threshold.percent:g} %"

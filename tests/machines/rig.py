@@ -11,7 +11,7 @@ from itertools import count
 from bridge.core.cutover import Stage
 from bridge.core.kinds import KINDS
 from bridge.core.model import Fields, Record, Side, Value
-from bridge.core.naming import mail_nicknames, user_principal_names
+from bridge.core.naming import logins, mail_nicknames, user_principal_names
 from bridge.core.policy import Policy, policy_for
 from bridge.engine.bridged import Bridged, P, Report, T
 from bridge.engine.cycle import cycle
@@ -40,6 +40,8 @@ def naming(kind: str, column: str, base: str, anchor: str) -> tuple[str, Sequenc
     """UPNs and nicknames as the daemon makes them."""
     if column == "upn":
         return "upn", user_principal_names(base, domain="hfg.example", anchor=anchor)
+    if column == "login":
+        return "login", logins(base, anchor=anchor)
     return "nickname", mail_nicknames(base, anchor=anchor)
 
 

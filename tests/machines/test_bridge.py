@@ -53,6 +53,7 @@ class Dying:
             "mean",
             "bind",
             "resolve",
+            "drifted",
         }
     )
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from bridge.core.model import Side, Value
+from bridge.core.cutover import Stage
+from bridge.core.kinds import Authority
+from bridge.core.model import Choice, Side, Value
+from bridge.core.policy import policy_for
 from connectors.memory import MemorySide
 from tests.machines.rig import Rig
 from tests.scenarios.play import Player
@@ -36,7 +40,7 @@ class People(Player[MemorySide]):
     def do_user(self, side: MemorySide, name: str, value: Mapping[str, Any]) -> None:
         own = side is self.rig.school
         fields = {"source_anchor": name, "display_name": name, "enabled": True, "role": "pupil"}
-        fields |= {"consent": True, "upn_base": name} if own else {}
+        fields |= {"consent": True, "upn_base": name} if own else {"upn": f"{name}@hfg.example"}
         side.create("user", self.fields(side, {**fields, **value}))
 
     def do_users(self, side: MemorySide, name: str, value: int) -> None:
@@ -108,6 +112,25 @@ class People(Player[MemorySide]):
     def then_count(self, words: str, expected: int) -> None:
         side, kind = words.split()
         assert len(list(self.rig.side(Side(side)).records(kind))) == expected
+
+    def then_stage(self, words: str, value: str) -> None:
+        self.rig.policy = policy_for(Stage(value))
+
+    def then_holding(self, words: str, value: list[str]) -> None:
+        """Fields of users whose drift waits for a person."""
+        self.rig.policy = replace(self.rig.policy, holding=frozenset(("user", name) for name in value))
+
+    def then_owner(self, words: str, value: Mapping[str, str]) -> None:
+        owners = {("user", name): Authority(one) for name, one in value.items()}
+        self.rig.policy = replace(self.rig.policy, owners=owners)
+
+    def then_choose(self, choice: str, value: Mapping[str, str]) -> None:
+        for name, field in value.items():
+            link = next(one.link for one in self.rig.store.find(name) if one.link)
+            self.rig.store.choose(link, field, Choice(choice), actor="test", reason="asked")
+
+    def then_drift(self, words: str, expected: Mapping[str, str]) -> None:
+        assert {one.field: one.state for one in self.rig.store.drifts()} == expected
 
     def then_fault(self, words: str, value: Any) -> None:
         side, fault = words.split()

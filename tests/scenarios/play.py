@@ -81,6 +81,9 @@ class Player(Generic[Where]):
                 getattr(self, f"do_{words[1]}")(self.at(Side(words[0])), " ".join(words[2:]), value)
             elif words[0] in {"school", "cloud"}:
                 self.see(Side(words[0]), words[1], value)
+            elif words[0] == "cycle":
+                await self.ends.cycle()
+                self.ends.pass_(hours=1)
             elif words[0] in {"wait", "sync"}:
                 self.ends.pass_(days=value or 0)
                 await self.sync()

@@ -17,7 +17,11 @@ FILES = pytest.mark.parametrize("scenario", scenarios("files.yaml"), ids=lambda 
 DIRECTIONS = pytest.mark.parametrize("mirror", [False, True], ids=["school", "cloud"])
 
 
-@pytest.mark.parametrize("scenario", scenarios("people.yaml"), ids=lambda one: one["name"])
+@pytest.mark.parametrize(
+    "scenario",
+    [one for name in ("people", "writeback", "drift") for one in scenarios(f"{name}.yaml")],
+    ids=lambda one: one["name"],
+)
 async def test_people(scenario: dict[str, Any]) -> None:
     with rig() as one:
         await People(one).play(scenario)

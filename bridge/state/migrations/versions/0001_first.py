@@ -93,7 +93,8 @@ def _observed() -> None:
         ("gone", _NAME),
         ("written_until", _TIME),
         ("doubt_until", _TIME),
-        optional=("gone", "written_until", "doubt_until"),
+        ("changed_at", _TIME),
+        optional=("gone", "written_until", "doubt_until", "changed_at"),
         compact=True,
     )
     op.create_index(
@@ -201,6 +202,16 @@ def _due() -> None:
         ("resolved", _TIME),
         ("how", _TEXT),
         optional=("resolved",),
+    )
+    _table(
+        "drift",
+        ("school", "link", "field"),
+        ("kind", _TEXT),
+        ("side", _TEXT),
+        ("found", _TEXT),
+        ("wanted", _TEXT),
+        ("state", _TEXT),
+        ("at", _TIME),
     )
     _table("handed_out", ("school", "link"), ("at", _TIME))
     _table(
