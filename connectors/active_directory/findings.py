@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from bridge.core.model import Fields
-from bridge.ports import BridgeError, Finding
+from bridge.ports import BridgeError, Finding, Observation
 from connectors.active_directory.directory import Directory
 from connectors.active_directory.mapping import FieldMapping, Skipped
 from connectors.active_directory.options import Options
@@ -115,13 +115,13 @@ async def _population(directory: Directory, options: Options, mapping: FieldMapp
         async for page in directory.pages(root, PEOPLE, mapping.user_attributes):
             for entry in page:
                 seen = reader.person(entry)
-                if seen is not None and seen.in_scope:
+                if isinstance(seen, Observation) and seen.in_scope:
                     tally.person(entry, seen.fields, scope)
         wanted = (*mapping.group_attributes, "member")
         async for page in directory.pages(root, GROUPS, wanted):
             for entry in page:
                 seen = reader.group(entry)
-                if seen is not None and seen.in_scope:
+                if isinstance(seen, Observation) and seen.in_scope:
                     tally.group(seen.fields)
     found = [Finding("scope", None, warning) for warning in moved(scope.places.values(), base)]
     return [*found, *tally.findings(options, reader)]
