@@ -78,9 +78,15 @@ def add(session: Session, dn: str, kind: str, values: Mapping[str, Sequence[byte
     _judge(session, session.send("add", dn, [kind], {name: list(found) for name, found in values.items()}))
 
 
-def move(session: Session, guid: str, own: str, place: str | None = None) -> None:
-    """Give an object a relative name ("CN=anna"), below ``place`` where given; objectGUID and SID stay. Rejected."""
-    _judge(session, session.send("modify_dn", guid_base(guid), own, new_superior=place))
+def move(session: Session, dn: str, own: str, place: str | None = None) -> None:
+    """Give an object a relative name ("CN=anna"), below ``place`` where given; objectGUID and SID stay. Rejected.
+
+    By the name that was read, so that nobody's own move in between is undone.
+    """
+    code, said = session.send("modify_dn", dn, own, new_superior=place)
+    if code == NO_SUCH_OBJECT:
+        raise Rejected("stale", "it or the OU was moved in the meantime; it is read again", code=code, said=said)
+    _judge(session, (code, said))
 
 
 def delete(session: Session, dn: str) -> None:

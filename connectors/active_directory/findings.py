@@ -17,6 +17,7 @@ from connectors.active_directory.reader import GROUPS, PEOPLE, Reader
 from connectors.active_directory.scope import Scope, moved, ous_of
 from connectors.active_directory.session import Root, Session
 from connectors.active_directory.wire import SHOW_DELETED, Entry, equals_filter, name_parts
+from connectors.active_directory.write_findings import rights
 
 _DELETED_OBJECTS = "18E2EA80684F11D2B9AA00C04F79F805"  # GUID_DELETED_OBJECTS_CONTAINER, MS-ADTS 6.1.1.4
 _SHORT, _SKEW, _WIDE_SKEW = timedelta(days=30), timedelta(seconds=60), timedelta(minutes=5)
@@ -36,6 +37,7 @@ async def probe(directory: Directory, options: Options, mapping: FieldMapping, *
         lambda: directory.run(lambda session: list(_deleted_objects(session, options))),
         lambda: directory.run(lambda session: list(_attributes(session, mapping))),
         lambda: _population(directory, options, mapping, now),
+        lambda: directory.run(lambda session: list(rights(session, options, mapping, now=now))),
     )
     for step in steps:
         try:

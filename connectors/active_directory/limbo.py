@@ -73,13 +73,13 @@ def retire(desk: Desk, job: Job, entry: Entry) -> None:
         memberships.take(desk, group, entry.guid)
     limbo = desk.place(desk.scope.limbo).dn
     try:
-        edits.move(desk.session, entry.guid, own, limbo)
+        edits.move(desk.session, entry.dn, own, limbo)
     except Rejected as rejected:
         if rejected.code != ENTRY_EXISTS:
             raise
         name = Notes(place.guid, entry.text("cn")).values()[1:]
         edits.modify(desk.session, entry.guid, {NOTES: [(ldap3.MODIFY_ADD, name)]}, permissive=True)
-        edits.move(desk.session, entry.guid, f"CN={escaped(entry.text('sAMAccountName'))}", limbo)
+        edits.move(desk.session, entry.dn, f"CN={escaped(entry.text('sAMAccountName'))}", limbo)
     job.retired = True
 
 
@@ -125,11 +125,11 @@ def bring_back(desk: Desk, job: Job, entry: Entry) -> None:
         if desk.scope.stands_inside(group.dn) and not untouchable(group, desk.scope.surroundings):
             memberships.put(desk, group.guid, entry.guid)
     try:
-        edits.move(desk.session, entry.guid, own, place)
+        edits.move(desk.session, entry.dn, own, place)
     except Rejected as rejected:
         if rejected.code != ENTRY_EXISTS:
             raise
-        edits.move(desk.session, entry.guid, f"CN={escaped(entry.text('sAMAccountName'))}", place)
+        edits.move(desk.session, entry.dn, f"CN={escaped(entry.text('sAMAccountName'))}", place)
     settle(desk, job, entry)
 
 

@@ -187,11 +187,11 @@ def _move(desk: Desk, job: Job, person: Entry, place: str) -> None:
     try:
         desk.would(USER, as_if(person, {}, dn=f"{own},{place}"))
         try:
-            edits.move(desk.session, person.guid, own, place)
+            edits.move(desk.session, person.dn, own, place)
         except Rejected as rejected:
             if rejected.code != ENTRY_EXISTS:
                 raise
-            edits.move(desk.session, person.guid, f"CN={escaped(person.text('sAMAccountName'))}", place)
+            edits.move(desk.session, person.dn, f"CN={escaped(person.text('sAMAccountName'))}", place)
     except Rejected as rejected:
         job.refused[f"ou:{person.guid}"] = f"user {person.guid} stays where it is: {rejected}."
 

@@ -86,7 +86,7 @@ def update(desk: Desk, job: Job, entry: Entry, wanted: Fields) -> None:
     desk.would(USER, as_if(entry, values))
     edits.modify(desk.session, entry.guid, {name: swapped(entry, name, found) for name, found in values.items()})
     if login is not None and str(login) != entry.text("sAMAccountName") == entry.text("cn"):
-        edits.move(desk.session, entry.guid, f"CN={escaped(str(login))}")
+        edits.move(desk.session, entry.dn, f"CN={escaped(str(login))}")
     if "enabled" in wanted:
         limbo.switch(desk, job, entry, on=bool(wanted["enabled"]))
 
