@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from bridge.core.model import Elements, Fields
 from bridge.ports import Failed, Outcome, Write, Written, chunks
+from connectors.active_directory import notes
 from connectors.active_directory.edits import Rejected
 from connectors.active_directory.mapping import CONSISTENCY_GUID, FieldMapping, Skipped, untouchable, version_of
 from connectors.active_directory.options import Options
@@ -16,15 +17,15 @@ from connectors.active_directory.scope import Place, Scope
 from connectors.active_directory.session import Session
 from connectors.active_directory.ways import Ways
 from connectors.active_directory.wire import Entry, guid_base, guid_filter
+from connectors.active_directory.writeback import GroupPlace, PersonPlace
 from connectors.expression import ExpressionError
 
 GUIDS_A_SEARCH = 100
 CONDITIONS = {USER: PEOPLE, GROUP: GROUPS}
-#: Where the connector notes what it is in the middle of and what a restore needs; values of others are left alone.
-NOTES = "extensionName"
+_OF_BOTH = ("sAMAccountName", "cn", "memberOf", notes.ATTRIBUTE, CONSISTENCY_GUID)
 _OWN = {
-    USER: ("userAccountControl", "accountExpires", "sAMAccountName", "cn", NOTES, CONSISTENCY_GUID, "memberOf"),
-    GROUP: ("groupType", "sAMAccountName", "cn", NOTES, CONSISTENCY_GUID, "memberOf", "member"),
+    USER: (*_OF_BOTH, "userAccountControl", "accountExpires"),
+    GROUP: (*_OF_BOTH, "groupType", "member"),
 }
 _DEFAULT_RULES = {USER: "`roles`", GROUP: "`groups`"}
 
@@ -60,7 +61,10 @@ class Job:
 
 @dataclass(slots=True)
 class Desk:
-    """The connection and all that a write is judged by, as of now. ``owners``: objectGUID → role."""
+    """The connection and all that a write is judged by, as of now and kept up with what is written itself.
+
+    ``owners``: objectGUID → role of those who may own groups. ``session`` changes from lot to lot.
+    """
 
     options: Options
     session: Session
@@ -123,6 +127,13 @@ class Desk:
             return self.fields(kind, entry)
         except Rejected as reason:
             raise Rejected("invalid", f"as it would be, {reason}") from None
+
+    def rule(self, kind: str, fields: Fields) -> PersonPlace | GroupPlace | None:
+        """The first rule of `writeback` that matches. Rejected where a rule fails."""
+        try:
+            return self.placement.place(kind, fields)
+        except ExpressionError as error:
+            raise Rejected("invalid", str(error)) from None
 
     def expect(self, job: Job, fields: Fields) -> None:
         """Rejected as ``stale`` where the object is not as it was when the write was planned."""

@@ -58,6 +58,7 @@ def put(desk: Desk, group: str, member: str) -> None:
     except Rejected as rejected:
         if rejected.code not in _THERE_ALREADY:
             raise
+    desk.scope = desk.scope.with_member(member, frozenset({group}))
 
 
 def take(desk: Desk, group: str, member: str) -> None:

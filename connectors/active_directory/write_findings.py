@@ -13,7 +13,8 @@ from datetime import datetime
 import ldap3
 
 from bridge.ports import Finding
-from connectors.active_directory.desk import CONDITIONS, NOTES
+from connectors.active_directory import notes
+from connectors.active_directory.desk import CONDITIONS
 from connectors.active_directory.mapping import CONSISTENCY_GUID, FieldMapping, untouchable
 from connectors.active_directory.options import Options
 from connectors.active_directory.reader import GROUP, USER
@@ -25,8 +26,8 @@ from connectors.active_directory.writeback import Writeback
 
 _ANY = "(objectClass=*)"
 _ALWAYS = {
-    USER: ("userAccountControl", "pwdLastSet", "sAMAccountName", "cn", NOTES),
-    GROUP: ("member", "groupType", "cn", NOTES),
+    USER: ("userAccountControl", "pwdLastSet", "sAMAccountName", "cn", notes.ATTRIBUTE),
+    GROUP: ("member", "groupType", "cn", notes.ATTRIBUTE),
 }
 _SAMPLE = 200  # objects that are looked at for one that is not privileged
 

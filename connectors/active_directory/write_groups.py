@@ -13,6 +13,7 @@ import ldap3
 from bridge.core.model import Action, Fields
 from bridge.ports import Outcome, Write
 from connectors.active_directory import adoption, edits, limbo, memberships
+from connectors.active_directory.activity import switch
 from connectors.active_directory.desk import Desk, Job
 from connectors.active_directory.edits import ENTRY_EXISTS, Rejected, as_if, swapped
 from connectors.active_directory.reader import GROUP, USER
@@ -77,8 +78,9 @@ def _ready(desk: Desk, job: Job, found: adoption.Found, entries: dict[str, Entry
     values = desk.ways[GROUP].values(job.write.fields)
     desk.would(GROUP, as_if(entry, values))
     edits.modify(desk.session, entry.guid, {name: swapped(entry, name, new) for name, new in values.items()})
-    if action is Action.RESTORE:
-        limbo.settle(desk, job, entry)
+    if action is Action.RESTORE:  # moved back by hand, or by us before a crash
+        limbo.rejoin(desk, entry)
+        switch(desk, job, entry, on=limbo.as_before(job, entry))
     return as_if(entry, values)
 
 
@@ -97,10 +99,10 @@ def _make(desk: Desk, job: Job, found: adoption.Found) -> Entry:
             f"expected a name (sAMAccountName) of 1 to {LONGEST_LOGIN} characters without any of "
             f"{' '.join(sorted(_NOT_IN_LOGINS))}, found one of {len(login)}. Correct the naming rule",
         )
+    rule = desk.rule(GROUP, fields)
+    if not isinstance(rule, GroupPlace):
+        raise Rejected("invalid", "no rule in `writeback.groups` says where the group is made. Add one")
     try:
-        rule = desk.placement.place(GROUP, fields)
-        if not isinstance(rule, GroupPlace):
-            raise Rejected("invalid", "no rule in `writeback.groups` says where the group is made. Add one")
         values = {**desk.placement.given(GROUP, rule, fields), **desk.ways[GROUP].values(fields)}
         values |= desk.ways[GROUP].key(job.write.key)
     except (ExpressionError, ValueError) as error:
@@ -137,13 +139,14 @@ def _members(desk: Desk, job: Job, group: Entry, known: dict[str, Entry]) -> Non
         if (role := str(there[guid].get("role"))) in desk.mapping.owner_roles() and kind == USER:
             desk.owners[guid] = role
     job.unknown["members"] = wanted - there.keys()
-    for guid, place in _homes(desk, job, group, there):
+    people = {guid: fields for guid, fields in there.items() if "group" not in known[guid].classes()}
+    for guid, place in _homes(desk, job, group, people):
         _move(desk, job, known[guid], place)
     memberships.change(desk, group, add=there.keys(), remove=job.write.removed.get("members", frozenset()))
 
 
 def _homes(desk: Desk, job: Job, group: Entry, members: dict[str, Fields]) -> Iterator[tuple[str, str]]:
-    """objectGUID of each new member that lives in an OU of this group, with the OU's name."""
+    """objectGUID of each new member (people only) that lives in an OU of this group, with the OU's name."""
     if not members:
         return
     fields = desk.fields(GROUP, group)
@@ -152,7 +155,7 @@ def _homes(desk: Desk, job: Job, group: Entry, members: dict[str, Fields]) -> It
     except ExpressionError as error:
         raise Rejected("invalid", str(error)) from None
     for rule, name in rules:
-        movers = [guid for guid, known in members.items() if known.get("role") in rule.people and "sid" in known]
+        movers = [guid for guid, known in members.items() if known.get("role") in rule.people]
         place = _unit(desk, rule, name) if movers else None
         if movers and place is None:
             job.refused["ou"] = (

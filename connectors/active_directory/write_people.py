@@ -1,23 +1,22 @@
 """Writing people: update, switch, retire, bring back, make.
 
-Make: disabled and noted as new → a password that nobody knows → enabled as wanted, to be given a password, the note
-goes → groups. A crash in between leaves a disabled account with the key; the repeated creation adopts and finishes it.
+Make: disabled, noted as new and with its groups → into the groups → a password that nobody knows → enabled as wanted,
+the notes go. A crash in between leaves a disabled account with the key: whatever is written to it next, the repeated
+creation or an update, finishes it first.
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-import ldap3
-
-from bridge.core.model import Action, Fields
+from bridge.core.model import Action, Fields, Value
 from bridge.ports import Outcome, Write
-from connectors.active_directory import adoption, edits, limbo, memberships
-from connectors.active_directory.desk import NOTES, Desk, Job
+from connectors.active_directory import adoption, edits, limbo, notes
+from connectors.active_directory.activity import switch
+from connectors.active_directory.desk import Desk, Job
 from connectors.active_directory.edits import Rejected, as_if, swapped
-from connectors.active_directory.mapping import DISABLED, NORMAL_ACCOUNT
+from connectors.active_directory.mapping import DISABLED, NORMAL_ACCOUNT, untouchable
 from connectors.active_directory.reader import USER
 from connectors.active_directory.wire import Entry, escaped
 from connectors.active_directory.writeback import PersonPlace
@@ -65,20 +64,20 @@ def _existing(desk: Desk, job: Job, entry: Entry) -> None:
         limbo.retire(desk, job, entry)
         return
     if action is Action.RESTORE:  # moved back by hand, or by us before a crash
-        update(desk, job, entry, less(job.write.fields, "login", "enabled"))
-        limbo.settle(desk, job, entry)
-    else:
-        off = {"enabled": False} if action is Action.DISABLE else {}
-        update(desk, job, entry, {**job.write.fields, **off})
+        on = limbo.as_before(job, entry)
+        update(desk, job, entry, less(job.write.fields, "login") | ({} if on is None else {"enabled": on}))
+        return
+    off = {"enabled": False} if action is Action.DISABLE else {}
+    update(desk, job, entry, {**job.write.fields, **off})
 
 
-def less(fields: Fields, *names: str) -> Fields:
+def less(fields: Fields, *names: str) -> dict[str, Value]:
     """The fields without some."""
     return {name: value for name, value in fields.items() if name not in names}
 
 
 def update(desk: Desk, job: Job, entry: Entry, wanted: Fields) -> None:
-    """Write the fields that have a way and the switch; each value only in place of the one that was read. Rejected."""
+    """Write the fields that have a way, and the switch; each value only in place of the one that was read. Rejected."""
     login = wanted.get("login")
     values = desk.ways[USER].values(wanted)
     if login is not None:
@@ -87,8 +86,15 @@ def update(desk: Desk, job: Job, entry: Entry, wanted: Fields) -> None:
     edits.modify(desk.session, entry.guid, {name: swapped(entry, name, found) for name, found in values.items()})
     if login is not None and str(login) != entry.text("sAMAccountName") == entry.text("cn"):
         edits.move(desk.session, entry.dn, f"CN={escaped(str(login))}")
-    if "enabled" in wanted:
-        limbo.switch(desk, job, entry, on=bool(wanted["enabled"]))
+    _activate(desk, job, entry, wanted)
+
+
+def _activate(desk: Desk, job: Job, entry: Entry, wanted: Fields) -> None:
+    """What was made and never finished is finished first, whatever is wanted of it: it has no password yet."""
+    if notes.is_new(entry):
+        limbo.rejoin(desk, entry)
+    if "enabled" in wanted or notes.is_new(entry):
+        switch(desk, job, entry, on=bool(wanted.get("enabled")))
 
 
 def _check_login(login: object) -> None:
@@ -107,26 +113,25 @@ def _check_login(login: object) -> None:
 def _create(desk: Desk, job: Job, found: adoption.Found) -> None:
     entry = found.adopted(job)
     if entry is None:
-        entry = _make(desk, job, found)
-    else:
-        job.anchor, job.adopted = entry.guid, True
-        if desk.scope.in_limbo(entry.dn):
-            limbo.bring_back(desk, job, entry)
-            return
-        desk.fields(USER, entry)
-        # It keeps its login; the switch waits until it certainly has a password.
-        update(desk, job, entry, less(job.write.fields, "login", "enabled"))
-    if limbo.NEW in limbo.ours(entry):
-        _finish(desk, job, entry)
-    elif "enabled" in job.write.fields:
-        limbo.switch(desk, job, entry, on=bool(job.write.fields["enabled"]))
+        _activate(desk, job, _make(desk, job, found), job.write.fields)
+        return
+    job.anchor, job.adopted = entry.guid, True
+    if desk.scope.in_limbo(entry.dn):
+        limbo.bring_back(desk, job, entry)
+        return
+    if notes.is_new(entry) and not untouchable(entry, desk.scope.surroundings):
+        limbo.rejoin(desk, entry)  # it may be in scope by its groups only
+    desk.fields(USER, entry)
+    update(desk, job, entry, less(job.write.fields, "login"))
 
 
 def _make(desk: Desk, job: Job, found: adoption.Found) -> Entry:
     """Add the account, disabled. Rejected."""
     fields, login = job.write.fields, str(job.write.fields.get("login") or "")
     _check_login(login)
-    rule = _rule(desk, fields)
+    rule = desk.rule(USER, fields)
+    if not isinstance(rule, PersonPlace):
+        raise Rejected("invalid", "no rule in `writeback.people` says where the account is made. Add one")
     try:
         values = {**desk.placement.given(USER, rule, fields), **desk.ways[USER].values(fields)}
         values |= desk.ways[USER].key(job.write.key)
@@ -136,35 +141,27 @@ def _make(desk: Desk, job: Job, found: adoption.Found) -> Entry:
     # The login is unique in the domain, so is the CN made of it; displayName is what people see.
     dn = f"CN={escaped(login)},{desk.place(rule.ou).dn}"
     off = {"sAMAccountName": [login.encode()], "userAccountControl": [str(NORMAL_ACCOUNT | DISABLED).encode()]}
-    _would_be_seen(desk, rule, dn, {**values, **off})
+    groups = _groups(desk, rule)
+    would = as_if(Entry(_NOBODY, "", dn, {"objectclass": [b"user"]}), {**values, **off})
+    replace(desk, scope=desk.scope.with_member(_NOBODY, frozenset(groups))).would(USER, would)
     if found.taken(login):
         raise Rejected("name_taken", "its login belongs to another object")
-    edits.add(desk.session, dn, "user", {**values, **off, NOTES: [limbo.NEW]})
+    noted = [notes.NEW, *notes.Notes(groups=groups).values()]
+    edits.add(desk.session, dn, "user", {**values, **off, notes.ATTRIBUTE: noted})
     found.by_login[login.casefold()] = entry = _read_new(desk, dn)
     found.by_key.setdefault(job.write.key.casefold(), []).append(entry)
     job.anchor = entry.guid
     return entry
 
 
-def _rule(desk: Desk, fields: Fields) -> PersonPlace:
-    try:
-        rule = desk.placement.place(USER, fields)
-    except ExpressionError as error:
-        raise Rejected("invalid", str(error)) from None
-    if not isinstance(rule, PersonPlace):
-        raise Rejected("invalid", "no rule in `writeback.people` says where the account is made. Add one")
-    return rule
-
-
-def _would_be_seen(desk: Desk, rule: PersonPlace, dn: str, values: Mapping[str, Sequence[bytes]]) -> None:
-    """Rejected where the account would be outside of the scope, or match no role: the bridge would never see it."""
-    entry = as_if(Entry(_NOBODY, "", dn, {"objectclass": [b"user"]}), values)
-    given = frozenset(desk.place(written).guid for written in rule.groups)
-    if given & desk.scope.surroundings.protected:
+def _groups(desk: Desk, rule: PersonPlace) -> tuple[str, ...]:
+    """objectGUIDs of the groups that a new account is put into. Rejected where one is privileged."""
+    groups = tuple(sorted(desk.place(written).guid for written in rule.groups))
+    if not desk.scope.surroundings.protected.isdisjoint(groups):
         raise Rejected(
             "privileged", "a rule in `writeback.people` would put it into a privileged group. Correct `groups`"
         )
-    replace(desk, scope=desk.scope.with_member(_NOBODY, given)).would(USER, entry)
+    return groups
 
 
 def _read_new(desk: Desk, dn: str) -> Entry:
@@ -173,19 +170,3 @@ def _read_new(desk: Desk, dn: str) -> Entry:
     except (LookupError, ValueError):
         raise Rejected("stale", "it vanished as soon as it was made; it is looked for again") from None
     return entry
-
-
-def _finish(desk: Desk, job: Job, entry: Entry) -> None:
-    """What a new account still needs: a password that nobody knows, its switch, its groups. Rejected."""
-    password = f'"{secrets.token_urlsafe(48)}aA1!"'.encode("utf-16-le")
-    edits.modify(desk.session, entry.guid, {"unicodePwd": [(ldap3.MODIFY_REPLACE, [password])]})
-    for written in _rule(desk, job.write.fields).groups:
-        memberships.put(desk, desk.place(written).guid, entry.guid)
-    flags = entry.number("userAccountControl")
-    flags = flags & ~DISABLED if job.write.fields.get("enabled") else flags | DISABLED
-    edits.modify(desk.session, entry.guid, {
-        **limbo.switched(entry, "userAccountControl", flags),
-        # Nobody knows the password: the first one that somebody gets has to be given, and is then as old as that.
-        "pwdLastSet": [(ldap3.MODIFY_REPLACE, [b"0"])],
-        NOTES: [(ldap3.MODIFY_DELETE, [limbo.NEW])],
-    })  # fmt: skip

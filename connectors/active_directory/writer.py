@@ -7,14 +7,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from bridge.ports import Outcome, Write, chunks
-from connectors.active_directory import limbo
 from connectors.active_directory.desk import Desk
 from connectors.active_directory.directory import Directory
+from connectors.active_directory.limbo import purge
 from connectors.active_directory.mapping import FieldMapping
 from connectors.active_directory.options import Options
 from connectors.active_directory.placement import Placement
@@ -48,40 +49,39 @@ class Writer:
     ) -> AsyncIterator[Outcome]:  # fmt: skip
         """One outcome each, of writes of one kind. ``known``: place → objectGUID. Raises Unreachable or Refused."""
         kind = writes[0].kind
-        scope = await self._scope(server, known, now)
-        owning = dict(await owners()) if kind == "group" else {}
+        desk = await self._open(server, known, now)
+        desk.owners = dict(await owners()) if kind == "group" else {}
         write = write_groups if kind == "group" else write_people
         for lot in chunks(writes, LOT):
-            for outcome in await self._directory.run(partial(self._lot, write, lot, scope, owning)):
+            for outcome in await self._directory.run(partial(_carry_out, write, desk, lot)):
                 yield outcome
 
     async def purge(
         self, anchors: Sequence[str], *, server: str, known: Mapping[str, str], now: datetime
     ) -> AsyncIterator[Outcome]:
         """See `ActiveDirectory.purge`."""
-        scope = await self._scope(server, known, now)
+        desk = await self._open(server, known, now)
         for lot in chunks(anchors, LOT):
-            doing = partial(self._purge, lot, scope)
-            for outcome in await self._directory.run(doing):
+            for outcome in await self._directory.run(partial(_carry_out, purge, desk, lot)):
                 yield outcome
 
-    async def _scope(self, server: str, known: Mapping[str, str], now: datetime) -> Scope:
+    async def _open(self, server: str, known: Mapping[str, str], now: datetime) -> Desk:
         await self._directory.hold(server)
         await self._directory.begin()
-        return await self._directory.run(lambda session: Scope.read(session, self._options, known, now=now))
 
-    def _lot(
-        self, write: Callable[[Desk, Sequence[Write]], list[Outcome]], lot: Sequence[Write], scope: Scope,
-        owners: dict[str, str], session: Session,
-    ) -> list[Outcome]:  # fmt: skip
-        return write(self._desk(session, scope, owners), lot)
+        def read(session: Session) -> Desk:
+            scope = Scope.read(session, self._options, known, now=now)
+            return Desk(self._options, session, scope, self._mapping, self._placement, self._ways)
 
-    def _purge(self, lot: Sequence[str], scope: Scope, session: Session) -> list[Outcome]:
-        return list(limbo.purge(self._desk(session, scope, {}), lot))
-
-    def _desk(self, session: Session, scope: Scope, owners: dict[str, str]) -> Desk:
-        return Desk(self._options, session, scope, self._mapping, self._placement, self._ways, owners)
+        return await self._directory.run(read)
 
     async def close(self) -> None:
         """Give back the connection."""
         await self._directory.close()
+
+
+def _carry_out(
+    write: Callable[[Desk, list[Any]], Iterable[Outcome]], desk: Desk, lot: list[Any], session: Session
+) -> list[Outcome]:
+    desk.session = session
+    return list(write(desk, lot))

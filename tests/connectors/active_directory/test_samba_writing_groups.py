@@ -13,7 +13,7 @@ import pytest
 from bridge.core.model import Action, Evidence, Fields
 from bridge.lab.seed import draw_school
 from bridge.ports import Outcome, Write
-from connectors.active_directory.desk import NOTES
+from connectors.active_directory.notes import ATTRIBUTE as NOTES
 from connectors.active_directory.session import Session
 from tests.connectors.active_directory.conftest import SMALL
 from tests.connectors.active_directory.writing import (

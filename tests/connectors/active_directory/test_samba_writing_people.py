@@ -13,7 +13,7 @@ from bridge.core.model import Action, Fields
 from bridge.lab.samba_template import READER
 from bridge.lab.seed import draw_school
 from bridge.ports import Failed, Unreachable
-from connectors.active_directory.desk import NOTES
+from connectors.active_directory.notes import ATTRIBUTE as NOTES
 from connectors.active_directory.session import Session
 from connectors.active_directory.wire import guid_bytes
 from tests.connectors.active_directory.conftest import SMALL
@@ -261,3 +261,100 @@ async def test_it_writes_to_the_server_that_it_reads(made: Callable[..., Any], s
         second.restart()
     finally:
         second.stop()
+
+
+@pytest.mark.parametrize("action", [Action.UPDATE, Action.RESTORE])
+async def test_a_half_made_account_that_is_observed_first_gets_a_password_before_it_is_enabled(
+    made: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, action: Action
+) -> None:
+    """After a crash the next observation finds the account by its key, and it is updated instead of made."""
+    school = await made()
+    original = Session.send
+
+    def only_adds(self: Session, verb: str, *arguments: Any, **more: Any) -> tuple[int, str]:
+        if verb != "add":
+            raise ConnectionAbortedError("cut off")
+        return original(self, verb, *arguments, **more)
+
+    monkeypatch.setattr(Session, "send", only_adds)
+    with pytest.raises(ConnectionAbortedError):
+        await school.create("mina")
+    monkeypatch.undo()
+    await school.watch.look()
+    anchor = school.watch.anchor("mina")
+    if action is Action.RESTORE:
+        done(await school.write(Action.DELETE, anchor))
+    written: list[set[str]] = []
+
+    def send(self: Session, verb: str, *arguments: Any, **more: Any) -> tuple[int, str]:
+        if verb == "modify":
+            written.append(set(arguments[1]) & {"unicodePwd", "userAccountControl"})
+        return original(self, verb, *arguments, **more)
+
+    monkeypatch.setattr(Session, "send", send)
+    assert not done(await school.write(action, anchor, {"enabled": True})).refused
+    assert written == [{"unicodePwd"}, {"userAccountControl"}]
+    assert school.text(anchor, "userAccountControl") == "512"
+    assert school.text(anchor, NOTES) is None
+
+
+@pytest.mark.parametrize("cut", [None, 1, 2])
+async def test_who_is_in_scope_by_a_group_is_made_retired_and_brought_back(
+    made: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, cut: int | None
+) -> None:
+    root = "OU=Sophie-Scholl-Gesamtschule Altwörth"
+    group = f"CN=alle-lehrer,OU=Gruppen,{root}"
+    school = await made(
+        scope={"ous": [root], "groups": [group]},
+        roles=[{"role": "teacher", "group": group}],
+        writeback={"people": [{"ou": f"OU=Lehrer,{root}", "groups": [group]}]},
+    )
+    if cut:
+        sent, original = [0], Session.send
+
+        def send(self: Session, verb: str, *arguments: Any, **more: Any) -> tuple[int, str]:
+            answer = original(self, verb, *arguments, **more)
+            sent[0] += 1
+            if sent[0] == cut:
+                raise ConnectionAbortedError("cut off")
+            return answer
+
+        monkeypatch.setattr(Session, "send", send)
+        with pytest.raises(ConnectionAbortedError):
+            await school.create("mina")
+        monkeypatch.undo()
+    outcome = done(await school.create("mina"))
+    assert outcome.adopted is (cut is not None)
+    await school.watch.look()
+    assert school.watch.records[outcome.anchor]["role"] == "teacher"
+    assert school.watch.versions[outcome.anchor] == outcome.version
+    done(await school.write(Action.DELETE, outcome.anchor))
+    back = done(await school.write(Action.RESTORE, outcome.anchor))
+    assert back.version == outcome.version
+    await school.watch.look()
+    assert school.watch.versions[outcome.anchor] == outcome.version
+
+
+async def test_a_rule_never_puts_anybody_into_a_privileged_group(made: Callable[..., Any]) -> None:
+    root = "OU=Sophie-Scholl-Gesamtschule Altwörth"
+    school = await made(writeback={"people": [{"ou": f"OU=Lehrer,{root}", "groups": ["CN=Domain Admins,CN=Users"]}]})
+    failed(await school.create("mina"), "privileged")
+
+
+async def test_a_retirement_is_stale_when_somebody_was_quicker(
+    made: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    school = await made()
+    anchor, _ = pupil(school)
+    place, original = school.dn(anchor), Session.send
+
+    def send(self: Session, verb: str, *arguments: Any, **more: Any) -> tuple[int, str]:
+        school.server.modify(school.dn(anchor), userAccountControl="66048")
+        return original(self, verb, *arguments, **more)
+
+    monkeypatch.setattr(Session, "send", send)
+    failed(await school.write(Action.DELETE, anchor, expected=school.watch.versions[anchor]), "stale")
+    monkeypatch.undo()
+    assert school.dn(anchor) == place
+    assert school.text(anchor, "userAccountControl") == "66048"
+    assert school.text(anchor, NOTES) is None

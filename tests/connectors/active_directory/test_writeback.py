@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from bridge.ports import ConfigurationError
 from connectors.active_directory import Options
-from connectors.active_directory.limbo import Notes, notes_of
+from connectors.active_directory.notes import Notes, notes_of
 from connectors.active_directory.placement import Placement
 from connectors.active_directory.ways import Ways
 from connectors.active_directory.wire import Entry, escaped, is_canonical, name_parts, split_name
