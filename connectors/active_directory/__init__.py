@@ -1,4 +1,4 @@
-"""Active Directory, Windows or Samba, over LDAPS: a school's people and groups, read only.
+"""Active Directory, Windows or Samba, over LDAPS: a school's people and groups.
 
 `connect(options, context)` makes the connector; it opens no connection before it is first asked something.
 """

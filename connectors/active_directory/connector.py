@@ -1,4 +1,4 @@
-"""Active Directory as one side of a school, read only.
+"""Active Directory as one side of a school: read, and with `writeback` written.
 
 A full listing: USN → places and circles → people page by page → groups page by page, all from one domain controller.
 What changed: USN → is the token still good → changed groups and OUs → changed and deleted people → whoever is moved by
@@ -32,11 +32,14 @@ from connectors.active_directory.observing import Observer
 from connectors.active_directory.options import Options
 from connectors.active_directory.scope import fingerprint
 from connectors.active_directory.session import Root
+from connectors.active_directory.writer import CHUNK, Writer
 
 _MARGIN = timedelta(days=7)
 _EXPIRY_EVERY = timedelta(minutes=10)
 _TOKEN_AGES = timedelta(hours=1)
 _AFTER_REFUSAL = 900.0  # seconds
+_EACH = frozenset({Action.CREATE, Action.UPDATE, Action.DELETE, Action.RESTORE})
+_WRITES = {"user": _EACH | {Action.DISABLE}, "group": _EACH}
 
 
 class ActiveDirectory:
@@ -51,12 +54,23 @@ class ActiveDirectory:
         self._listener: Directory | None = None
         self._notifications = Notifications(options, self._password, context)
         self._marks: dict[str, Mark] = {}
+        self._writer: Writer | None = None
+        if options.writeback:
+            writing = Directory(options, self._password, name=f"ad-write-{context.school}", writing=True)
+            self._writer = Writer(
+                options, options.writeback, self._mapping, writing, school=context.school, extra=context.attributes
+            )
 
-    capabilities = Capabilities(
-        kinds=frozenset({"user", "group"}),
-        writes={"user": frozenset[Action](), "group": frozenset[Action]()},
-        hints=True,
-    )
+    @property
+    def capabilities(self) -> Capabilities:
+        """Reads; with `writeback`, unless that is `read_only`, writes too."""
+        able = self._options.writeback is not None and not self._options.writeback.read_only
+        return Capabilities(
+            kinds=frozenset(_WRITES),
+            writes=_WRITES if able else dict.fromkeys(_WRITES, frozenset[Action]()),
+            chunk=CHUNK,
+            hints=True,
+        )
 
     def _password(self) -> str:
         return self._context.secret(self._options.password or "").decode().rstrip("\r\n")
@@ -109,9 +123,35 @@ class ActiveDirectory:
         return max(timedelta(days=root.tombstone_days) - _MARGIN, timedelta(days=1))
 
     async def apply(self, writes: Sequence[Write]) -> AsyncIterator[Outcome]:
-        """Nothing can be written (see ``capabilities``), and nothing is."""
+        """See the port. Writes to the server that is read, and to no other."""
+        able = [one for one in writes if one.action in self.capabilities.writes.get(one.kind, frozenset())]
         for write in writes:
-            yield Failed(write.id, "unsupported", f"{write.action} {write.kind}: this connector only reads")
+            if write not in able:
+                why = "this connector only reads" if self._writer is None else "`writeback` does not do that"
+                yield Failed(write.id, "unsupported", f"{write.action} {write.kind}: {why}")
+        if not able or self._writer is None:
+            return
+        if any(write.kind != able[0].kind for write in able):
+            raise ValueError("apply takes writes of one kind")
+        now, known = self._context.clock(), self._observer.known
+        server = self._directory.server
+        async for outcome in self._writer.apply(
+            able, server=server, known=known, now=now, owners=lambda: self._observer.owners(now)
+        ):
+            yield outcome
+
+    async def purge(self, anchors: Sequence[str]) -> AsyncIterator[Outcome]:
+        """Really delete people and groups that lie in the limbo, and nothing else; one outcome for each anchor.
+
+        What is not there any more counts as purged. Raises Unreachable or Refused when nothing more can be written.
+        """
+        if self._writer is None or not self.capabilities.writes["user"]:
+            for anchor in anchors:
+                yield Failed(anchor, "unsupported", f"{anchor} is not deleted: this connector only reads")
+            return
+        now, known = self._context.clock(), self._observer.known
+        async for outcome in self._writer.purge(anchors, server=self._directory.server, known=known, now=now):
+            yield outcome
 
     async def hints(self) -> AsyncIterator[None]:
         """Ask the server for its USN each ``poll_seconds`` on a connection of its own; yield when it moved.
@@ -160,5 +200,7 @@ class ActiveDirectory:
         """See the port."""
         await self._notifications.stop()
         await self._directory.close()
+        if self._writer is not None:
+            await self._writer.close()
         if self._listener is not None:
             await self._listener.close()

@@ -28,7 +28,7 @@ class Directory:
 
     def __init__(
         self, options: Options, password: Callable[[], str], *, name: str = "directory",
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = time.monotonic, writing: bool = False,
     ) -> None:  # fmt: skip
         self._monotonic = monotonic
         self._salt = os.urandom(16)
@@ -36,9 +36,24 @@ class Directory:
         self._password = password
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
         self._session: Session | None = None
+        self._writing = writing
+        self._only = False
         self._server = options.servers[0]
         self._warnings: list[str] = []
         self._refusal: tuple[bytes, float, Refused] | None = None
+
+    @property
+    def server(self) -> str:
+        """The server in use, or the one that is tried first."""
+        return self._server
+
+    async def hold(self, server: str) -> None:
+        """From now on only this server: what is written to another one would be read much later."""
+        self._only = True
+        if server != self._server:
+            session, self._session, self._server = self._session, None, server
+            if session is not None:
+                await asyncio.get_running_loop().run_in_executor(self._thread, session.close)
 
     async def run(self, job: Callable[[Session], Result]) -> Result:
         """Run ``job`` with the connection in the thread; after Unreachable the next call connects anew."""
@@ -91,12 +106,12 @@ class Directory:
         return session
 
     def _connect_anywhere(self) -> Session:
-        servers = [self._server, *(one for one in self._options.servers if one != self._server)]
+        others = [] if self._only else [one for one in self._options.servers if one != self._server]
         reasons: list[str] = []
         untrusted = False
-        for server in servers:
+        for server in (self._server, *others):
             try:
-                session = Session(self._options, server, self._password)
+                session = Session(self._options, server, self._password, writing=self._writing)
             except (Unreachable, CertificateRefused) as error:
                 # Wrong credentials are not tried elsewhere: each try counts towards the account's lockout.
                 untrusted |= isinstance(error, CertificateRefused)

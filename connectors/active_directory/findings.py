@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from bridge.core.model import Fields
-from bridge.ports import BridgeError, Finding
+from bridge.ports import BridgeError, Finding, Observation
 from connectors.active_directory.directory import Directory
 from connectors.active_directory.mapping import FieldMapping, Skipped
 from connectors.active_directory.options import Options
@@ -17,6 +17,7 @@ from connectors.active_directory.reader import GROUPS, PEOPLE, Reader
 from connectors.active_directory.scope import Scope, moved, ous_of
 from connectors.active_directory.session import Root, Session
 from connectors.active_directory.wire import SHOW_DELETED, Entry, equals_filter, name_parts
+from connectors.active_directory.write_findings import rights
 
 _DELETED_OBJECTS = "18E2EA80684F11D2B9AA00C04F79F805"  # GUID_DELETED_OBJECTS_CONTAINER, MS-ADTS 6.1.1.4
 _SHORT, _SKEW, _WIDE_SKEW = timedelta(days=30), timedelta(seconds=60), timedelta(minutes=5)
@@ -36,6 +37,7 @@ async def probe(directory: Directory, options: Options, mapping: FieldMapping, *
         lambda: directory.run(lambda session: list(_deleted_objects(session, options))),
         lambda: directory.run(lambda session: list(_attributes(session, mapping))),
         lambda: _population(directory, options, mapping, now),
+        lambda: directory.run(lambda session: list(rights(session, options, mapping, now=now))),
     )
     for step in steps:
         try:
@@ -115,13 +117,13 @@ async def _population(directory: Directory, options: Options, mapping: FieldMapp
         async for page in directory.pages(root, PEOPLE, mapping.user_attributes):
             for entry in page:
                 seen = reader.person(entry)
-                if seen is not None and seen.in_scope:
+                if isinstance(seen, Observation) and seen.in_scope:
                     tally.person(entry, seen.fields, scope)
         wanted = (*mapping.group_attributes, "member")
         async for page in directory.pages(root, GROUPS, wanted):
             for entry in page:
                 seen = reader.group(entry)
-                if seen is not None and seen.in_scope:
+                if isinstance(seen, Observation) and seen.in_scope:
                     tally.group(seen.fields)
     found = [Finding("scope", None, warning) for warning in moved(scope.places.values(), base)]
     return [*found, *tally.findings(options, reader)]

@@ -15,17 +15,20 @@ from enum import StrEnum
 from typing import Any
 
 from bridge.core.model import Fields, Value
-from connectors.active_directory.options import GROUP_DEFAULTS, USER_DEFAULTS, Options, Rule, compile_rule
-from connectors.active_directory.wire import Entry, extended_name, name_parts, ou_names
+from connectors.active_directory.options import GROUP_DEFAULTS, USER_DEFAULTS, Options, Rule
+from connectors.active_directory.terms import compile_rule
+from connectors.active_directory.wire import Entry, extended_name, guid_text, name_parts, ou_names
 from connectors.expression import Expression, ExpressionError
 
-_NORMAL_ACCOUNT, _DISABLED = 0x200, 0x2  # userAccountControl, MS-ADTS 2.2.16
+NORMAL_ACCOUNT, DISABLED = 0x200, 0x2  # userAccountControl, MS-ADTS 2.2.16
 _OTHER_ACCOUNTS = 0x800 | 0x1000 | 0x2000 | 0x4000000  # trusts, workstations, domain controllers, read-only ones
 _NEVER_AT = 2_500_000_000_000_000_000  # accountExpires beyond the year 9500; "never" is 0x7FFFFFFFFFFFFFFF
 _FIRST_OWN_RID = 1000  # below it are the accounts and groups every domain has (MS-DTYP 2.4.2.4)
 _EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 
-_ALWAYS = ("adminCount", "isCriticalSystemObject", "objectClass")
+#: Holds the source anchor where there is no reference attribute, as 16 bytes, as Entra Connect does.
+CONSISTENCY_GUID = "mS-DS-ConsistencyGuid"
+_ALWAYS = ("adminCount", "isCriticalSystemObject", "objectClass", CONSISTENCY_GUID)
 _USER_ALWAYS = (*_ALWAYS, "userAccountControl", "accountExpires", "primaryGroupID")
 _GROUP_ALWAYS = (*_ALWAYS, "managedBy")
 
@@ -117,7 +120,7 @@ class FieldMapping:
 
     def user(self, entry: Entry, around: Surroundings) -> Fields | Skipped:
         """The fields of a person, or why there are none. Raises ExpressionError when an expression fails on it."""
-        if untouchable(entry, around) or not entry.number("userAccountControl") & _NORMAL_ACCOUNT:
+        if untouchable(entry, around) or not entry.number("userAccountControl") & NORMAL_ACCOUNT:
             return Skipped.PRIVILEGED
         scope = self._scope(entry)
         matched = next((rule for rule in self._options.roles if self._matches(rule, entry, scope, around)), None)
@@ -126,7 +129,7 @@ class FieldMapping:
             return Skipped.UNMATCHED
         scope["role"] = role
         fields: dict[str, Value] = {name: _value(name, expression(scope)) for name, expression in self._user.items()}
-        fields["source_anchor"] = self._source_anchor(entry)
+        fields["source_anchor"] = self.source_anchor(entry)
         fields["sid"] = entry.sid
         fields["role"] = role
         fields["licenses"] = frozenset(matched.licenses if matched else ())
@@ -146,7 +149,7 @@ class FieldMapping:
         scope["role"] = rule.role
         members = frozenset(members_of(entry))
         fields: dict[str, Value] = {name: _value(name, expression(scope)) for name, expression in self._group.items()}
-        fields["source_anchor"] = self._source_anchor(entry)
+        fields["source_anchor"] = self.source_anchor(entry)
         fields["sid"] = entry.sid
         fields["role"] = rule.role
         fields["unified"] = rule.unified
@@ -175,9 +178,14 @@ class FieldMapping:
             "ou": ou_names(entry.dn), "dn": entry.dn, "school": self._school,
         }  # fmt: skip
 
-    def _source_anchor(self, entry: Entry) -> str:
+    def source_anchor(self, entry: Entry) -> str:
+        """What makes a person or group the same in the cloud: reference, else consistency GUID, else its own."""
         reference = self._options.reference_attribute
-        return (entry.text(reference).strip() if reference else "") or entry.guid
+        told = entry.text(reference).strip() if reference else ""
+        consistent = entry.values.get(CONSISTENCY_GUID.lower(), ())
+        if not told and consistent and len(consistent[0]) == 16:
+            told = guid_text(consistent[0])
+        return told or entry.guid
 
     def _matches(self, rule: Rule, entry: Entry, scope: Mapping[str, Any], around: Surroundings) -> bool:
         if rule.ou and not below(entry, around.places[rule.ou]):
@@ -249,7 +257,7 @@ def members_of(entry: Entry) -> list[str]:
 
 
 def _enabled(entry: Entry, now: datetime) -> bool:
-    if entry.number("userAccountControl") & _DISABLED:
+    if entry.number("userAccountControl") & DISABLED:
         return False
     expires = entry.number("accountExpires")  # 100 ns since 1601; 0 and the largest number mean never
     return expires == 0 or expires >= _NEVER_AT or _EPOCH + timedelta(microseconds=expires // 10) > now

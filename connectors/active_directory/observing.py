@@ -7,7 +7,7 @@ is read anew, and more is looked at than would have to be.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence, Set
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from datetime import datetime
 
 from bridge.ports import Observation, Page, Removal, chunks
@@ -15,7 +15,7 @@ from connectors.active_directory.changes import Token
 from connectors.active_directory.directory import Directory
 from connectors.active_directory.mapping import FieldMapping, file_time
 from connectors.active_directory.options import Options
-from connectors.active_directory.reader import GROUPS, PEOPLE, Reader, newly
+from connectors.active_directory.reader import GROUPS, PEOPLE, Reader, Told, newly, paged
 from connectors.active_directory.scope import Scope, moved
 from connectors.active_directory.session import Root, Session
 from connectors.active_directory.wire import SHOW_DELETED, SHOW_RECYCLED, Entry, equals_filter
@@ -71,10 +71,10 @@ class Observer:
         roots = scope.roots(root.base)
         self._units = await self._read_units(roots)
         async for page in self._people(reader, roots, PEOPLE):
-            yield Page(observations=page, listing=True)
+            yield paged(page, listing=True)
         self._owners_known = True
         async for page in self._groups(reader, roots, GROUPS):
-            yield Page(observations=page, listing=True)
+            yield paged(page, listing=True)
         self._reader = reader
         yield Page(
             listing=True,
@@ -91,17 +91,13 @@ class Observer:
         ).encode()  # fmt: skip
         return self.remember(marked)
 
-    async def _people(
-        self, reader: Reader, roots: Sequence[str], condition: str
-    ) -> AsyncIterator[tuple[Observation, ...]]:
+    async def _people(self, reader: Reader, roots: Sequence[str], condition: str) -> AsyncIterator[Told]:
         attributes = self._mapping.user_attributes
         for base in roots:
             async for page in self._directory.pages(base, condition, attributes):
                 yield tuple(seen for entry in page if (seen := reader.person(entry)))
 
-    async def _groups(
-        self, reader: Reader, roots: Sequence[str], condition: str
-    ) -> AsyncIterator[tuple[Observation, ...]]:
+    async def _groups(self, reader: Reader, roots: Sequence[str], condition: str) -> AsyncIterator[Told]:
         attributes = (*self._mapping.group_attributes, "member")
         for base in roots:
             async for page in self._directory.pages(base, condition, attributes, page=_GROUPS_A_PAGE):
@@ -130,19 +126,19 @@ class Observer:
         changed = f"(&{since}(|{PEOPLE}(isDeleted=TRUE)))"
         controls = (SHOW_DELETED, SHOW_RECYCLED)
         async for entries in self._directory.pages(root.base, changed, attributes, controls=controls):
-            yield _page(reader, entries)
+            yield paged(tuple(told for entry in entries if (told := _told(reader, entry))))
         again |= await self._expired(held, root, now)
         for some in chunks(sorted(again), 1000):
             entries = await self._directory.read(some, PEOPLE, attributes)
-            yield Page(observations=tuple(seen for entry in entries if (seen := reader.person(entry))))
+            yield paged(tuple(seen for entry in entries if (seen := reader.person(entry))))
         roots = [dn for guid, dn in units.items() if self._units.get(guid) != dn]
         if everybody:
             roots = [*roots, *scope.roots(root.base)]
         async for people in self._people(reader, roots, PEOPLE):
-            yield Page(observations=people)
+            yield paged(people)
         groups |= set(held.privileged) ^ scope.protected.members
         async for page in self._follow_groups(reader, groups, roots):
-            yield Page(observations=page)
+            yield paged(page)
         if roots:
             self._units = await self._read_units(scope.roots(root.base))
         self._reader = reader
@@ -175,9 +171,14 @@ class Observer:
             pass
         self._owners_known = True
 
-    async def _follow_groups(
-        self, reader: Reader, changed: set[str], roots: Sequence[str]
-    ) -> AsyncIterator[tuple[Observation, ...]]:
+    async def owners(self, now: datetime) -> Mapping[str, str]:
+        """objectGUID → role of the people who may own groups, as of the last observation or read now."""
+        if self._mapping.owner_roles() and not (self._reader and self._owners_known):
+            self._reader = self._reader or Reader(self._mapping, await self._read_scope(now))
+            await self._load_owners(self._reader)
+        return dict(self._reader.owners) if self._reader else {}
+
+    async def _follow_groups(self, reader: Reader, changed: set[str], roots: Sequence[str]) -> AsyncIterator[Told]:
         attributes = (*self._mapping.group_attributes, "member")
         for some in chunks(sorted(reader.owner_changes.values()), _GROUPS_A_PAGE):
             owned = f"(&{GROUPS}(|{''.join(equals_filter('member', dn) for dn in some)}))"
@@ -202,13 +203,5 @@ class Observer:
         return {entry.guid for entry in await self._directory.find(condition)}
 
 
-def _page(reader: Reader, entries: Sequence[Entry]) -> Page:
-    observations: list[Observation] = []
-    removals: list[Removal] = []
-    for entry in entries:
-        if entry.text("isDeleted").upper() == "TRUE":
-            if gone := reader.deleted(entry):
-                removals.append(gone)
-        elif seen := reader.person(entry):
-            observations.append(seen)
-    return Page(observations=tuple(observations), removals=tuple(removals))
+def _told(reader: Reader, entry: Entry) -> Observation | Removal | None:
+    return reader.deleted(entry) if entry.text("isDeleted").upper() == "TRUE" else reader.person(entry)

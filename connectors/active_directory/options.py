@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
-from uuid import UUID
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from connectors.expression import Expression, ExpressionError, compile_expression
-
-#: Names that every expression of this connector may use.
-USER_NAMES = ("attr", "values", "ou", "dn", "school", "role")
+from connectors.active_directory.terms import ExpressionText, Place, Strict, compile_rule
+from connectors.active_directory.writeback import Writeback
+from connectors.expression import ExpressionError
 
 USER_DEFAULTS = {
     "display_name": "attr.displayName or ((attr.givenName ~ ' ' ~ attr.sn) | trim) or attr.cn",
@@ -27,20 +25,6 @@ GROUP_DEFAULTS = {
 }
 
 _REFERENCE = re.compile(r"(credential|env|file):.+")
-#: Back links: a change of them does not change the object that carries them, so it would never be noticed.
-BACK_LINKS = frozenset({"memberof", "directreports", "managedobjects", "msds-memberoftransitive", "tokengroups"})
-
-
-def compile_rule(text: str) -> Expression:
-    """Compile an expression of this connector. Raises ExpressionError, also where it could never follow a change."""
-    compiled = compile_expression(text, USER_NAMES)
-    for name in sorted(compiled.read_from("attr") | compiled.read_from("values")):
-        if name.lower() in BACK_LINKS:
-            raise ExpressionError(
-                f"{name} can't be used in an expression: the directory does not report its changes. "
-                f"Use a rule's `group:` instead, which follows memberships."
-            )
-    return compiled
 
 
 def _expression(text: str) -> str:
@@ -51,21 +35,7 @@ def _expression(text: str) -> str:
     return text
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-ExpressionText = Annotated[str, Field(min_length=1, max_length=2000)]
-Place = Annotated[
-    str,
-    Field(
-        min_length=3,
-        description="A distinguished name (the domain's part may be left out) or an objectGUID.",
-    ),
-]
-
-
-class Rule(_Strict):
+class Rule(Strict):
     """When a rule matches: all conditions given must hold."""
 
     when: ExpressionText | None = Field(
@@ -126,7 +96,7 @@ class Consent(Rule):
         return self
 
 
-class Scope(_Strict):
+class Scope(Strict):
     """Who and what is mirrored. With both given, people must be below an OU and in a group."""
 
     ous: tuple[Place, ...] = Field((), description="OUs whose people and groups are mirrored, with all below them.")
@@ -142,8 +112,8 @@ class Scope(_Strict):
         return self
 
 
-class Options(_Strict):
-    """An Active Directory, Windows or Samba, read over LDAPS."""
+class Options(Strict):
+    """An Active Directory, Windows or Samba, over LDAPS."""
 
     servers: tuple[str, ...] = Field(
         min_length=1,
@@ -205,6 +175,9 @@ class Options(_Strict):
         description="Whether the server is also asked to tell of changes at once, on a connection of its own; where it "
         "does not, the poll goes on alone.",
     )
+    writeback: Writeback | None = Field(
+        None, description="How people and groups of the cloud are written here; if left out the connector only reads."
+    )
     missing_days: int | None = Field(
         None,
         ge=1,
@@ -253,13 +226,6 @@ class Options(_Strict):
             raise ValueError("authentication `gssapi` needs `account` as name@domain, the domain's own DNS name")
         if self.authentication == "simple" and self.keytab:
             raise ValueError("`keytab` is for authentication `gssapi`; `simple` takes `password`")
+        if self.writeback and self.writeback.limbo in self.scope.ous:
+            raise ValueError("`writeback.limbo` is one of `scope.ous`: give it an OU of its own, where nobody else is")
         return self
-
-
-def is_guid(place: str) -> bool:
-    """Whether a place is given by objectGUID."""
-    try:
-        UUID(place)
-    except ValueError:
-        return False
-    return True

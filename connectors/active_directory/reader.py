@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bridge.core.model import Evidence
-from bridge.ports import Observation, Removal
+from bridge.ports import Observation, Page, Removal
 from connectors.active_directory.mapping import FieldMapping, Skipped, untouchable, version_of
 from connectors.active_directory.scope import Scope
 from connectors.active_directory.wire import Entry
@@ -41,12 +41,15 @@ class Reader:
     untold: set[str] = field(default_factory=set)
     """objectGUIDs of objects that are there and of which nothing is said."""
 
-    def person(self, entry: Entry) -> Observation | None:
+    def person(self, entry: Entry) -> Observation | Removal | None:
         """What to say of a person; None where nothing may be said."""
         if untouchable(entry, self.scope.surroundings):
             self._is_privileged(USER, entry)
             self._owns(entry, "")
             return None
+        if self.scope.in_limbo(entry.dn):
+            self._owns(entry, "")
+            return Removal(entry.guid, Evidence.DELETED, USER)
         if not self.scope.has_person(entry):
             self._owns(entry, "")
             return _outside(USER, entry.guid)
@@ -62,11 +65,13 @@ class Reader:
         self._owns(entry, str(fields["role"]))
         return Observation(USER, entry.guid, version_of(fields), fields)
 
-    def group(self, entry: Entry) -> Observation | None:
+    def group(self, entry: Entry) -> Observation | Removal | None:
         """What to say of a group; None where nothing may be said."""
         if untouchable(entry, self.scope.surroundings):
             self._is_privileged(GROUP, entry)
             return None
+        if self.scope.in_limbo(entry.dn):
+            return Removal(entry.guid, Evidence.DELETED, GROUP)
         if not self.scope.stands_inside(entry.dn):
             return _outside(GROUP, entry.guid)
         try:
@@ -114,6 +119,18 @@ class Reader:
         self.skipped[Skipped.BROKEN] += 1
         self.untold.add(entry.guid)
         self.warnings.append(f"{kind} {entry.guid} is left as it is: {error}")
+
+
+Told = tuple[Observation | Removal, ...]
+
+
+def paged(told: Told, *, listing: bool = False) -> Page:
+    """A page of what was said of some objects."""
+    return Page(
+        observations=tuple(one for one in told if isinstance(one, Observation)),
+        removals=tuple(one for one in told if isinstance(one, Removal)),
+        listing=listing,
+    )
 
 
 def _outside(kind: str, guid: str) -> Observation:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bridge.ports import ConfigurationError
 from connectors.active_directory.mapping import PROTECTED_BUILTIN, PROTECTED_RIDS, Surroundings, members_of
-from connectors.active_directory.options import Options, is_guid
+from connectors.active_directory.options import Options
 from connectors.active_directory.session import Session
+from connectors.active_directory.terms import is_guid
 from connectors.active_directory.wire import Entry, equals_filter, guid_base, name_parts
 
 _ANY = "(objectClass=*)"
@@ -53,15 +54,24 @@ def fingerprint(options: Options, school: str, extra: Mapping[str, Mapping[str, 
 
 
 def ous_of(options: Options) -> list[str]:
-    """All OUs that the options name, each once."""
+    """All OUs that the options name to say who and what is mirrored, each once."""
     rules = [*options.roles, *options.groups, *([options.consent] if options.consent else [])]
     return _once([*options.scope.ous, *options.scope.exclude_ous, *(rule.ou for rule in rules)])
 
 
 def groups_of(options: Options) -> list[str]:
-    """All groups that the options name, each once."""
+    """All groups that the options name to say who and what is mirrored, each once."""
     rules = [*options.roles, *options.groups, *([options.consent] if options.consent else [])]
     return _once([*options.scope.groups, *(rule.group for rule in rules)])
+
+
+def _named(options: Options) -> Iterator[tuple[str, list[str]]]:
+    """Everything that has to be found, with what it is."""
+    back = options.writeback
+    yield "OU", _once([*ous_of(options), *(back.ous() if back else ())])
+    given = [group for rule in back.people for group in rule.groups] if back else []
+    yield "group", _once([*groups_of(options), *given])
+    yield "account", accounts_of(options)
 
 
 def accounts_of(options: Options) -> list[str]:
@@ -79,7 +89,7 @@ def resolve(session: Session, options: Options, known: Mapping[str, str]) -> dic
     Raises ConfigurationError when one can't be found: nobody's absence may follow from a place that isn't there.
     """
     found: dict[str, Place] = {}
-    for kind, names in (("OU", ous_of(options)), ("group", groups_of(options)), ("account", accounts_of(options))):
+    for kind, names in _named(options):
         for written in names:
             guid = known.get(written) or (written.lower() if is_guid(written) else "")
             base = guid_base(guid) if guid else full_name(written, session.root.base)
@@ -181,11 +191,22 @@ class Scope:
         return cls(options, places, circles, protected, around)
 
     def stands_inside(self, dn: str) -> bool:
-        """Whether an object of this name is below a configured OU and below none that is left out."""
+        """Whether an object of this name is below a configured OU and below none that is left out, nor retired."""
         parts = name_parts(dn)
-        return self._below(parts, self.options.scope.ous, empty=True) and not self._below(
-            parts, self.options.scope.exclude_ous, empty=False
-        )
+        outside = [*self.options.scope.exclude_ous, *self._limbo()]
+        return self._below(parts, self.options.scope.ous, empty=True) and not self._below(parts, outside, empty=False)
+
+    def _limbo(self) -> list[str]:
+        return [self.options.writeback.limbo] if self.options.writeback else []
+
+    @property
+    def limbo(self) -> str:
+        """The limbo as it is written in the options; there is one wherever something is written."""
+        return self._limbo()[0]
+
+    def in_limbo(self, dn: str) -> bool:
+        """Whether an object of this name lies in the limbo."""
+        return self._below(name_parts(dn), self._limbo(), empty=False)
 
     def has_person(self, entry: Entry) -> bool:
         """Whether a person is in scope."""
@@ -199,10 +220,24 @@ class Scope:
         return any(parts[: len(place.parts)] == place.parts for place in (self.places[written] for written in places))
 
     def roots(self, base: str) -> list[str]:
-        """Where to search for what is in scope: the outermost of the configured OUs, or the domain."""
-        places = {self.places[written].parts: self.places[written].dn for written in self.options.scope.ous}
+        """Where to search for what is in scope or in the limbo: the outermost of the OUs, or the domain."""
+        if not self.options.scope.ous:
+            return [base]
+        ous = [*self.options.scope.ous, *self._limbo()]
+        places = {self.places[written].parts: self.places[written].dn for written in ous}
         inner = {parts for parts in places for other in places if parts != other and parts[: len(other)] == other}
-        return [dn for parts, dn in places.items() if parts not in inner] or [base]
+        return [dn for parts, dn in places.items() if parts not in inner]
+
+    def with_member(self, guid: str, groups: frozenset[str]) -> Scope:
+        """The same as if somebody were in some groups, by objectGUID."""
+        if not groups:
+            return self
+        circles = {
+            written: Circle(one.members | {guid}, one.groups) if one.groups & groups else one
+            for written, one in self.circles.items()
+        }
+        members = {written: frozenset(one.members) for written, one in circles.items()}
+        return replace(self, circles=circles, surroundings=replace(self.surroundings, circles=members))
 
     def watched(self) -> frozenset[str]:
         """objectGUIDs of the groups whose change may move people in or out, give roles or make privileged."""

@@ -69,10 +69,11 @@ class Root:
 class Session:
     """A bound connection to ``server``. Blocking; used from one thread at a time."""
 
-    def __init__(self, options: Options, server: str, password: Callable[[], str]) -> None:
+    def __init__(self, options: Options, server: str, password: Callable[[], str], *, writing: bool = False) -> None:
         address = urlsplit(server)
         self.server = server
         self.host = address.hostname or ""
+        self.account = options.account or "the bridge"
         self._options = options
         self._tls = VerifiedTls(self.host, options.ca_file)
         self.requests = 0
@@ -81,8 +82,9 @@ class Session:
             get_info=ldap3.NONE, connect_timeout=options.connect_seconds,
         )  # fmt: skip
         self._connection = ldap3.Connection(
-            target, **self._credentials(password), **CAREFUL, receive_timeout=options.answer_seconds
-        )
+            target, **self._credentials(password), **{**CAREFUL, "read_only": not writing},
+            receive_timeout=options.answer_seconds,
+        )  # fmt: skip
         strategy = self._connection.strategy
         strategy.decode_response_fast = lean_decoder(strategy.decode_response_fast)
         self._bind()
@@ -103,7 +105,7 @@ class Session:
         if code in _OVERLOADED:
             raise Unreachable(f"{self.server} is {_OVERLOADED[code]}")
         trouble = bind_trouble(message, answer[1]["description"], code=code)
-        raise Refused(f"{self.server} does not let {self._options.account or 'the bridge'} in: {trouble}")
+        raise Refused(f"{self.server} does not let {self.account} in: {trouble}")
 
     def _log_in(self) -> Any:
         """Open and bind; ldap3's answer to the bind."""
@@ -145,7 +147,7 @@ class Session:
         self, base: str, condition: str, attributes: Sequence[str], *, scope: str = ldap3.BASE,
         controls: Sequence[Control] = (), cookie: bytes | None = None, page: int | None = None,
     ) -> tuple[list[Entry], bytes]:  # fmt: skip
-        """One search request: what it found, and the cookie of the next page. LookupError where the base is not the"""
+        """One search request: what it found, and the cookie of the next page. LookupError where no base is."""
         self.requests += 1
         try:
             _, result, response, _ = self._connection.search(
@@ -158,7 +160,7 @@ class Session:
         if code == NO_SUCH_OBJECT:
             raise LookupError(base)
         if code == 50:
-            raise Refused(f"{self.server}: {self._options.account} may not read {base}. Grant it read rights there.")
+            raise Refused(f"{self.server}: {self.account} may not read {base}. Grant it read rights there.")
         if code in _OVERLOADED:
             raise Unreachable(f"{self.server}: {_OVERLOADED[code]} while searching {base}")
         if code:
@@ -171,6 +173,20 @@ class Session:
             )
         found = (result.get("controls") or {}).get(PAGED)
         return entries, found["value"]["cookie"] if found else b""
+
+    def send(self, verb: str, *arguments: Any, **more: Any) -> tuple[int, str]:
+        """One request that writes, by ldap3's name for it: its result code, and what the server says of it.
+
+        Only on a session made with ``writing``; `edits.py` knows what the codes mean.
+        """
+        self.requests += 1
+        try:
+            _, result, _, _ = getattr(self._connection, verb)(*arguments, **more)
+        except (LDAPException, OSError) as error:
+            raise self._translated(error) from None
+        if result["result"] in _OVERLOADED:
+            raise Unreachable(f"{self.server}: {_OVERLOADED[result['result']]} while writing")
+        return result["result"], result.get("message", "")
 
     def pages(
         self, base: str, condition: str, attributes: Sequence[str],
@@ -222,7 +238,7 @@ class Session:
         except (LookupError, KeyError):
             raise Refused(
                 f"{self.server}: invocationId of {service_dn} can't be read. "
-                f"Grant {self._options.account} the ordinary read right of authenticated users on the configuration"
+                f"Grant {self.account} the ordinary read right of authenticated users on the configuration"
             ) from None
         groups = root.values.get("tokengroups")
         base, configuration = (

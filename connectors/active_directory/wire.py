@@ -67,6 +67,11 @@ def guid_filter(*guids: str) -> str:
     return parts if len(guids) == 1 else f"(|{parts})"
 
 
+def octets_filter(attribute: str, value: bytes) -> str:
+    """``(attribute=value)`` for bytes, every one escaped as in `guid_filter`."""
+    return f"({attribute}={escape_bytes(value)})"
+
+
 def guid_base(guid: str) -> str:
     """A search base that names an object by objectGUID, wherever it stands (MS-ADTS 3.1.1.3.1.2.4)."""
     return f"<GUID={UUID(guid)}>"
@@ -113,6 +118,33 @@ def ou_names(dn: str) -> tuple[str, ...]:
     """The names of the OUs above an object, the topmost first: ("Schule", "Schueler", "5a")."""
     above = reversed(_RDN.findall(dn)[1:])
     return tuple(_unescaped(one.strip()[3:]) for one in above if one.strip()[:3].upper() == "OU=")
+
+
+def split_name(dn: str) -> tuple[str, str]:
+    """The relative name of an object ("CN=Weiß\\, Anna") and the name of what it stands in."""
+    first = _RDN.match(dn)
+    own = first[0] if first else ""
+    return own, dn[len(own) + 1 :]
+
+
+def escaped(value: str) -> str:
+    """A value for use in a relative name, as "Weiß\\, Anna" (RFC 4514 2.4)."""
+    text = "".join(f"\\{letter}" if letter in '\\,+"<>;=' else letter for letter in value)
+    text = f"\\{text}" if text[:1] in ("#", " ") else text
+    return f"{text[:-1]}\\ " if text.endswith(" ") and not text.endswith("\\ ") else text
+
+
+def is_canonical(text: str) -> bool:
+    """Whether a text is a GUID in the form in which one is read again, but for case."""
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False
+
+
+def guid_bytes(guid: str) -> bytes:
+    """Canonical text as the 16 bytes that the directory keeps."""
+    return UUID(guid).bytes_le
 
 
 def _unescaped(value: str) -> str:

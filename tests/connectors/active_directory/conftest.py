@@ -16,6 +16,7 @@ from bridge.lab.school_server import SchoolServer
 from bridge.lab.seed import School, SchoolSize, draw_school
 from bridge.ports import Connector, Context, Page
 from connectors.active_directory import Options, connect
+from connectors.active_directory.connector import ActiveDirectory
 
 SMALL = SchoolSize(pupils=60, teachers=8, staff=3, leavers=2, newcomers=2, classes_per_year=1, groups=30)
 
@@ -137,4 +138,24 @@ async def reopened() -> AsyncIterator[Callable[..., Any]]:
 
     yield start
     for connector in made:
+        await connector.close()
+
+
+@pytest.fixture
+async def made(samba_dc: Callable[..., SchoolServer]) -> AsyncIterator[Callable[..., Any]]:
+    """`await made(**options)`: a delegated school with a writing connector that has listed everything."""
+    from tests.connectors.active_directory import writing  # it builds on this module
+
+    connectors: list[Connector] = []
+
+    async def start(server: SchoolServer | None = None, **changes: Any) -> writing.WrittenSchool:
+        if server is None:
+            server = samba_dc(school=draw_school(1, SMALL))
+            writing.delegate(server, "--units")
+        connector = ActiveDirectory(writing.writing_options(server, **changes), context(server))
+        connectors.append(connector)
+        return writing.WrittenSchool(connector, server, await Watch(connector, server).look(None))
+
+    yield start
+    for connector in connectors:
         await connector.close()
