@@ -52,6 +52,7 @@ class SambaDirectory:
     def __init__(self, server: SchoolServer, password_file: Path) -> None:
         self.server = server
         self._password_file = password_file
+        self._written = False
         password_file.touch(mode=0o600)
         password_file.write_text(server.reader_password)
 
@@ -80,9 +81,16 @@ class SambaDirectory:
         for person in people:
             self.server.delete(self.server.dn_of(person.login))
 
+    def let_write(self) -> None:
+        """Delegate the school's OU to the bridge's account; from then on the options say how it is written."""
+        self.server.add({"dn": f"OU=Papierkorb,{self.server.layout.root}", "objectClass": "organizationalUnit"})
+        self.server.let_write(self.server.layout.root)
+        self._written = True
+
     def options(self, school: School) -> dict[str, Any]:
         root = self.server.layout.root
-        return {
+        back = {"writeback": self._writeback()} if self._written else {}
+        return back | {
             "connector": "active_directory",
             "servers": [self.server.url],
             "ca_file": str(self.server.authority_file),
@@ -103,6 +111,16 @@ class SambaDirectory:
                 {"role": "working_group", "when": "attr.cn | regex_match('ag-.*')"},
                 {"role": "staff", "when": "attr.cn | regex_match('(alle|fs|ganztag).*')"},
             ],
+        }
+
+    def _writeback(self) -> dict[str, Any]:
+        root = self.server.layout.root
+        pupils = f"OU=Schueler,{root}"
+        return {
+            "limbo": f"OU=Papierkorb,{root}",
+            "people": [{"ou": pupils, "attributes": {"employeeType": "'Einwilligung'"}}],
+            "groups": [{"ou": self.server.layout.groups_ou}],
+            "members_of": [{"parent": pupils, "name": "group.display_name | replace('Klasse ', '')", "create": True}],
         }
 
     def stop(self) -> None:

@@ -14,6 +14,7 @@ import datetime
 import json
 import shutil
 import ssl
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Self
 
 import ldap3
 from ldap3.core.exceptions import LDAPException
+from ldap3.protocol.formatters.formatters import format_sid
 from smbprotocol.exceptions import SMBException  # type: ignore[import-untyped]
 
 from bridge.lab.certificates import KeyPair, issue
@@ -37,6 +39,13 @@ from bridge.lab.samba_template import (
     school_template,
 )
 
+#: schemaIDGUIDs and a control access right, as SDDL names them (MS-ADSC 2; MS-ADTS 5.1.3.2.1).
+_CLASSES = {
+    "user": "bf967aba-0de6-11d0-a285-00aa003049e2",
+    "group": "bf967a9c-0de6-11d0-a285-00aa003049e2",
+    "organizationalUnit": "bf967aa5-0de6-11d0-a285-00aa003049e2",
+}
+_RESET_PASSWORD = "00299570-246d-11d0-a768-00aa006e0529"  # noqa: S105 - no password
 _PORTS = (389, 636, 3268, 3269, 135, 88, 445)
 
 
@@ -118,6 +127,20 @@ class DomainController(LentServer):
             host, user=user, password=password or self.administrator_password, auto_bind=ldap3.AUTO_BIND_NO_TLS,
             raise_exceptions=True, auto_range=False, return_empty_attributes=False, receive_timeout=60,
         )  # fmt: skip
+
+    def let_write(self, ou: str) -> None:
+        """Delegate an OU to the reading account, as docs/connect/let_write.py does, but with every attribute."""
+        connection = self.connect()
+        connection.search(self.reader_dn, "(objectClass=*)", ldap3.BASE, attributes=["objectSid"])
+        sid = format_sid(connection.response[0]["raw_attributes"]["objectSid"][0])
+        connection.unbind()
+        entries = [f"(OA;CI;CC;{_CLASSES['organizationalUnit']};;{sid})"]
+        for kind in (_CLASSES["user"], _CLASSES["group"]):
+            entries += [f"(OA;CI;CCDC;{kind};;{sid})", f"(OA;CIIO;RPWP;;{kind};{sid})"]
+        entries.append(f"(OA;CIIO;CR;{_RESET_PASSWORD};{_CLASSES['user']};{sid})")
+        where = ["-H", f"{self.directory}/private/sam.ldb", f"--configfile={self.directory}/smb.conf"]
+        rights = [f"--objectdn={ou}", "--action=allow", f"--sddl={''.join(entries)}"]
+        subprocess.run(["samba-tool", "dsacl", "set", *rights, *where], check=True, capture_output=True)
 
     def backup(self, target: Path) -> None:
         """Copy the directory to `target` (made new), as a backup taken while the server is down for a moment."""

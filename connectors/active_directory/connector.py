@@ -127,8 +127,7 @@ class ActiveDirectory:
         able = [one for one in writes if one.action in self.capabilities.writes.get(one.kind, frozenset())]
         for write in writes:
             if write not in able:
-                why = "this connector only reads" if self._writer is None else "`writeback` does not do that"
-                yield Failed(write.id, "unsupported", f"{write.action} {write.kind}: {why}")
+                yield Failed(write.id, "unsupported", f"{write.action} {write.kind}: {self._why_not()}")
         if not able or self._writer is None:
             return
         if any(write.kind != able[0].kind for write in able):
@@ -147,11 +146,16 @@ class ActiveDirectory:
         """
         if self._writer is None or not self.capabilities.writes["user"]:
             for anchor in anchors:
-                yield Failed(anchor, "unsupported", f"{anchor} is not deleted: this connector only reads")
+                yield Failed(anchor, "unsupported", f"{anchor} is not deleted: {self._why_not()}")
             return
         now, known = self._context.clock(), self._observer.known
         async for outcome in self._writer.purge(anchors, server=self._directory.server, known=known, now=now):
             yield outcome
+
+    def _why_not(self) -> str:
+        if self._writer is None:
+            return "the school's directory is only read, as there is no `writeback` in its YAML"
+        return "it is not written, as `writeback` is set to `read_only`"
 
     async def hints(self) -> AsyncIterator[None]:
         """Ask the server for its USN each ``poll_seconds`` on a connection of its own; yield when it moved.

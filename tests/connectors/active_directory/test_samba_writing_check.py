@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bridge.core.model import Action
+from bridge.lab.directories import SambaDirectory
 from bridge.lab.school_server import SchoolServer
 from bridge.lab.seed import draw_school
-from bridge.ports import ConfigurationError, Finding
+from bridge.ports import ConfigurationError, Finding, Write, Written
+from connectors.active_directory import Options
 from connectors.active_directory.connector import ActiveDirectory
 from tests.connectors.active_directory.conftest import SMALL, context
 from tests.connectors.active_directory.writing import WrittenSchool, delegate, limbo_of, writing_options
@@ -57,6 +61,20 @@ async def test_a_limbo_that_is_not_there_is_told(samba_dc: Any) -> None:
     assert any(one.ok is False and "OU=Ausgeschieden" in one.found for one in findings)
     with pytest.raises(ConfigurationError, match="Ausgeschieden"):
         _ = [page async for page in connector.observe(None)]
+    await connector.close()
+
+
+async def test_the_demos_directory_can_be_written_once_delegated(made: Callable[..., Any], tmp_path: Path) -> None:
+    server = (await made()).server
+    directory = SambaDirectory(server, tmp_path / "password")
+    assert "writeback" not in directory.options(server.school)
+    directory.let_write()
+    said = {name: value for name, value in directory.options(server.school).items() if name != "connector"}
+    connector = ActiveDirectory(Options(**said), context(server))
+    fields = {"display_name": "Mina Neu", "login": "mina.neu", "enabled": True, "upn": "mina@cloud.example"}
+    (outcome,) = [one async for one in connector.apply([Write("w", "user", Action.CREATE, None, fields, key="R9")])]
+    assert isinstance(outcome, Written), outcome
+    assert not outcome.refused
     await connector.close()
 
 

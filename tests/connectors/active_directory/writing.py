@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,3 +102,31 @@ def pupil(school: WrittenSchool, number: int = 0) -> tuple[str, Any]:
     """A living pupil and the anchor."""
     person = [one for one in school.server.school.people if one.role == "pupil" and one.standing == "present"][number]
     return school.watch.anchor(person.login), person
+
+
+async def group(
+    school: WrittenSchool, action: Action, anchor: str | None, fields: Fields | None = None, **more: Any
+) -> Outcome:
+    return await school.write(action, anchor, fields, kind="group", **more)
+
+
+async def new_group(school: WrittenSchool, login: str, name: str, *members: str, **fields: Any) -> Outcome:
+    said = {"display_name": name, "description": "Neu", "login": login, **fields}
+    key = str(uuid.uuid5(uuid.NAMESPACE_DNS, login))
+    return await group(school, Action.CREATE, None, said, key=key, added={"members": frozenset(members)})
+
+
+def a_class(school: WrittenSchool, number: int = 0) -> str:
+    """The anchor of a class."""
+    classes = sorted(key for key, fields in school.watch.records.items() if fields.get("role") == "class")
+    return classes[number]
+
+
+def members(school: WrittenSchool, anchor: str) -> set[str]:
+    (found,) = school.server.find("(objectClass=*)", ("member",), f"<GUID={anchor}>")
+    return {dn.decode() for dn in found.attributes.get("member", ())}
+
+
+def around(school: WrittenSchool, anchor: str) -> set[str]:
+    (found,) = school.server.find("(objectClass=*)", ("memberOf",), f"<GUID={anchor}>")
+    return {dn.decode() for dn in found.attributes.get("memberOf", ())}
