@@ -141,7 +141,7 @@ def _members(desk: Desk, job: Job, group: Entry, known: dict[str, Entry]) -> Non
     job.unknown["members"] = wanted - there.keys()
     people = {guid: fields for guid, fields in there.items() if "group" not in known[guid].classes()}
     for guid, place in _homes(desk, job, group, people):
-        _move(desk, job, known[guid], place)
+        known[guid] = _moved(desk, job, known[guid], place)
     memberships.change(desk, group, add=there.keys(), remove=job.write.removed.get("members", frozenset()))
 
 
@@ -182,11 +182,12 @@ def _unit(desk: Desk, rule: ClassPlace, name: str) -> str | None:
     return desk.units.get(key)
 
 
-def _move(desk: Desk, job: Job, person: Entry, place: str) -> None:
+def _moved(desk: Desk, job: Job, person: Entry, place: str) -> Entry:
+    """The person at the new place; as it was where it stays, which is told. Another group of the lot may move on."""
     own, above = split_name(person.dn)
     parts = name_parts(place)
     if name_parts(above)[: len(parts)] == parts:
-        return
+        return person
     try:
         desk.would(USER, as_if(person, {}, dn=f"{own},{place}"))
         try:
@@ -194,9 +195,12 @@ def _move(desk: Desk, job: Job, person: Entry, place: str) -> None:
         except Rejected as rejected:
             if rejected.code != ENTRY_EXISTS:
                 raise
-            edits.move(desk.session, person.dn, f"CN={escaped(person.text('sAMAccountName'))}", place)
+            own = f"CN={escaped(person.text('sAMAccountName'))}"
+            edits.move(desk.session, person.dn, own, place)
     except Rejected as rejected:
         job.refused[f"ou:{person.guid}"] = f"user {person.guid} stays where it is: {rejected}."
+        return person
+    return as_if(person, {}, dn=f"{own},{place}")
 
 
 def _check_owners(desk: Desk, jobs: Sequence[Job]) -> None:

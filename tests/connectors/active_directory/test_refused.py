@@ -15,7 +15,7 @@ def tries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Passwords that reached a server; every one is wrong."""
     seen: list[str] = []
 
-    def log_in(_options: Options, server: str, password: object) -> None:
+    def log_in(_options: Options, server: str, password: object, **_more: object) -> None:
         assert callable(password)
         seen.append(str(password()))
         raise Refused(f"{server} does not let the bridge in: the password is wrong")

@@ -149,6 +149,19 @@ async def test_who_comes_into_a_class_is_moved_into_its_ou_first(
     assert f",OU={unit},OU=Schueler," in school.dn(movers[0]), "who leaves a class stays where he is"
 
 
+async def test_who_comes_into_two_classes_at_once_ends_in_the_last_ones_ou(made: Callable[..., Any]) -> None:
+    school = await made()
+    anna = pupil(school)[0]
+    classes = [a_class(school, number) for number in range(3)]
+    added = {"members": frozenset({anna})}
+    writes = [Write(one, "group", Action.UPDATE, one, added=added) for one in classes]
+    outcomes = [done(one) async for one in school.connector.apply(writes)]
+    assert [one.refused for one in outcomes] == [{}, {}, {}]
+    unit = str(school.watch.records[classes[-1]]["display_name"]).removeprefix("Klasse ")
+    assert f",OU={unit},OU=Schueler," in school.dn(anna)
+    assert all(school.dn(anna) in members(school, one) for one in classes)
+
+
 @pytest.mark.parametrize("create", [False, True])
 async def test_the_ou_of_a_class_that_is_not_there(made: Callable[..., Any], create: bool) -> None:
     root = "OU=Sophie-Scholl-Gesamtschule Altwörth"
