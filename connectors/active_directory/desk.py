@@ -153,8 +153,8 @@ class Desk:
                 job.fail(rejected)
                 continue
             job.version = version_of(fields)
-            # Who is adopted keeps the login; of groups it is no field.
-            kept = {"login"} if job.adopted or kind == GROUP else set[str]()
+            # Who is adopted keeps the login.
+            kept = {"login"} if job.adopted else set[str]()
             wanted = {name: value for name, value in job.write.fields.items() if name not in kept}
             for name, why in self.ways[kind].refused(wanted, fields).items():
                 job.refused.setdefault(name, why)

@@ -21,6 +21,7 @@ USER_DEFAULTS = {
 GROUP_DEFAULTS = {
     "display_name": "attr.displayName or attr.cn",
     "description": "attr.description",
+    "login": "attr.sAMAccountName",
     "nickname_base": "(school ~ '-' ~ attr.cn) | translit",
 }
 

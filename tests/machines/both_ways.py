@@ -224,7 +224,22 @@ class Both:
 
     def wrong(self) -> list[str]:
         """What does not hold: nothing, once all is quiet."""
-        return [*self._people_wrong(), *self._members_wrong()]
+        return [
+            f"{one}\n{self.known(one.partition(':')[0])}" for one in (*self._people_wrong(), *self._members_wrong())
+        ]
+
+    def known(self, name: str) -> str:
+        """What the bridge knows of somebody, for whoever reads a failure."""
+        store = self.engine.store
+        links = store.links({one.link for one in store.find(name) if one.link})
+        rows = [
+            f"  {link.id} agreed {link.agreed} retired {link.retired_at}\n"
+            + "\n".join(
+                f"    {side}: {link.end(side).anchor} {link.end(side).gone} {link.end(side).record}" for side in Side
+            )
+            for link in links
+        ]
+        return "\n".join([*rows, *(f"  {one}" for one in store.drifts() if one.link in {link.id for link in links})])
 
     def _accounts(self) -> dict[str, list[Any]]:
         """Reference -> accounts outside the limbo."""

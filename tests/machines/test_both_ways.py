@@ -30,7 +30,8 @@ async def play(both: Both, steps: int, *, checks: int) -> None:
             await both.cycle()
         if (number + 1) % max(1, steps // checks) == 0:
             await both.settle()
-            assert both.wrong() == [], (number, done[-40:])
+            if wrong := both.wrong():
+                pytest.fail("\n".join([f"after step {number}: {' '.join(done[-60:])}", *wrong]))
     await quiet(both)
 
 
@@ -74,4 +75,4 @@ async def test_people_both_ways_soak(
     seed = int(os.environ.get("SCHOOLBRIDGE_SEED", random.SystemRandom().randrange(10**6))) + chunk
     print(f"SCHOOLBRIDGE_SEED={seed - chunk}")
     async with both_ways(school(samba_dc), make_sandbox, seed=seed) as both:
-        await play(both, 2500, checks=25)
+        await play(both, 2500, checks=50)
