@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from bridge.core.kinds import KINDS
 from bridge.core.policy import Tally
+from bridge.settings.leaving import Steps
 from bridge.settings.line import BandwidthRule
 from bridge.settings.secrets import REFERENCE
 from bridge.settings.words import Duration, Pause, SecretReference, TimeOfDay, TimeZone, matching
@@ -123,13 +124,24 @@ class Guard(Strict):
 
 
 class Leavers(Strict):
-    """How long a disabled account, or a group without its school group, waits before it is soft-deleted."""
+    """How somebody leaves: tolerated, disabled, retired (soft-deleted), purged; on whichever side is left.
 
-    pupil: Duration | None = Field(default=None, description="Pupils; by default 30 days.")
-    teacher: Duration | None = Field(default=None, description="Teachers; by default 60 days.")
-    staff: Duration | None = Field(default=None, description="Staff; by default 60 days.")
-    others: Duration | None = Field(default=None, description="People of any other role; by default 30 days.")
-    group: Duration | None = Field(default=None, description="Groups; by default 30 days.")
+    A duration alone, `pupil: 30d`, is the same as `pupil: {retire: 30d}`.
+    """
+
+    pupil: Steps | None = Field(default=None, description="Pupils; by default 0, 30 and 30 days.")
+    teacher: Steps | None = Field(default=None, description="Teachers; by default 0, 60 and 30 days.")
+    staff: Steps | None = Field(default=None, description="Staff; by default 0, 60 and 30 days.")
+    others: Steps | None = Field(default=None, description="People of any other role; by default 0, 30 and 30 days.")
+    group: Steps | None = Field(
+        default=None, description="Groups (which can't be disabled); by default 30 and 30 days."
+    )
+
+    @model_validator(mode="after")
+    def _groups_have_no_switch(self) -> Leavers:
+        if self.group is not None and self.group.disable is not None:
+            raise ValueError("leavers.group.disable is said, but a group can't be disabled|leave it out, use `retire`")
+        return self
 
 
 class Schedule(Strict):

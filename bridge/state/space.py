@@ -14,8 +14,9 @@ from typing import Any
 from sqlalchemy import Row, and_, or_, select
 
 from bridge.core.kinds import Kind
-from bridge.core.model import Endpoint, Evidence, Fields, Link, Record, Side, Value
+from bridge.core.model import Action, Endpoint, Evidence, Fields, Link, Record, Side, Taken, Value
 from bridge.ports import chunks
+from bridge.state import holds
 from bridge.state.canonical import decode, shaped
 from bridge.state.tables import agreed_reference, agreement, link, observation, reference, touched, trouble
 from bridge.state.touch import ANCHOR
@@ -81,6 +82,7 @@ def resolve(tx: Transaction, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[Link
     schools = _endpoints(tx, Side.SCHOOL, rows)
     clouds = _endpoints(tx, Side.CLOUD, rows)
     agreed = agreements(tx, rows)
+    stopped = holds.stopped(tx, [row.id for row in rows if tx.kinds[row.kind].role])
     return [
         Link(
             id=sys.intern(row.id),
@@ -90,6 +92,8 @@ def resolve(tx: Transaction, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[Link
             agreed=agreed.get(row.id),
             retired_at=row.retired_at,
             attempts=row.attempts or 0,
+            taken=Taken(Action(row.step), row.step_at, Side(row.step_on)) if row.step else None,
+            stopped=stopped.get(row.id, ()),
         )
         for row in rows
     ]
