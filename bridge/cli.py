@@ -20,7 +20,9 @@ from bridge.commands import (
     check,
     conflicts,
     explain,
+    hold,
     journal,
+    leavers,
     mirror,
     people,
     restore,
@@ -48,7 +50,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (check, mirror, run, shares, verify, restore, explain, people, conflicts, stage, journal, schema):
+for module in (
+    check,
+    mirror,
+    run,
+    shares,
+    verify,
+    restore,
+    explain,
+    people,
+    conflicts,
+    leavers,
+    hold,
+    stage,
+    journal,
+    schema,
+):
     module.register(app)
 
 

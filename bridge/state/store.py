@@ -17,6 +17,7 @@ from bridge.state import bookmark, books, guardbook, journal, names, space, touc
 from bridge.state import pairs as correlation
 from bridge.state.fold import fold
 from bridge.state.journal import Checkpoint, Verdict, Written
+from bridge.state.leaving import Leaving
 from bridge.state.orphans import Orphan, orphans
 from bridge.state.record import intend, record
 from bridge.state.tables import binding, handed_out, school
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from bridge.state.database import Database
 
 
-class SchoolStore(Trees):
+class SchoolStore(Trees, Leaving):
     """What the bridge remembers of one school. Not thread-safe; one for each thread."""
 
     def __init__(self, database: Database, code: str, kinds: Mapping[str, Kind]) -> None:
