@@ -48,7 +48,7 @@ class SchoolStore(Trees, Leaving):
     @contextmanager
     def _write(self, now: datetime | None = None) -> Iterator[Transaction]:
         with self.database.write() as connection:
-            tx = Transaction(connection, self.code, self.kinds, now or self.database.clock())
+            tx = Transaction(connection, self.code, self.kinds, now or self.database.clock(), self.database.key)
             tx.rows(select(school.c.code).where(school.c.code == self.code).with_for_update())
             yield tx
 

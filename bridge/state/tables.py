@@ -257,6 +257,9 @@ journal = _table(
     _text("before", default="{}"),
     _text("after", default="{}"),
     _text("outcome"),
+    # What of a row may be about a person hangs in the chain by a digest with a salt of its own: see ``journal``.
+    Column("salt", String(32), nullable=False),
+    Column("digest", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
     Index(None, "school", "link"),
 )

@@ -247,6 +247,8 @@ def _journal() -> None:
         ("before", _TEXT),
         ("after", _TEXT),
         ("outcome", _TEXT),
+        ("salt", _REFS),
+        ("digest", _HASH),
         ("hash", _HASH),
     )
     _index("journal", "school", "link")
