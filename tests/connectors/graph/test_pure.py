@@ -18,7 +18,8 @@ from bridge.core.kinds import USER as USER_KIND
 from connectors.graph import Options, directory_url
 from connectors.graph.answers import Answer
 from connectors.graph.budget import Budget, Cost, Window, cost
-from connectors.graph.mapping import GROUP, USER, Names, anchor_of, unique_name
+from connectors.graph.mapping import GROUP, USER, Names
+from connectors.graph.marks import anchor_of, unique_name
 from connectors.graph.options import Budgets
 from connectors.graph.passwords import Passwords, readable, unseen
 from connectors.graph.permissions import BUNDLES, missing
