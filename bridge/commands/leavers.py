@@ -26,7 +26,13 @@ from bridge.settings import School
 from bridge.state.holds import Hold
 from bridge.state.store import SchoolStore
 
-_STATES = {None: "tolerated", Action.DISABLE: "disabled", Action.DELETE: "retired", Action.PURGE: "purged"}
+_STATES = {
+    None: "tolerated",
+    Action.RETIRE: "tolerated",
+    Action.DISABLE: "disabled",
+    Action.DELETE: "retired",
+    Action.PURGE: "purged",
+}
 
 
 def register(app: typer.Typer) -> None:

@@ -99,9 +99,12 @@ def fate(link: Link, kind: Kind, policy: Policy, *, released: bool = False) -> F
 
 
 def kept_for_purge(link: Link, policy: Policy) -> bool:
-    """Whether the bridge itself soft-deleted the last end, on a side that keeps it until the bridge purges it."""
+    """Whether the bridge retired the last end, on a side that keeps what is deleted until the bridge purges it.
+
+    Also where the answer to the soft deletion was lost: then the period begins with what was seen.
+    """
     taken = link.taken
-    if taken is None or taken.step is not Action.DELETE or taken.side not in policy.purges:
+    if taken is None or taken.step is Action.PURGE or taken.side not in policy.purges:
         return False
     return link.end(taken.side).gone is Evidence.DELETED
 

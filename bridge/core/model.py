@@ -81,7 +81,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The last step of a retirement that was really done: what, when, and on which side."""
+    """The last step of a retirement that was really done: what, when, and on which side. RETIRE: it only began."""
 
     step: Action
     at: datetime

@@ -170,8 +170,13 @@ class _Retiring:
 def _purge(link: Link, kind: Kind, policy: Policy, now: datetime, reason: str) -> Step:
     """Delete for good what the bridge soft-deleted, a full period after that was done."""
     taken = link.taken
-    if taken is None or taken.step is not Action.DELETE or Action.PURGE not in kind.retire:
+    if taken is None or Action.PURGE not in kind.retire:
         return Step(())
+    if taken.step is not Action.DELETE:
+        # It was sent, and nobody heard the answer: the period begins with this mark.
+        mark = _operation(link, kind, policy, Action.RETIRE, taken.side, reason)
+        again = due_at(now, _gaps(link, kind, policy)[Action.PURGE], link.stopped)
+        return Step((replace(mark, after={"step": Action.DELETE.value}),), again)
     due = due_at(taken.at, _gaps(link, kind, policy)[Action.PURGE], link.stopped)
     due = max(due, held_until(now, link.stopped) or due)
     if now < due:

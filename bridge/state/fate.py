@@ -27,8 +27,9 @@ def retirements(tx: Transaction, done: Sequence[Done]) -> None:
     """Begin them, note how far they went, and end those of links both of whose ends are there (again)."""
     mine = and_(link.c.school == tx.school, link.c.id == bindparam("of"))
     begun = [one.operation for one in done if one.operation.action is Action.RETIRE]
-    afresh = update(link).where(mine).values(retired_at=tx.now, **_NONE)
-    tx.run(afresh, ({"of": one.link} for one in begun if not one.after.get("step")))
+    begin = {"retired_at": tx.now, "step": Action.RETIRE.value, "step_at": tx.now, "step_on": bindparam("on")}
+    afresh = [{"of": one.link, "on": str(one.side)} for one in begun if not one.after.get("step")]
+    tx.run(update(link).where(mine).values(begin), afresh)
     starts = update(link).where(mine).values(retired_at=func.coalesce(link.c.retired_at, tx.now))
     tx.run(starts, ({"of": one.link} for one in begun if one.after.get("step")))
     steps = [(one, Action(str(one.after["step"]))) for one in begun if one.after.get("step")]

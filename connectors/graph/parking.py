@@ -10,14 +10,14 @@ See docs/decisions/017. Only with ``take_over``: the source anchors of all schoo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bridge.core.model import Action
 from connectors.graph import directory_url
 from connectors.graph.batch import Part
 from connectors.graph.desk import BARS, Desk, Job
-from connectors.graph.marks import parked_by
+from connectors.graph.marks import anchor_of, parked_by
 
 EVENTUAL = {"ConsistencyLevel": "eventual"}
 
@@ -54,6 +54,30 @@ class Parking:
             if job.judge(answer) and (cause := self._desk.names.user_bar(answer.body)):
                 self._desk.bar(job.anchor, cause)
                 job.fail(cause, f"user {job.anchor} is not written: {BARS[cause]}, but that of its new school.")
+
+    async def leave_groups(self, jobs: Iterable[Job]) -> None:
+        """Take whom we have just parked out of this school's groups: once taken over, nobody here would do it.
+
+        What fails stays: the account is parked all the same, and the groups show the member to everybody who looks.
+        """
+        parked = [job for job in jobs if job.alive and job.write.action is Action.DISABLE]
+        if not self._desk.options.take_over or not parked:
+            return
+        looks = [Part(job.write.id, "GET", directory_url.groups_of(job.anchor)) for job in parked]
+        answers = await self._desk.batches.run(looks)
+        school = self._desk.names.school
+        memberships = [
+            (str(row["id"]), job.anchor)
+            for job in parked
+            for row in answers[job.write.id].body.get("value", ())
+            if anchor_of(school, row.get("uniqueName"))
+        ]
+        await self._desk.batches.run(
+            [
+                Part(f"{group} {user}", "DELETE", directory_url.reference(group, "members", user))
+                for group, user in memberships
+            ]
+        )
 
     async def take_over(self, jobs: Sequence[Job]) -> list[Job]:
         """Look in the whole tenant for accounts of these people; returns the jobs for which there is none.

@@ -42,6 +42,7 @@ class UserWriter:
         await self._first([job for job in others if job.alive])
         await self._create(creates)
         await self._then(job for job in jobs if job.alive)
+        await self._parking.leave_groups(jobs)
         await self._license([job for job in jobs if job.alive and "licenses" in job.write.fields])
         for job in jobs:
             yield job.outcome() or job

@@ -84,12 +84,22 @@ def test_purged_by_the_bridge_only_what_it_deleted_itself_where_nobody_else_does
     assert "purge after 20 days" in purge.rule
     for spared in (
         replace(both, taken=None),  # the school deleted it itself: its own tombstone is not ours
-        replace(both, taken=Taken(Action.DISABLE, NOW, Side.SCHOOL)),
         replace(both, taken=Taken(Action.DELETE, NOW, Side.CLOUD)),  # Microsoft's bin empties itself
         replace(both, school=replace(both.school, gone=Evidence.MISSING)),
     ):
         assert fate(spared, USER, policy).verdict is not Verdict.RETIRE
     assert fate(both, USER, replace(policy, purges=frozenset())).verdict is not Verdict.RETIRE
+
+
+def test_a_deletion_of_which_nobody_heard_starts_the_last_period_when_it_is_seen() -> None:
+    policy = days(0, 30, 20)
+    for step in (Action.RETIRE, Action.DISABLE):
+        lost = link("user", None, None, user(role="pupil"), retired_at=NOW)
+        lost = replace(lost, taken=Taken(step, NOW, Side.SCHOOL))
+        assert fate(lost, USER, policy).verdict is Verdict.RETIRE
+        found = retirement(lost, USER, policy, NOW + 40 * DAY, "")
+        assert [(str(one.action), dict(one.after)) for one in found.operations] == [("retire", {"step": "delete"})]
+        assert found.again == NOW + 60 * DAY
 
 
 def test_a_hold_stops_every_step_and_its_time_does_not_count() -> None:

@@ -222,7 +222,8 @@ class World:
         steps = {Action.DISABLE, Action.DELETE, Action.PURGE}
         if operation.action is Action.RETIRE:
             tie.retired_at = tie.retired_at or self.now
-            tie.taken = Taken(Action.DISABLE, self.now, operation.side) if operation.after.get("step") else None
+            step = Action(str(operation.after.get("step") or Action.RETIRE))
+            tie.taken = Taken(step, self.now, operation.side)
         elif operation.action in steps and len(KINDS[operation.kind].retire) > 1:
             tie.taken = Taken(operation.action, self.now, operation.side)
         elif operation.action not in steps:

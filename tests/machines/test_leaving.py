@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from bridge.core.policy import policy_for
 from connectors.memory import MemorySide
 from connectors.memory.side import State
 from tests.machines.rig import Rig
+from tests.machines.test_bridge import Dying, Killed
 
 FIELDS = {"display_name": "Anna", "enabled": True, "role": "pupil", "consent": True, "upn_base": "anna", "login": "an"}
 
@@ -154,6 +156,24 @@ async def test_a_lost_answer_of_a_purge_is_no_second_one_and_a_side_that_can_t_i
     assert at_school.state(Side.SCHOOL) is State.PURGED
     purges = [one.entry for one in at_school.rig.store.journal() if one.entry.action == "purge"]
     assert len(purges) <= 1
+
+
+@pytest.mark.parametrize("lives", range(9))
+async def test_killed_between_any_two_writes_no_period_is_shortened(at_school: Leaving, lives: int) -> None:
+    await at_school.begin()
+    reached: dict[State | None, float] = {}
+    for day in range(66):
+        # The daemon dies once a day at another place, and runs again; a person counts the days of each state.
+        with suppress(Killed):
+            await at_school.rig.cycle(Dying(at_school.rig.bridged().store, lives))  # type: ignore[arg-type]
+        await at_school.wait(0)
+        reached.setdefault(at_school.state(Side.SCHOOL), day)
+        at_school.rig.pass_(days=1)
+    assert at_school.state(Side.SCHOOL) is State.PURGED
+    assert reached[State.DELETED] >= 30
+    assert reached[State.PURGED] - reached[State.DELETED] >= 30
+    assert reached[State.PURGED] <= 62
+    assert at_school.rig.store.verify().ok
 
 
 async def test_a_purge_counts_as_a_deletion_for_the_guard(at_school: Leaving) -> None:

@@ -23,6 +23,8 @@ from tests.connectors.graph.kit import (
     connector,
     context,
     done,
+    groups,
+    new_group,
     new_user,
     observe,
     options,
@@ -147,6 +149,19 @@ async def test_back_at_the_first_school_before_and_after_it_was_taken_over(
     (back,) = await done(first, new_user(1))
     assert (back.anchor, back.adopted) == (made.anchor, True)
     assert mark(cloud) == [(SCHOOL, True)]
+
+
+async def test_who_is_parked_leaves_the_groups_of_the_old_school_and_no_others(
+    schools: tuple[GraphConnector, GraphConnector], cloud: Sandbox
+) -> None:
+    first, second = schools
+    made, stays = await done(first, new_user(1), new_user(2))
+    (old,) = await done(first, new_group(1, members=[made.anchor, stays.anchor]))
+    await done(first, change("user", made.anchor, Action.DISABLE))
+    await done(second, enrol())
+    (new,) = await done(second, new_group(2, members=[made.anchor], mail_nickname="gag-52"))
+    members = {one["id"]: set(one["members"]) for one in groups(cloud)}
+    assert members == {old.anchor: {stays.anchor}, new.anchor: {made.anchor}}
 
 
 async def test_a_parked_account_that_nobody_took_is_deleted_and_restored_by_its_school(
