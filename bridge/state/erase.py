@@ -98,6 +98,8 @@ def _journal(tx: Transaction, person: Whom) -> list[int]:
     mine = and_(journal.c.school == tx.school, journal.c.action != chain.ERASE)
     rows = tx.connection.execute(select(journal).where(mine, wanted)).mappings().all()
     values = {int(row["seq"]): _harmless(dict(row), person) for row in rows}
+    changed = {int(row["seq"]) for row in rows if any(row[name] != values[row["seq"]][name] for name in chain.PERSONAL)}
+    values = {seq: new for seq, new in values.items() if seq in changed}
     chain.erase(tx, values)
     return sorted(values)
 
@@ -124,9 +126,13 @@ def _emptied(text: str) -> str:
 
 
 def _without(text: str, words: frozenset[str], pseudonym: str) -> str:
-    for word in sorted(spellings(words), key=len, reverse=True):  # a login before the name that it begins with
-        text = re.sub(re.escape(word), pseudonym, text, flags=re.IGNORECASE)
-    return text
+    """All words at once, the longest first: what was put in is not looked at again."""
+    spelt = sorted(spellings(words), key=len, reverse=True)
+    if not spelt:
+        return text
+    # The pseudonym may hold one of the words, and a word may be the beginning of somebody else's (a-1 of a-12).
+    found = "|".join(re.escape(one) for one in (pseudonym, *spelt))
+    return re.sub(rf"(?<![\w-])(?:{found})(?![\w-])", pseudonym, text, flags=re.IGNORECASE)
 
 
 def _unrefer(tx: Transaction, person: Whom) -> None:

@@ -10,7 +10,6 @@ from sqlalchemy import and_, bindparam, delete, func, or_, select, update
 from bridge.core.model import Action, Link, Side
 from bridge.ports import Done, chunks
 from bridge.state import space, touch
-from bridge.state.canonical import encode
 from bridge.state.pairs import drop
 from bridge.state.tables import content_alias, echo, link, observation, reference, seen, tombstone, touched
 from bridge.state.tables import key as key_table
@@ -75,7 +74,7 @@ def untouch(tx: Transaction, done: Sequence[Done]) -> None:
 
 
 def forget(tx: Transaction, done: Sequence[Done]) -> None:
-    """Remove links with all that was observed of them, and leave a tombstone for the retention period."""
+    """Remove links with all that was observed of them, and leave a tombstone: ids, no values of anybody."""
     for one in space.links(tx, [one.operation.link for one in done]):
         tx.put(tombstone, [_tombstone(tx, one)])
         for side in Side:
@@ -96,5 +95,5 @@ def _tombstone(tx: Transaction, one: Link) -> dict[str, Any]:
         "school_anchor": one.school.anchor,
         "cloud_anchor": one.cloud.anchor,
         "at": tx.now,
-        "agreed": encode(one.agreed or {}),
+        "agreed": "{}",
     }

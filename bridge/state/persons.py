@@ -100,7 +100,8 @@ def whom(connection: Connection, code: str, kinds: Mapping[str, Kind], of: str) 
     alone, own = _words(kinds["user"], [*seen, *_remembered(connection, code, of), *told])
     given = select(name.c.name).where(name.c.school == code, name.c.link == of)
     alone |= {one for one in connection.scalars(given) if one}
-    alone |= set(anchors.values()) | {one["anchor"] for one in written if one["anchor"]}
+    ids = {*anchors.values(), *(one["anchor"] for one in written)}
+    alone |= {one for one in ids if len(one) >= _SHORTEST}
     roots = select(school.c.code).where(school.c.code.startswith(f"{code}{BETWEEN}", autoescape=True))
     homes = tuple(sorted(one for one in connection.scalars(roots) if one.endswith(f"{BETWEEN}{of}")))
     return Whom(code, of, anchors, frozenset(alone), frozenset(own | alone), living, homes)
