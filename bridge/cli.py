@@ -21,9 +21,13 @@ from bridge.commands import (
     conflicts,
     drift,
     explain,
+    hold,
     journal,
+    leavers,
     mirror,
     people,
+    person,
+    report,
     restore,
     run,
     schema,
@@ -49,7 +53,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (check, mirror, run, shares, verify, restore, explain, people, conflicts, drift, stage, journal, schema):
+for module in (
+    check,
+    mirror,
+    run,
+    shares,
+    verify,
+    restore,
+    explain,
+    people,
+    conflicts,
+    drift,
+    leavers,
+    hold,
+    person,
+    report,
+    stage,
+    journal,
+    schema,
+):
     module.register(app)
 
 

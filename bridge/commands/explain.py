@@ -10,8 +10,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bridge.commands.leavers import way
 from bridge.commands.session import NOTHING, Mistake, plain, session_of
-from bridge.core.model import Endpoint, Side
+from bridge.core.cutover import Stage
+from bridge.core.model import Endpoint, Link, Side
 from bridge.daemon import wiring
 from bridge.engine.bridged import Bridged
 from bridge.engine.explain import Story
@@ -19,6 +21,7 @@ from bridge.engine.explain import explain as tell
 from bridge.ports import Trouble
 from bridge.settings import School
 from bridge.state.books import Sighting
+from bridge.state.store import SchoolStore
 
 #: Links told at most; a name that fits more is too short.
 SHOWN = 20
@@ -49,11 +52,11 @@ def explain(
             loose += [(one, sighting) for sighting in found if not sighting.link]
             troubles = {trouble.link: trouble for trouble in store.troubles()}
             told = asyncio.run(_tell(wiring.offline(one, store), links[:SHOWN]))
-            stories += [(one, story, troubles.get(story.link.id)) for story in told]
+            stories += [(one, story, troubles.get(story.link.id), _leaving(one, store, story.link)) for story in told]
     if not stories and not loose:
         raise Mistake(f'no {kind} is known by "{plain(name)}"; part of a name, login or anchor is enough')
     answer = {
-        "found": [_tree(one, story, trouble) for one, story, trouble in stories],
+        "found": [_tree(*told) for told in stories],
         "unlinked": [_sighting(one, sighting) for one, sighting in loose],
     }
     session.show(answer, lambda out: _draw(out, stories, loose))
@@ -64,7 +67,7 @@ async def _tell(school: Bridged, links: Sequence[str]) -> list[Story]:
     return [await tell(school, link) for link in links]
 
 
-def _tree(school: School, story: Story, trouble: Trouble | None) -> dict[str, Any]:
+def _tree(school: School, story: Story, trouble: Trouble | None, leaving: dict[str, Any] | None) -> dict[str, Any]:
     link = story.link
     return {
         "school": school.code,
@@ -95,7 +98,24 @@ def _tree(school: School, story: Story, trouble: Trouble | None) -> dict[str, An
         if trouble is None
         else {"rule": trouble.rule, "message": trouble.message, "since": trouble.since.isoformat()},
         "again": story.again,
+        "leaving": leaving,
     }
+
+
+def _leaving(school: School, store: SchoolStore, link: Link) -> dict[str, Any] | None:
+    """Where somebody is on the way out; None for who stays and is not held."""
+    holds = store.person_holds([link.id]).get(link.id, ())
+    now = wiring.now()
+    if link.retired_at is None and link.taken is None and not any(one.lasts(now) for one in holds):
+        return None
+    return way(link, store.kinds[link.kind], school.policy(Stage(store.stage())), holds, now)
+
+
+def _way(leaving: Mapping[str, Any]) -> str:
+    since = f" since {leaving['since'][:10]}" if leaving["since"] else ""
+    following = f"; next: {leaving['next']} on {leaving['next_at'][:10]} by {leaving['by']}" if leaving["next"] else ""
+    held = "".join(f"; held ({one['reason']}) until {one['until'][:10]}" for one in leaving["holds"])
+    return f"leaving: {leaving['state']}{since}{following}{held}"
 
 
 def _end(end: Endpoint) -> Mapping[str, Any]:
@@ -114,15 +134,19 @@ def _json(value: object) -> Any:
 
 
 def _draw(
-    out: Console, stories: Sequence[tuple[School, Story, Trouble | None]], loose: Sequence[tuple[School, Sighting]]
+    out: Console,
+    stories: Sequence[tuple[School, Story, Trouble | None, dict[str, Any] | None]],
+    loose: Sequence[tuple[School, Sighting]],
 ) -> None:
-    for school, story, trouble in stories:
+    for school, story, trouble, leaving in stories:
         link = story.link
         out.print(f"[bold]{plain(link.kind)} {plain(link.id)}[/] of {plain(school.code)}: {_fate(story)}")
         for side in Side:
             out.print(f"  {side}: {_place(link.end(side))}")
         agreed = "agreed before" if link.agreed is not None else "nothing agreed yet"
         out.print(f"  {agreed}")
+        if leaving is not None:
+            out.print(f"  {plain(_way(leaving))}")
         table = Table(box=None, padding=(0, 2, 0, 2))
         for heading in ("field", "school", "cloud", "owner", "outcome"):
             table.add_column(heading, overflow="fold")

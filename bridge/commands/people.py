@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 
+from bridge.commands.hold import draw_standing
 from bridge.commands.session import ERROR, NOTHING, Mistake, Session, plain, session_of
 from bridge.core.cutover import Stage
 from bridge.core.model import Side
@@ -19,6 +20,7 @@ from bridge.daemon.actor import actor
 from bridge.ports import Pair, Trouble
 from bridge.settings import School
 from bridge.settings.render import guess
+from bridge.state.holds import Hold
 from bridge.state.orphans import Orphan
 from bridge.state.roots import held_in_roots
 from bridge.state.store import SchoolStore
@@ -43,6 +45,7 @@ def quarantine(
     session = session_of(context)
     found: list[tuple[str, Trouble]] = []
     lost: list[tuple[str, Orphan]] = []
+    stopped: list[tuple[str, Hold]] = []
     with wiring.database(session.settings, create=False) as database:
         known = database.schools()
         for one in session.schools(school):
@@ -51,6 +54,7 @@ def quarantine(
                 found += [(one.code, trouble) for trouble in store.troubles()]
                 found += held_in_roots(database, one.code)
                 lost += [(one.code, orphan) for orphan in store.orphans()]
+                stopped += [(one.code, hold) for hold in store.standing_holds()]
     answer = {
         "held": [
             {
@@ -72,8 +76,12 @@ def quarantine(
             {"school": code, "kind": one.kind, "anchor": one.anchor, "message": orphan_text(code, one)}
             for code, one in lost
         ],
+        "people_held": [
+            {"school": code, "link": one.link, "reason": one.reason, "until": one.until.isoformat()}
+            for code, one in stopped
+        ],
     }
-    session.show(answer, lambda out: _draw_held(out, found, lost))
+    session.show(answer, lambda out: _draw_held(out, found, lost, stopped))
     return NOTHING
 
 
@@ -86,13 +94,19 @@ def orphan_text(code: str, one: Orphan) -> str:
     )
 
 
-def _draw_held(out: Console, found: Sequence[tuple[str, Trouble]], lost: Sequence[tuple[str, Orphan]]) -> None:
+def _draw_held(
+    out: Console,
+    found: Sequence[tuple[str, Trouble]],
+    lost: Sequence[tuple[str, Orphan]],
+    stopped: Sequence[tuple[str, Hold]],
+) -> None:
+    draw_standing(out, stopped)
     for code, orphan in lost:
         out.print(
             f"[bold]{plain(code)} {plain(orphan.kind)} {plain(orphan.anchor)}[/]: belongs to nobody at the school"
         )
         out.print(f"  {plain(orphan_text(code, orphan))}")
-    if not found and not lost:
+    if not found and not lost and not stopped:
         out.print("nothing is held")
     for code, one in found:
         again = (

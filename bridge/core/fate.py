@@ -18,7 +18,7 @@ from enum import StrEnum
 
 from bridge.core.kinds import Authority, Kind, Shape, equal
 from bridge.core.merge import was_agreed
-from bridge.core.model import GONE, Evidence, Link, Side
+from bridge.core.model import GONE, Action, Evidence, Link, Side
 from bridge.core.policy import Policy
 
 
@@ -88,12 +88,25 @@ def fate(link: Link, kind: Kind, policy: Policy, *, released: bool = False) -> F
         return _gone(link, kind, policy, Side.SCHOOL, released=released)
     if link.cloud.gone is Evidence.DELETED and policy.existence(kind) is Authority.BOTH and link.agreed != GONE:
         return Fate(row, Verdict.AGREE_GONE, reason="gone from both sides")
+    if kept_for_purge(link, policy):
+        return Fate(row, Verdict.RETIRE, reason="gone from both sides")
     if link.cloud.gone is Evidence.DELETED:
         # The school's tombstone says nothing more once the cloud's recycle bin is empty: there is nothing to restore.
         return Fate(
             row, Verdict.WAIT, "recycle-bin", "it can still be restored, so the link is kept until it is purged"
         )
     return Fate(row, Verdict.FORGET)
+
+
+def kept_for_purge(link: Link, policy: Policy) -> bool:
+    """Whether the bridge retired the last end, on a side that keeps what is deleted until the bridge purges it.
+
+    Also where the answer to the soft deletion was lost: then the period begins with what was seen.
+    """
+    taken = link.taken
+    if taken is None or taken.step is Action.PURGE or taken.side not in policy.purges:
+        return False
+    return link.end(taken.side).gone is Evidence.DELETED
 
 
 def _together(link: Link, kind: Kind, policy: Policy, row: Row) -> Fate:

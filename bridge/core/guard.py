@@ -23,6 +23,7 @@ _BY_ACTION: Mapping[Action, Tally] = {
     Action.UPDATE: Tally.UPDATE,
     Action.DISABLE: Tally.DISABLE,
     Action.DELETE: Tally.DELETE,
+    Action.PURGE: Tally.DELETE,
     Action.RETIRE: Tally.DELETE,
     Action.RESTORE: Tally.RESTORE,
     Action.DETACH: Tally.RENAME,
@@ -151,7 +152,7 @@ class Guard:
             )
         if operation.link in self.released:
             return None
-        removes = operation.action in {Action.DISABLE, Action.DELETE, Action.RETIRE}
+        removes = operation.action in {Action.DISABLE, Action.DELETE, Action.PURGE, Action.RETIRE}
         # The last file of a home may go like any other: a root proves what it is, and the thresholds count besides.
         proven = bool(self.kinds[operation.kind].parent) and operation.evidence in {Evidence.DELETED, Evidence.PURGED}
         if removes and operation.side.other in self.empty and not proven:

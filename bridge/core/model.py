@@ -99,10 +99,20 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """The last step of a retirement that was really done: what, when, and on which side. RETIRE: it only began."""
+
+    step: Action
+    at: datetime
+    side: Side
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """Both ends of one object and what they last agreed on.
 
-    ``agreed`` is None before the first agreement. ``retired_at`` says since when the object is being retired.
+    ``agreed`` is None before the first agreement. ``retired_at`` says since when the object is being retired, ``taken``
+    how far that went. ``stopped`` are spans (from, until) in which a person holds every retirement, also future ones.
     ``attempts`` counts failed writes in a row. ``decided`` holds by field what a person chose where values drifted.
     """
 
@@ -114,6 +124,8 @@ class Link:
     retired_at: datetime | None = None
     attempts: int = 0
     decided: Mapping[str, Decided] = field(default_factory=dict)
+    taken: Taken | None = None
+    stopped: tuple[tuple[datetime, datetime], ...] = ()
 
     def end(self, side: Side) -> Endpoint:
         """The endpoint on ``side``."""
@@ -127,6 +139,7 @@ class Action(StrEnum):
     UPDATE = "update"
     DISABLE = "disable"
     DELETE = "delete"  # soft delete: recycle bin, trash, limbo
+    PURGE = "purge"  # for good, of what was soft-deleted by the bridge itself
     RESTORE = "restore"
     DETACH = "detach"  # rename the losing version of a conflict and let it become an object of its own
     AGREE = "agree"
@@ -145,7 +158,8 @@ class Operation:
 
     ``before`` and ``after`` hold the fields that differ, in link space; ``agree`` is what both sides agree on once it
     is done. ``expected`` is the version read, a precondition of the write. ``requires`` are links that need an
-    endpoint on ``side`` first. ``reason`` names the row or rule that asked for it.
+    endpoint on ``side`` first. ``reason`` names the row or rule that asked for it, ``rule`` the period of a retirement
+    that is over; both go into the journal.
     """
 
     link: str
@@ -161,6 +175,7 @@ class Operation:
     reason: str = ""
     role: str = ""
     evidence: Evidence | None = None
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,10 +40,11 @@ def ordered(
             one, steps = desired.get(str(parent)) if parent else None, steps + 1
         return steps
 
-    removals = {Action.DISABLE, Action.DELETE, Action.RETIRE}
+    steps = (Action.DISABLE, Action.DELETE, Action.PURGE, Action.RETIRE)
+    removals = frozenset(steps)
     builds = [operation for operation in operations if operation.action not in removals]
     ends = [operation for operation in operations if operation.action in removals]
-    order = {action: place for place, action in enumerate((Action.DISABLE, Action.DELETE, Action.RETIRE))}
+    order = {action: place for place, action in enumerate(steps)}
     builds, weights = by_urgency(builds, kinds)
 
     def place(operation: Operation) -> tuple[bool, bool, int, int, str, str]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 
-from bridge.core.kinds import Authority, Kind, equal
+from bridge.core.kinds import Kind, equal
 from bridge.core.merge import to_write
-from bridge.core.model import GONE, Action, Evidence, Fields, Link, Operation, Side
+from bridge.core.model import Action, Evidence, Fields, Link, Operation, Side
 from bridge.core.policy import Policy
 from bridge.core.settle import Desired
 
@@ -23,14 +22,6 @@ def role_of(link: Link, kind: Kind) -> str:
             return str(fields[kind.role])
     remembered = (link.agreed or {}).get(kind.role or "")
     return str(remembered or "")
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What a retirement asks for now, and when to look again."""
-
-    operations: tuple[Operation, ...]
-    again: datetime | None = None
 
 
 def writes_for(desired: Desired, policy: Policy, anchored: Anchored) -> list[Operation]:
@@ -126,39 +117,6 @@ def _with_requirements(operation: Operation, kind: Kind, anchored: Anchored) -> 
     needed = references_of(kind, operation.after) - references_of(kind, operation.before)
     missing = frozenset(link for link in needed if not anchored(link, operation.side))
     return replace(operation, requires=missing) if missing else operation
-
-
-def retirement(link: Link, kind: Kind, policy: Policy, now: datetime, reason: str) -> Step:
-    """The next step of a retirement on the side that is left: turn the switch off, start the period, delete."""
-    side = Side.CLOUD if link.cloud.record is not None else Side.SCHOOL
-    end = link.end(side)
-    record = end.record
-    if record is None:
-        return Step(())
-    role = role_of(link, kind)
-    base = Operation(
-        link=link.id, kind=kind.name, side=side, action=Action.RETIRE, anchor=end.anchor, agree=link.agreed or {},
-        expected=record.version, reason=reason, role=role, evidence=link.end(side.other).gone,
-    )  # fmt: skip
-    since = link.retired_at or now
-    operations: list[Operation] = []
-    again: datetime | None = None
-    for action, period in zip(kind.retire, policy.period(kind, role), strict=True):
-        if now < since + period:
-            again = since + period
-            break
-        if action is Action.DISABLE and kind.switch:
-            if record.fields.get(kind.switch) is not False:
-                change = {"before": {kind.switch: True}, "after": {kind.switch: False}}
-                base = replace(base, agree={**(link.agreed or {}), kind.switch: False})
-                operations.append(replace(base, action=action, **change))  # type: ignore[arg-type]
-            continue
-        # Where both sides decide, a record that somebody brings back after this is as good as a new one.
-        both = policy.existence(kind) is Authority.BOTH
-        return Step((*operations, replace(base, action=action, agree=GONE if both else base.agree)))
-    if link.retired_at is None:
-        operations.append(base)
-    return Step(tuple(operations), again)
 
 
 def possible(operations: Sequence[Operation], agreed: Mapping[str, Fields | None]) -> list[Operation]:

@@ -68,10 +68,10 @@ TREE_THRESHOLDS: Mapping[Tally, Threshold] = {
 SCHOOL_THRESHOLDS: Mapping[Tally, Threshold] = {Tally.CREATE: Threshold(50, 25)}
 _TREES = frozenset({"folder", "file"})
 
-#: After the start of a retirement: when each step of ``Kind.retire`` is due.
+#: How long each step of ``Kind.retire`` waits after the one before it was really done, the first after the start.
 DEFAULT_PERIODS: Mapping[str, tuple[timedelta, ...]] = {
-    "user": (timedelta(0), timedelta(days=30)),
-    "group": (timedelta(days=30),),
+    "user": (timedelta(0), timedelta(days=30), timedelta(days=30)),
+    "group": (timedelta(days=30), timedelta(days=30)),
     "folder": (timedelta(0),),
     "file": (timedelta(0),),
 }
@@ -89,6 +89,7 @@ class Policy:
     ``window`` is how far back the guard counts what was done already. ``pause`` is how long nothing more may vanish
     from a side before what vanished there is retired on the other: a wave is seen as a whole before it is judged.
     ``zone`` is where the school's clocks hang: times that people read in names of files are told in it.
+    ``purges`` are sides that keep what was soft-deleted until the bridge purges it; others do that by themselves.
     """
 
     stage: Stage
@@ -101,6 +102,7 @@ class Policy:
     window: timedelta = timedelta(hours=24)
     pause: timedelta = timedelta(0)
     zone: tzinfo = UTC
+    purges: frozenset[Side] = frozenset()
 
     def owner(self, kind: Kind, column: Field) -> Authority:
         """Whose value of a field counts: the YAML's exception, else the kind's, turned round once cut over."""
@@ -137,7 +139,7 @@ class Policy:
         return DEFAULT_THRESHOLDS[tally]
 
     def period(self, kind: Kind, role: str) -> tuple[timedelta, ...]:
-        """When each step of a retirement is due, counted from its start; as many as ``kind.retire`` has steps."""
+        """How long each step of a retirement waits after the one before; as many as ``kind.retire`` has steps."""
         return self.periods.get((kind.name, role)) or self.periods.get((kind.name, "*")) or DEFAULT_PERIODS[kind.name]
 
 

@@ -18,8 +18,9 @@ from bridge.core.kinds import Kind
 from bridge.core.merge import merge
 from bridge.core.model import GONE, Action, Conflict, Drift, Hold, Link, Operation, Side, Value
 from bridge.core.order import ordered
-from bridge.core.plan import Anchored, possible, retirement, role_of, writes_for
+from bridge.core.plan import Anchored, possible, role_of, writes_for
 from bridge.core.policy import Policy
+from bridge.core.retire import retirement
 from bridge.core.settle import Desired, folded, free_name, places, settle
 
 

@@ -22,6 +22,7 @@ from bridge.engine.execute import Turn, execute, named
 from bridge.engine.load import Planned, amount_of, total
 from bridge.engine.observe import observe
 from bridge.engine.pair import pair
+from bridge.engine.purges import able, purged_by_bridge
 from bridge.engine.resolve import carry_out_decisions
 from bridge.ports import BridgeError, Unreachable, never
 
@@ -46,6 +47,7 @@ async def cycle(
     """
     if rehearse and not bridged.policy.writable:
         bridged.policy = replace(bridged.policy, writable=frozenset(Side))
+    bridged.policy = replace(bridged.policy, purges=purged_by_bridge(bridged.connectors))
     report = Report(cycle=bridged.new_id(), school=bridged.code, started=bridged.clock())
     begun = bridged.monotonic()
     if not bridged.observed:
@@ -160,8 +162,7 @@ def _capable(bridged: Bridged, operation: Operation) -> Hold | None:
     """A side that can't be written this way (yet) holds the operation."""
     if not operation.action.writes:
         return None
-    connector = bridged.connectors[operation.side]
-    if operation.action in connector.capabilities.writes.get(operation.kind, frozenset()):
+    if able(bridged.connectors[operation.side], operation):
         return None
     text = f"{bridged.code}: the {operation.side} can't {operation.action} {operation.kind} records through this bridge"
     return Hold(operation, "capability", text)

@@ -24,6 +24,7 @@ from bridge.engine.failing import backoff, failed, for_good, refused
 from bridge.engine.load import amount_of, metered
 from bridge.engine.lots import Lots
 from bridge.engine.neighbourhood import not_empty
+from bridge.engine.purges import carried_out
 from bridge.ports import Done, Failed, Outcome, Trouble, Write, never
 
 #: Outcomes that are recorded together; a crash repeats at most so many writes, all of which are idempotent.
@@ -139,7 +140,7 @@ async def _write(turn: Turn, chunk: Sequence[Operation]) -> None:
     await bridged.remember(bridged.store.intend, list(ready.values()), cycle=report.cycle, now=bridged.clock())
     size = COMMIT if bridged.kinds[chunk[0].kind].content is None else COMMIT_FILES
     async with Lots[Outcome](lambda settled: _record(turn, ready, settled, anchors), size=size) as lots:
-        async for outcome in bridged.connectors[side].apply(writes):
+        async for outcome in carried_out(bridged.connectors[side], writes):
             await lots.add(outcome)
 
 

@@ -7,6 +7,7 @@ that broke off; a third layer between them would only multiply both.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 from bridge.ports import Capabilities, Connector, Failed, Finding, Identity, Outcome, Page, Write
 
@@ -42,6 +43,10 @@ class Wrapped:
 
 class ReadOnly(Wrapped):
     """The belt beside the braces of a stage that writes nothing: whatever the engine asks, nothing reaches the side."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(self._inner.capabilities, purge=None)
 
     async def apply(self, writes: Sequence[Write]) -> AsyncIterator[Outcome]:
         for write in writes:

@@ -143,6 +143,18 @@ class Identity:
     description: str
 
 
+class Purge(Protocol):
+    """How a side forgets for good."""
+
+    def __call__(self, anchors: Sequence[str]) -> AsyncIterator[Outcome]:
+        """Really delete these, and yield an outcome each, its ``id`` the anchor.
+
+        Only what lies in the side's limbo is deleted: what somebody took out of it meanwhile is Failed (``stale``).
+        What is not there any more is Written. Raises Unreachable or Refused as ``Connector.apply``.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a connector can do, as values. ``writes``: actions per kind; ``chunk``: the best number of writes a call."""
@@ -159,6 +171,9 @@ class Capabilities:
     """Who may get at the root; None for a side that can't tell."""
     sharing: Sharing | None = None
     """How others are let in at the root; None for a side where that can't be changed."""
+    purge: Purge | None = None
+    """Deletes for good what this side keeps of soft-deleted people and groups until the bridge purges it; None for a
+    side whose recycle bin empties itself, or that keeps nothing."""
     most_files: float | None = None
     """Files a second that can be sent at most, for an estimate; None for a side without such a budget."""
 

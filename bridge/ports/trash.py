@@ -36,3 +36,7 @@ class Trash(Protocol):
         Nothing is ever replaced. Raises KeyError when there is no such version (any more), Unreachable, Refused.
         """
         ...
+
+    async def empty(self) -> int:
+        """Remove everything that lies there for good; returns how many versions. Raises Unreachable or Refused."""
+        ...

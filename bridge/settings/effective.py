@@ -14,12 +14,16 @@ from pydantic import BaseModel
 from bridge.core.cutover import Stage
 from bridge.core.kinds import KINDS, Authority, Field, Kind, Shape
 from bridge.core.model import Side
-from bridge.core.policy import DEFAULT_PERIODS, Policy, Tally, Threshold, policy_for
+from bridge.core.policy import Policy, Tally, Threshold, policy_for
 from bridge.settings import models
+from bridge.settings.leaving import periods
+from bridge.settings.limits import Guard
 from bridge.settings.secrets import masked
 from bridge.settings.words import in_words
 
 _DAY = timedelta(days=1)
+#: The steps of ``leavers``; a group has no first one.
+_STEPS = ("disable", "retire", "purge")
 _PAUSE = timedelta(seconds=60)
 
 
@@ -159,7 +163,7 @@ def school(
         window=said.guard.window or defaults.guard.window or _DAY,
         pause=_first(said.guard.pause, defaults.guard.pause, _PAUSE),
         thresholds={**_thresholds(defaults.guard), **_thresholds(said.guard)},
-        periods=_periods({**_said(defaults.leavers), **_said(said.leavers)}),
+        periods=periods(defaults.leavers, said.leavers),
         shares=tuple(
             ShareSettings(
                 name=one.name,
@@ -188,21 +192,8 @@ def _said(block: BaseModel) -> dict[str, Any]:
     return {name: getattr(block, name) for name in type(block).model_fields if getattr(block, name) is not None}
 
 
-def _thresholds(guard: models.Guard) -> dict[tuple[str, str, str, Tally], Threshold]:
+def _thresholds(guard: Guard) -> dict[tuple[str, str, str, Tally], Threshold]:
     return {(one.side, one.kind, one.role, one.tally): Threshold(one.count, one.percent) for one in guard.thresholds}
-
-
-def _periods(leavers: Mapping[str, timedelta]) -> dict[tuple[str, str], tuple[timedelta, ...]]:
-    """Every step but the last is taken at once; the last (soft delete) when the period is over."""
-    sixty = timedelta(days=60)
-    people = {
-        "pupil": leavers.get("pupil", DEFAULT_PERIODS["user"][-1]),
-        "teacher": leavers.get("teacher", sixty),
-        "staff": leavers.get("staff", sixty),
-        "*": leavers.get("others", DEFAULT_PERIODS["user"][-1]),
-    }
-    periods = {("user", role): (*DEFAULT_PERIODS["user"][:-1], last) for role, last in people.items()}
-    return {**periods, ("group", "*"): (leavers.get("group", DEFAULT_PERIODS["group"][-1]),)}
 
 
 def shown(settings: Settings) -> dict[str, Any]:
@@ -248,7 +239,10 @@ def _shown_school(one: School) -> dict[str, Any]:
             for key, threshold in one.thresholds.items()
         ],
     }
-    tree["leavers"] = {f"{kind}.{role}": in_words(steps[-1]) for (kind, role), steps in one.periods.items()}
+    tree["leavers"] = {
+        f"{kind}.{role}": dict(zip(_STEPS[-len(steps) :], map(in_words, steps), strict=True))
+        for (kind, role), steps in one.periods.items()
+    }
     times = one.timetable
     tree["schedule"] = {
         "school_poll": in_words(times.school_poll),

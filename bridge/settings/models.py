@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from bridge.core.kinds import KINDS
-from bridge.core.policy import Tally
+from bridge.settings.limits import Defaults, Guard, Leavers, RoleName, Schedule, Strict
 from bridge.settings.line import BandwidthRule
 from bridge.settings.secrets import REFERENCE
-from bridge.settings.words import Duration, Pause, SecretReference, TimeOfDay, TimeZone, matching
+from bridge.settings.words import SecretReference, TimeZone, matching
 
 Language = Literal["de", "en"]
 KindName = Literal["user", "group", "folder", "file"]
@@ -25,7 +25,6 @@ WritingStage = Literal["hybrid", "freezing", "soaking", "cloud"]
 Owners = Owner | dict[WritingStage, Owner]
 #: Kinds whose columns a school may add to.
 PeopleKind = Literal["user", "group"]
-RoleName = Annotated[str, *matching(r"\*|[a-z][a-z0-9_-]{0,31}", "no role", 'write one like "pupil", or "*" for all')]
 AttributeName = Annotated[
     str,
     *matching(r"[A-Za-z][A-Za-z0-9_]{0,63}", "no attribute of the cloud", "write its name there, like `department`"),
@@ -53,12 +52,6 @@ SchoolCode = Annotated[
         'write 1 to 32 letters and digits (also . _ -) in quotes: "0123"',
     ),
 ]
-
-
-class Strict(BaseModel):
-    """Unknown keys are errors; values are not bent into shape."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, str_strip_whitespace=False)
 
 
 def _state_url(url: str) -> str:
@@ -89,72 +82,6 @@ class Logging(Strict):
     format: Literal["auto", "json", "text"] = Field(
         default="auto", description="`auto`: text in a terminal, JSON otherwise."
     )
-
-
-class Threshold(Strict):
-    """One limit of the guard: more than this within the window is held until a person releases it."""
-
-    tally: Tally = Field(strict=False, description="What is counted.")
-    side: Literal["school", "cloud", "*"] = Field(default="*", description="The side that would be written.")
-    kind: Literal["user", "group", "folder", "file", "*"] = Field(default="*", description="Kind of object.")
-    role: RoleName = Field(default="*", description="Role of the people (`pupil`) or groups (`class`), `*` for all.")
-    count: int | None = Field(default=None, ge=0, description="So many objects pass whatever the share.")
-    percent: float | None = Field(
-        default=None, ge=0, le=100, strict=False, description="Beyond the count, so much of the population passes."
-    )
-    unlimited: bool = Field(default=False, description="Nothing is held. Instead of count and percent.")
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Threshold:
-        limited = self.count is not None or self.percent is not None
-        if limited == self.unlimited:
-            raise ValueError("no limit, or two opposite ones|write `count`, `percent` or both, or `unlimited: true`")
-        if self.kind == "*" and (self.side != "*" or self.role != "*"):
-            raise ValueError("side or role without a kind|say which kind it is for")
-        return self
-
-
-class Guard(Strict):
-    """What is too much. Where nothing is said the defaults of the documentation hold."""
-
-    window: Duration | None = Field(default=None, description="How far back is counted; by default 24 hours.")
-    pause: Duration | None = Field(
-        default=None,
-        description="How long nothing more may vanish from a side before what vanished is retired on the other, so "
-        "that a wave is judged as a whole; by default 60 seconds. Only the daemon waits; `sync` sees all at once.",
-    )
-    thresholds: list[Threshold] = Field(default_factory=list, description="The most specific one counts.")
-
-
-class Leavers(Strict):
-    """How long a disabled account, or a group without its school group, waits before it is soft-deleted."""
-
-    pupil: Duration | None = Field(default=None, description="Pupils; by default 30 days.")
-    teacher: Duration | None = Field(default=None, description="Teachers; by default 60 days.")
-    staff: Duration | None = Field(default=None, description="Staff; by default 60 days.")
-    others: Duration | None = Field(default=None, description="People of any other role; by default 30 days.")
-    group: Duration | None = Field(default=None, description="Groups; by default 30 days.")
-
-
-class Schedule(Strict):
-    """When the sides are asked, beside the hints they give by themselves."""
-
-    school_poll: Pause | None = Field(default=None, description="How often the school is asked; default 1 minute.")
-    cloud_poll: Pause | None = Field(default=None, description="How often the cloud is asked; default 5 minutes.")
-    full_compare: TimeOfDay | None = Field(
-        default=None, description='Time of day of the nightly full compare, local time; default "02:30".'
-    )
-    jitter: Duration | None = Field(
-        default=None, description="Spread of all the times, so that not all schools ask at once; default 10 minutes."
-    )
-
-
-class Defaults(Strict):
-    """What holds for every school whose file does not say otherwise."""
-
-    guard: Guard = Field(default_factory=Guard)
-    leavers: Leavers = Field(default_factory=Leavers)
-    schedule: Schedule = Field(default_factory=Schedule)
 
 
 class BridgeFile(Strict):

@@ -90,13 +90,13 @@ def _short(length: timedelta, least: timedelta) -> timedelta:
     return length
 
 
-_DURATION_SCHEMA = {
+DURATION_SCHEMA = {
     "type": "string",
     "pattern": r"^\d{1,6}(\.\d{1,3})? ?(s|seconds?|m|min|minutes?|h|hours?|d|days?|weeks?)$",
     "examples": ["30s", "5m", "10 days"],
 }
 
-Duration = Annotated[timedelta, BeforeValidator(duration), PlainSerializer(in_words), WithJsonSchema(_DURATION_SCHEMA)]
+Duration = Annotated[timedelta, BeforeValidator(duration), PlainSerializer(in_words), WithJsonSchema(DURATION_SCHEMA)]
 #: A duration of at least a second: how often something is asked.
 Pause = Annotated[Duration, AfterValidator(lambda length: _short(length, timedelta(seconds=1)))]
 TimeOfDay = Annotated[

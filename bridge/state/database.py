@@ -22,6 +22,7 @@ from bridge.core.kinds import Kind
 from bridge.ports import ConfigurationError
 from bridge.state.copy import copy_files, copy_rows
 from bridge.state.lock import advisory_lock, file_lock
+from bridge.state.reserved import FILE, Key
 from bridge.state.store import SchoolStore
 from bridge.state.tables import REVISION, school
 
@@ -37,6 +38,7 @@ class Database:
 
     def __init__(self, engine: Engine, *, path: Path | None, clock: Clock) -> None:
         self.engine, self.path, self.clock = engine, path, clock
+        self.key = Key(_key_file(engine, path))
 
     def school(self, code: str, kinds: Mapping[str, Kind]) -> SchoolStore:
         """The store of one school, created where it is new."""
@@ -67,6 +69,7 @@ class Database:
 
     def copy_school(self, code: str, other: Database) -> None:
         """Copy every row of a school but the journal's; the other database knows nothing of it yet."""
+        other.key = self.key
         if self.path is not None and other.path is not None:
             copy_files(self.path, other.path, code=code)
             return
@@ -76,6 +79,13 @@ class Database:
     def close(self) -> None:
         """Give back all connections."""
         self.engine.dispose()
+
+
+def _key_file(engine: Engine, path: Path | None) -> Path | None:
+    """Beside a SQLite file; PostgreSQL's goes where the bridge keeps its state otherwise."""
+    if engine.dialect.name == "postgresql":
+        return Path("/var/lib/schoolbridge") / FILE
+    return None if path is None else path.with_name(FILE)
 
 
 def open_database(url: str, *, clock: Clock = _utc) -> Database:

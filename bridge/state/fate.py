@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import and_, delete, select, update
+from sqlalchemy import and_, bindparam, delete, func, or_, select, update
 
 from bridge.core.model import Action, Link, Side
 from bridge.ports import Done, chunks
 from bridge.state import names, space, touch
-from bridge.state.canonical import decode, encode
+from bridge.state.canonical import decode
 from bridge.state.pairs import drop
 from bridge.state.tables import content_alias, echo, link, observation, reference, seen, tombstone, touched
 from bridge.state.tables import key as key_table
@@ -20,22 +20,41 @@ from bridge.state.transaction import BATCH, Transaction
 _REVIVES = frozenset({Action.AGREE, Action.CREATE, Action.UPDATE, Action.RESTORE})
 
 
+_NONE: dict[str, Any] = {"step": None, "step_at": None, "step_on": None}
+
+
 def retirements(tx: Transaction, done: Sequence[Done]) -> None:
-    """Begin them, and end those of links both of whose ends are there (again)."""
-    begun = [one.operation.link for one in done if one.operation.action is Action.RETIRE]
-    for batch in chunks(begun, BATCH):
-        tx.run(update(link).where(link.c.school == tx.school, link.c.id.in_(batch)).values(retired_at=tx.now))
+    """Begin them, note how far they went, and end those of links both of whose ends are there (again)."""
+    mine = and_(link.c.school == tx.school, link.c.id == bindparam("of"))
+    begun = [one.operation for one in done if one.operation.action is Action.RETIRE]
+    begin = {"retired_at": tx.now, "step": Action.RETIRE.value, "step_at": tx.now, "step_on": bindparam("on")}
+    afresh = [{"of": one.link, "on": str(one.side)} for one in begun if not one.after.get("step")]
+    tx.run(update(link).where(mine).values(begin), afresh)
+    starts = update(link).where(mine).values(retired_at=func.coalesce(link.c.retired_at, tx.now))
+    tx.run(starts, ({"of": one.link} for one in begun if one.after.get("step")))
+    steps = [(one, Action(str(one.after["step"]))) for one in begun if one.after.get("step")]
+    steps += [
+        (one.operation, one.operation.action)
+        for one in done
+        if one.operation.action in tx.kinds[one.operation.kind].retire and len(tx.kinds[one.operation.kind].retire) > 1
+    ]
+    # The same step done once more (enabled again by hand) does not start its period anew.
+    step = update(link).where(mine, or_(link.c.step.is_(None), link.c.step != bindparam("done")))
+    values = {"step": bindparam("done"), "step_at": tx.now, "step_on": bindparam("on")}
+    tx.run(step.values(values), ({"of": one.link, "done": str(what), "on": str(one.side)} for one, what in steps))
     revived = [one.operation.link for one in done if one.operation.action in _REVIVES]
     for batch in chunks(revived, BATCH):
         ended = select(link.c.id).where(
             link.c.school == tx.school,
             link.c.id.in_(batch),
-            link.c.retired_at.is_not(None),
+            or_(link.c.retired_at.is_not(None), link.c.step.is_not(None)),
             *(_alive(tx, side) for side in Side),
         )
         alive = [row.id for row in tx.rows(ended)]
         if alive:
-            tx.run(update(link).where(link.c.school == tx.school, link.c.id.in_(alive)).values(retired_at=None))
+            tx.run(
+                update(link).where(link.c.school == tx.school, link.c.id.in_(alive)).values(retired_at=None, **_NONE)
+            )
             tx.run(update(touched).where(touched.c.school == tx.school, touched.c.link.in_(alive)).values(again=None))
 
 
@@ -56,7 +75,7 @@ def untouch(tx: Transaction, done: Sequence[Done]) -> None:
 
 
 def forget(tx: Transaction, done: Sequence[Done]) -> None:
-    """Remove links with all that was observed of them, and leave a tombstone for the retention period."""
+    """Remove links with all that was observed of them, and leave a tombstone: ids, no values of anybody."""
     for one in space.links(tx, [one.operation.link for one in done]):
         tx.put(tombstone, [_tombstone(tx, one)])
         for side in Side:
@@ -91,5 +110,5 @@ def _tombstone(tx: Transaction, one: Link) -> dict[str, Any]:
         "school_anchor": one.school.anchor,
         "cloud_anchor": one.cloud.anchor,
         "at": tx.now,
-        "agreed": encode(one.agreed or {}),
+        "agreed": "{}",
     }

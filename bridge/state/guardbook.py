@@ -19,7 +19,7 @@ from bridge.state.transaction import BATCH, Transaction
 
 #: What a held operation counts as: one object each.
 _COUNTED = {"create": "create", "update": "update", "disable": "disable", "delete": "delete", "retire": "delete"}
-_COUNTED |= {"restore": "restore", "detach": "rename"}
+_COUNTED |= {"purge": "delete", "restore": "restore", "detach": "rename"}
 
 
 def hold(tx: Transaction, troubles: Iterable[Trouble], *, cycle: str = "") -> None:

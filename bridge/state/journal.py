@@ -3,24 +3,33 @@
 The head of the chain stands in the school's row, so that rows cut off the end are noticed; a ``Checkpoint`` kept
 outside (printed, mailed, in another machine's log) also proves a chain that was forged as a whole. No secret is ever
 in a row: the kind table has no field for one.
+
+What may be about a person (``PERSONAL``) is in the chain by its digest only, made with a salt of the row's own. Erasing
+puts something harmless in its place and throws the salt away: the digest stays, says nothing any more, and the chain
+holds. Which rows were erased stands in an ``erase`` row further on; a row that is erased without one was forged.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, select, update
+from sqlalchemy import Connection, and_, bindparam, select, update
 
 from bridge.state.canonical import dump
 from bridge.state.tables import journal, school
 from bridge.state.transaction import Transaction
 
 _PAGE = 2000
+#: Columns that may be about a person, and can be erased without breaking the chain.
+PERSONAL = ("actor", "anchor", "reason", "before", "after", "outcome")
+#: The action of the row that says which rows were erased.
+ERASE = "erase"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +87,10 @@ def append(tx: Transaction, entries: Iterable[Entry]) -> int:
     for entry in entries:
         seq += 1
         row = _row(seq, tx.now, entry)
-        last = _chained(tx.school, last, row)
-        rows.append({**row, "hash": last})
+        salt = secrets.token_hex(16)
+        digest = _digest(salt, row)
+        last = _chained(tx.school, last, row, digest)
+        rows.append({**row, "salt": salt, "digest": digest, "hash": last})
     if rows:
         tx.add(journal, rows)
         tx.run(update(school).where(mine).values(journal_seq=seq, journal_hash=last))
@@ -104,9 +115,16 @@ def _row(seq: int, at: datetime, entry: Entry) -> dict[str, Any]:
     }
 
 
-def _chained(code: str, last: str, row: Mapping[str, Any]) -> str:
+def _digest(salt: str, row: Mapping[str, Any]) -> str:
+    content = dump({name: row[name] for name in PERSONAL})
+    return hashlib.sha256(f"{salt}\n{content}".encode()).hexdigest()
+
+
+def _chained(code: str, last: str, row: Mapping[str, Any], digest: str) -> str:
     at: datetime = row["at"]
-    content = dump({**row, "at": at.astimezone(UTC).isoformat(timespec="microseconds"), "school": code})
+    plain = {name: value for name, value in row.items() if name not in PERSONAL}
+    times = {"at": at.astimezone(UTC).isoformat(timespec="microseconds")}
+    content = dump({**plain, **times, "school": code, "personal": digest})
     return hashlib.sha256(f"{last}\n{content}".encode()).hexdigest()
 
 
@@ -126,19 +144,26 @@ def verify(connection: Connection, code: str, *, against: Checkpoint | None = No
     """Walk the whole chain; the first row that was changed, dropped or inserted ends it."""
     head = connection.execute(select(school.c.journal_seq, school.c.journal_hash).where(school.c.code == code)).one()
     seq, last = 0, ""
+    erased: set[int] = set()
+    said: set[int] = set()
     for row in _stream(connection, code):
-        stored = row.pop("hash")
+        stored, salt, digest = row.pop("hash"), row.pop("salt"), row.pop("digest")
         if row["seq"] != seq + 1:
             return Verdict(False, seq, seq + 1, f"row {seq + 1} is missing: row {row['seq']} follows row {seq}")
         seq += 1
         try:
-            expected = _chained(code, last, row)
+            genuine = not salt or digest == _digest(salt, row)
+            expected = _chained(code, last, row, digest) if genuine else ""
         except (TypeError, ValueError, AttributeError):
             expected = ""
         if stored != expected:
             found = f"row {seq} was changed, or put in its place: its hash does not follow from row {seq - 1}"
             return Verdict(False, seq - 1, seq, found)
         last = stored
+        if not salt:
+            erased.add(seq)
+        elif row["action"] == ERASE:
+            said.update(json.loads(row["after"]).get("rows", ()))
         if against is not None and against.seq == seq and against.hash != last:
             return Verdict(False, seq, seq, f"row {seq} is not the one of the checkpoint: the chain was written anew")
     if against is not None and against.seq > seq:
@@ -147,7 +172,18 @@ def verify(connection: Connection, code: str, *, against: Checkpoint | None = No
         return Verdict(False, seq, seq + 1, f"row {seq + 1} is missing: {head.journal_seq} rows were written")
     if seq > head.journal_seq or last != head.journal_hash:
         return Verdict(False, seq, head.journal_seq + 1, f"row {head.journal_seq + 1} was inserted at the end")
+    if erased - said:
+        first = min(erased - said)
+        return Verdict(False, seq, first, f"row {first} was emptied, but no erasure was noted for it")
     return Verdict(True, seq)
+
+
+def erase(tx: Transaction, rows: Mapping[int, Mapping[str, str]]) -> None:
+    """Put other values into the PERSONAL columns of rows (by number) and forget their salts; to be noted by ERASE."""
+    mine = and_(journal.c.school == tx.school, journal.c.seq == bindparam("of"))
+    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in PERSONAL}
+    statement = update(journal).where(mine).values({**values, "salt": ""})
+    tx.run(statement, ({"of": seq, **{f"new_{name}": new[name] for name in PERSONAL}} for seq, new in rows.items()))
 
 
 def checkpoint(connection: Connection, code: str) -> Checkpoint:

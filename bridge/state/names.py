@@ -8,6 +8,7 @@ from sqlalchemy import and_, select, update
 
 from bridge.ports import chunks
 from bridge.state.canonical import folded
+from bridge.state.reserved import MARK
 from bridge.state.tables import name
 from bridge.state.transaction import BATCH, Transaction
 
@@ -79,7 +80,7 @@ def _held_by(tx: Transaction, space: str, links: Sequence[str]) -> dict[str, str
 
 
 def _taken(tx: Transaction, space: str, candidates: set[str]) -> set[str]:
-    taken: set[str] = set()
+    taken = tx.key.known(space, candidates, _hashed(tx, space))
     for batch in chunks(sorted(candidates), BATCH):
         mine = and_(name.c.school == tx.school, name.c.space == space, name.c.folded.in_(batch))
         taken.update(row.folded for row in tx.rows(select(name.c.folded).where(mine)))
@@ -91,6 +92,12 @@ def keep(tx: Transaction, space: str, one: str, *, link: str) -> None:
     mine = and_(name.c.school == tx.school, name.c.space == space, name.c.folded == folded(one))
     if not tx.rows(select(name.c.folded).where(mine)):
         tx.add(name, [{"space": space, "folded": folded(one), "name": one, "link": link, "at": tx.now}])
+
+
+def _hashed(tx: Transaction, space: str) -> list[str]:
+    """What is left of the names of people who were erased."""
+    mine = and_(name.c.school == tx.school, name.c.space == space, name.c.folded.startswith(MARK))
+    return [row.folded for row in tx.rows(select(name.c.folded).where(mine))]
 
 
 def spoil(tx: Transaction, link: str) -> None:

@@ -16,6 +16,7 @@ from bridge.state.tables import (
     agreed_reference,
     agreement,
     drift,
+    hold,
     key,
     link,
     name,
@@ -220,5 +221,7 @@ def drop(tx: Transaction, gone: str, *, heir: str | None = None) -> None:
     for table in (touched, trouble, release, agreement, agreed_reference, drift):
         tx.run(delete(table).where(table.c.school == tx.school, table.c.link == gone))
     tx.run(delete(link).where(link.c.school == tx.school, link.c.id == gone))
+    held = (hold.c.school == tx.school) & (hold.c.link == gone)
+    tx.run(delete(hold).where(held) if heir is None else update(hold).where(held).values(link=heir))
     if heir is not None:
         tx.run(update(name).where(name.c.school == tx.school, name.c.link == gone).values(link=heir))

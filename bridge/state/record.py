@@ -25,6 +25,8 @@ from bridge.state.tables import echo, link, reference
 from bridge.state.touch import ANCHOR
 from bridge.state.transaction import BATCH, LAG, Transaction
 
+_GONE = {Action.DELETE: Evidence.DELETED, Action.PURGE: Evidence.PURGED}
+
 
 def intend(tx: Transaction, operations: Sequence[Operation], *, cycle: str) -> None:
     """One row for the whole call: what is about to be sent, in case its answer never comes."""
@@ -171,7 +173,7 @@ def _folded(
     plain: dict[str, Value] = {**old, **{name: value for name, value in after.items() if name not in names | strange}}
     added, removed = _moves(one, names & set(after), targets)
     parent = {target for name, target in added if name == kind.parent}
-    gone = Evidence.DELETED if operation.action is Action.DELETE else None
+    gone = _GONE.get(operation.action)
     before = known.gone if known is not None else Evidence.MISSING
     return Change(
         anchor=_anchor(one),
@@ -255,9 +257,18 @@ def _entry(tx: Transaction, one: Done, cycle: str) -> journal.Entry:
         anchor=written.anchor if written is not None else operation.anchor or "",
         reason=operation.reason,
         before=before,
-        after={**after, **({"refused": dict(written.refused)} if written is not None and written.refused else {})},
+        after={
+            **after,
+            **_receipt(operation),
+            **({"refused": dict(written.refused)} if written is not None and written.refused else {}),
+        },
         outcome=f"{outcome}: {one.note}" if one.note else outcome,
     )
+
+
+def _receipt(operation: Operation) -> dict[str, Any]:
+    """Of a step of a retirement: the period that was over, and whose it was."""
+    return {"rule": operation.rule, "role": operation.role} if operation.rule else {}
 
 
 def difference(before: Fields, after: Fields) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy import Row, and_, or_, select
 
 from bridge.core.kinds import Kind
-from bridge.core.model import Endpoint, Evidence, Fields, Link, Record, Side, Value
+from bridge.core.model import Action, Endpoint, Evidence, Fields, Link, Record, Side, Taken, Value
 from bridge.ports import chunks
-from bridge.state import drift
+from bridge.state import drift, holds
 from bridge.state.canonical import decode, shaped
 from bridge.state.tables import agreed_reference, agreement, link, observation, reference, touched, trouble
 from bridge.state.touch import ANCHOR
@@ -83,6 +83,7 @@ def resolve(tx: Transaction, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[Link
     clouds = _endpoints(tx, Side.CLOUD, rows)
     agreed = agreements(tx, rows)
     decided = drift.decided(tx, [row.id for row in rows if tx.kinds[row.kind].parent is None])
+    stopped = holds.stopped(tx, [row.id for row in rows if tx.kinds[row.kind].role])
     return [
         Link(
             id=sys.intern(row.id),
@@ -93,6 +94,8 @@ def resolve(tx: Transaction, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[Link
             retired_at=row.retired_at,
             attempts=row.attempts or 0,
             decided=decided.get(row.id, {}),
+            taken=Taken(Action(row.step), row.step_at, Side(row.step_on)) if row.step else None,
+            stopped=stopped.get(row.id, ()),
         )
         for row in rows
     ]

@@ -18,6 +18,7 @@ from bridge.state import pairs as correlation
 from bridge.state.drifting import Drifting
 from bridge.state.fold import fold
 from bridge.state.journal import Checkpoint, Verdict, Written
+from bridge.state.leaving import Leaving
 from bridge.state.orphans import Orphan, orphans
 from bridge.state.record import intend, record
 from bridge.state.tables import binding, handed_out, school
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from bridge.state.database import Database
 
 
-class SchoolStore(Drifting):
+class SchoolStore(Drifting, Leaving):
     """What the bridge remembers of one school. Not thread-safe; one for each thread."""
 
     def __init__(self, database: Database, code: str, kinds: Mapping[str, Kind]) -> None:
@@ -47,7 +48,7 @@ class SchoolStore(Drifting):
     @contextmanager
     def _write(self, now: datetime | None = None) -> Iterator[Transaction]:
         with self.database.write() as connection:
-            tx = Transaction(connection, self.code, self.kinds, now or self.database.clock())
+            tx = Transaction(connection, self.code, self.kinds, now or self.database.clock(), self.database.key)
             tx.rows(select(school.c.code).where(school.c.code == self.code).with_for_update())
             yield tx
 

@@ -6,59 +6,19 @@ is an order-free hash over those rows (see ``canonical``), so that an equal grou
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
+from sqlalchemy import Boolean, Column, Index, Integer, String, Table, Text
 
-from sqlalchemy import Boolean, Column, Dialect, Index, Integer, MetaData, String, Table, Text, TypeDecorator, text
+from bridge.state.columns import UtcTime
+from bridge.state.columns import key_column as _key
+from bridge.state.columns import metadata as metadata
+from bridge.state.columns import number_column as _number
+from bridge.state.columns import partial_index as _partial
+from bridge.state.columns import table as _table
+from bridge.state.columns import text_column as _text
+from bridge.state.columns import time_column as _time
 
 #: The newest of the migrations, which make these tables.
 REVISION = "0001"
-
-metadata = MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"})
-
-
-class UtcTime(TypeDecorator[datetime]):
-    """An aware time as ``2026-11-23T19:05:31.000000+00:00``; refuses a naive one."""
-
-    impl = String(32)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a time without a zone can't be stored")
-        return value.astimezone(UTC).isoformat(timespec="microseconds")
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else datetime.fromisoformat(value)
-
-
-def _table(name: str, *columns: Column[Any] | Index, compact: bool = False) -> Table:
-    """A table keyed by school; ``compact`` ones are stored inside their primary key on SQLite."""
-    school = Column("school", String, primary_key=True)
-    return Table(name, metadata, school, *columns, sqlite_with_rowid=not compact)
-
-
-def _key(name: str) -> Column[Any]:
-    return Column(name, String, primary_key=True)
-
-
-def _text(name: str, *, default: str = "") -> Column[Any]:
-    return Column(name, Text, nullable=False, default=default)
-
-
-def _time(name: str, *, optional: bool = True) -> Column[Any]:
-    return Column(name, UtcTime, nullable=optional)
-
-
-def _number(name: str) -> Column[Any]:
-    return Column(name, Integer, nullable=False, default=0)
-
-
-def _partial(name: str, column: str, *, where: str) -> Index:
-    return Index(name, "school", column, sqlite_where=text(where), postgresql_where=text(where))
-
 
 # --- what a school is -----------------------------------------------------------------------------------------------
 
@@ -150,6 +110,10 @@ link = _table(
     Column("school_anchor", String),
     Column("cloud_anchor", String),
     _time("retired_at"),
+    # How far the retirement went: the last step that was done, when, and on which side.
+    Column("step", String),
+    _time("step_at"),
+    Column("step_on", String),
     Index(None, "school", "school_anchor", unique=True),
     Index(None, "school", "cloud_anchor", unique=True),
     # Few links have one end only, and every cycle asks for them in this order.
@@ -224,6 +188,18 @@ drift = _table(
     _text("state"),
     _time("at", optional=False),
 )
+#: While a hold lasts, the clock of the link's retirement stands still. ``until`` is when it was planned to end;
+#: ``lifted`` when a person ended it. Kept while the link is: the time held does not count later either.
+hold = _table(
+    "hold",
+    _key("link"),
+    Column("since", UtcTime, primary_key=True),
+    _time("until", optional=False),
+    _text("reason"),
+    _text("note"),
+    _text("actor"),
+    _time("lifted"),
+)
 handed_out = _table("handed_out", _key("link"), _time("at", optional=False))
 
 # --- files ----------------------------------------------------------------------------------------------------------
@@ -295,6 +271,9 @@ journal = _table(
     _text("before", default="{}"),
     _text("after", default="{}"),
     _text("outcome"),
+    # What of a row may be about a person hangs in the chain by a digest with a salt of its own: see ``journal``.
+    Column("salt", String(32), nullable=False),
+    Column("digest", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
     Index(None, "school", "link"),
 )

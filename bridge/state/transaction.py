@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Executable, Row, Select, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.core.kinds import Kind
+from bridge.state.reserved import Key
 
 #: How long a replica may lag behind a write of ours.
 LAG = timedelta(minutes=15)
@@ -21,12 +22,16 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """``connection`` is inside a transaction that the store commits or rolls back; ``now`` is the clock's time."""
+    """``connection`` is inside a transaction that the store commits or rolls back; ``now`` is the clock's time.
+
+    ``key`` tells names of people who were erased.
+    """
 
     connection: Connection
     school: str
     kinds: Mapping[str, Kind]
     now: datetime
+    key: Key = field(default_factory=lambda: Key(None))
 
     def rows(self, query: Select[*tuple[Any, ...]]) -> Sequence[Row[*tuple[Any, ...]]]:
         """All rows of a query."""

@@ -70,6 +70,7 @@ class ActiveDirectory:
             writes=_WRITES if able else dict.fromkeys(_WRITES, frozenset[Action]()),
             chunk=CHUNK,
             hints=True,
+            purge=self.purge if able else None,
         )
 
     def _password(self) -> str:

@@ -133,7 +133,7 @@ def purge(desk: Desk, anchors: Sequence[str]) -> Iterator[Outcome]:
         elif untouchable(entry, desk.scope.surroundings):
             yield Failed(anchor, "privileged", f"{anchor} is privileged, and is never deleted.")
         elif not desk.scope.in_limbo(entry.dn):
-            yield Failed(anchor, "invalid", f"{anchor} does not lie in the limbo, and is not deleted. Retire it first.")
+            yield Failed(anchor, "stale", f"{anchor} does not lie in the limbo, and is not deleted. Retire it first.")
         else:
             yield _purged(desk, entry)
 

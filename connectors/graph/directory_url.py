@@ -45,6 +45,11 @@ def relation(group: str, name: Relation, select: Iterable[str] = ("id",)) -> str
     return f"/groups/{segment(group)}/{name}?$select={','.join(select)}&$top=999"
 
 
+def groups_of(user: str) -> str:
+    """What a user is a direct member of, groups with their alternate key; to be read only."""
+    return f"{entity('users', user)}/memberOf?$select=id,uniqueName&$top=999"
+
+
 def unique_group(name: str) -> str:
     """A group by its alternate key (learn.microsoft.com/graph/api/group-upsert)."""
     return f"/groups(uniqueName='{quote(name.replace(chr(39), chr(39) * 2), safe='')}')"

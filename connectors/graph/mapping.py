@@ -14,6 +14,7 @@ from typing import Any
 
 from bridge.core.model import Fields, Value
 from connectors.graph.directory_url import literal
+from connectors.graph.marks import PARKED, anchor_of
 from connectors.graph.options import EXTENSIONS, Options
 
 EXTENSION = "onPremisesExtensionAttributes"
@@ -54,45 +55,14 @@ GROUP_SELECT = (
     "onPremisesSyncEnabled", "members",
 )  # fmt: skip
 
-_PLAIN = re.compile(r"[A-Za-z0-9.-]")
 #: What no text of the documentation has ever forbidden in a mail nickname; some of them forbid the dot.
 _NO_NICKNAME = re.compile(r"[^A-Za-z0-9'_!#^~-]")
-_ESCAPE = re.compile(r"_([0-9a-f]{2})")
-LONGEST_UNIQUE = 120
 
 
 def camel(name: str) -> str:
     """``job_title`` -> ``jobTitle``; ``extension_attribute3`` -> ``extensionAttribute3``."""
     first, *rest = name.split("_")
     return first + "".join(word[:1].upper() + word[1:] for word in rest)
-
-
-def unique_name(school: str, key: str) -> str:
-    """The alternate key of a group: ASCII, reversible. ValueError for an anchor that is too long."""
-    name = (
-        "sb-"
-        + school
-        + "-"
-        + "".join(
-            character if _PLAIN.match(character) else "".join(f"_{byte:02x}" for byte in character.encode())
-            for character in key
-        )
-    )
-    if not key or len(name) > LONGEST_UNIQUE:
-        raise ValueError(f"a group's source anchor must have 1 to about {LONGEST_UNIQUE - 4 - len(school)} characters")
-    return name
-
-
-def anchor_of(school: str, name: str | None) -> str | None:
-    """The source anchor in a group's alternate key; None when it is not one of this school's."""
-    prefix = f"sb-{school}-"
-    if not name or not name.startswith(prefix) or len(name) == len(prefix):
-        return None
-    raw = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), name[len(prefix) :])
-    try:
-        return raw.encode("latin-1").decode()
-    except ValueError:
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +79,7 @@ class Names:
     def __init__(self, options: Options, school: str, attributes: Iterable[str] = ()) -> None:
         """``attributes``: the user fields that the school's YAML adds. ValueError when one is not writable."""
         self.school = options.school_code or school
+        self._own = {self.school, PARKED + self.school}
         self._options = options
         self._user = dict(USER)
         for name in attributes:
@@ -237,7 +208,7 @@ class Names:
 
     def marked(self, entity: Mapping[str, Any]) -> bool:
         """Whether a user carries our mark."""
-        return bool(_get(entity, self._options.mark) == self.school)
+        return _get(entity, self._options.mark) in self._own
 
     def user_key(self, entity: Mapping[str, Any]) -> str | None:
         """The source anchor that a user carries, if it carries our mark."""
@@ -254,7 +225,7 @@ class Names:
             return "guest"
         mark = _get(entity, self._options.mark)
         if mark:
-            return None if mark == self.school else "foreign"
+            return None if mark in self._own else "foreign"
         domain = str(entity.get("userPrincipalName") or "").rpartition("@")[2].casefold()
         return None if self._options.candidates != "none" and domain in self._domains else "foreign"
 
@@ -271,6 +242,22 @@ class Names:
         if name and str(name).startswith("sb-"):
             return None if anchor_of(self.school, name) else "foreign"
         return None if self._options.candidates == "users_and_groups" else "foreign"
+
+    def holder(self, entity: Mapping[str, Any]) -> str:
+        """The mark that a user carries; empty without one."""
+        return str(_get(entity, self._options.mark) or "")
+
+    def park(self, properties: dict[str, Any]) -> None:
+        """Mark a user as one that another school may take over."""
+        self._put_mark(properties, PARKED + self.school)
+
+    def claim(self, properties: dict[str, Any]) -> None:
+        """Mark a user as this school's again."""
+        self._put_mark(properties, self.school)
+
+    def _put_mark(self, properties: dict[str, Any], mark: str) -> None:
+        properties[EXTENSION] = dict(properties.get(EXTENSION) or {})
+        _put(properties, self._options.mark, mark)
 
     def anchor_filter(self, key: str) -> str:
         """The condition that finds a user by its source anchor."""

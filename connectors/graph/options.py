@@ -164,6 +164,11 @@ class Options(Access):
         "extensionAttribute15",
         description="Property that holds the source anchor. `employeeId` only for anchors of at most 16 characters.",
     )
+    take_over: bool = Field(
+        False,
+        description="Whether people keep their account when they change schools inside the tenant. Only where the "
+        "source anchors of all its schools are of one kind (the state's reference id), and then for all of them.",
+    )
     candidates: Literal["none", "users", "users_and_groups"] = Field(
         "users",
         description="What without a mark may be proposed for linking: users whose login is in our domains, groups too.",

@@ -18,7 +18,7 @@ from connectors.graph import directory_url
 from connectors.graph.answers import Answer, complain
 from connectors.graph.batch import MOST, Part
 from connectors.graph.desk import BARS, Desk, Job
-from connectors.graph.mapping import unique_name
+from connectors.graph.marks import unique_name
 from connectors.graph.members import Members
 
 EVENTUAL = {"ConsistencyLevel": "eventual"}

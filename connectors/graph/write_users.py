@@ -19,6 +19,7 @@ from connectors.graph import directory_url
 from connectors.graph.answers import Answer
 from connectors.graph.batch import Part
 from connectors.graph.desk import BARS, Desk, Job
+from connectors.graph.parking import Parking
 from connectors.graph.passwords import unseen
 
 EVENTUAL = {"ConsistencyLevel": "eventual"}
@@ -29,7 +30,7 @@ class UserWriter:
     """Writes users of one school."""
 
     def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+        self._desk, self._parking = desk, Parking(desk)
 
     async def apply(self, writes: Sequence[Write]) -> AsyncIterator[Outcome | Job]:
         """One outcome each; a ``Job`` where the service is too busy to know."""
@@ -37,9 +38,11 @@ class UserWriter:
         self._refuse_barred(jobs)
         creates = [job for job in jobs if job.alive and job.write.action is Action.CREATE]
         others = [job for job in jobs if job.alive and job.write.action is not Action.CREATE]
-        await self._first(others)
+        await self._parking.keep_off(others)
+        await self._first([job for job in others if job.alive])
         await self._create(creates)
         await self._then(job for job in jobs if job.alive)
+        await self._parking.leave_groups(jobs)
         await self._license([job for job in jobs if job.alive and "licenses" in job.write.fields])
         for job in jobs:
             yield job.outcome() or job
@@ -84,7 +87,9 @@ class UserWriter:
     def _properties(self, job: Job) -> dict[str, Any]:
         body = self._desk.names.user(job.write.fields)
         job.refused |= body.refused
-        return dict(body.properties)
+        properties = dict(body.properties)
+        self._parking.mark(job, properties)
+        return properties
 
     async def _restored_already(self, job: Job, answer: Answer) -> None:
         """Not in the recycle bin: alive (our own restore whose answer was lost), or purged."""
@@ -104,7 +109,7 @@ class UserWriter:
         monotonic = self._desk.context.monotonic
         until: float | None = None
         pause = LOOK_AGAIN
-        post, look = list(jobs), list[Job]()
+        post, look = await self._parking.take_over(jobs), list[Job]()
         taken: set[str] = set()  # Graph itself said that the name is taken: no second POST for these
         while post or look:
             look += await self._post(post, taken)

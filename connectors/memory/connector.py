@@ -30,9 +30,9 @@ from connectors.memory.observing import delta, listing, position
 from connectors.memory.options import Options
 from connectors.memory.persistence import Shelf
 from connectors.memory.side import MemorySide
-from connectors.memory.writing import carry_out
+from connectors.memory.writing import carry_out, forgotten
 
-_WRITES = frozenset(action for action in Action if action.writes)
+_WRITES = frozenset(action for action in Action if action.writes and action is not Action.PURGE)
 #: How often the file is looked at, in seconds.
 _POLL = 0.5
 
@@ -61,9 +61,9 @@ class MemoryConnector:
     def capabilities(self) -> Capabilities:
         kinds = frozenset(self.options.kinds)
         writes = frozenset[Action]() if self.options.read_only else _WRITES
-        return Capabilities(
-            kinds, dict.fromkeys(kinds, writes), chunk=self.options.chunk, hints=True, contents=self.contents
-        )
+        purge = self.purge if self.options.limbo and not self.options.read_only else None
+        every = dict.fromkeys(kinds, writes)
+        return Capabilities(kinds, every, chunk=self.options.chunk, hints=True, contents=self.contents, purge=purge)
 
     @property
     def contents(self) -> MemoryContents | None:
@@ -113,6 +113,19 @@ class MemoryConnector:
             with self._changing() as side:
                 outcome = carry_out(side, write, self.faults, body)
             self._note(outcome, body)
+            if self._breaks("cut_answers") or self.faults.strikes("lost_responses"):
+                raise Unreachable(f"{self.options.name}: no answer came to a write")
+            yield outcome
+            await asyncio.sleep(0)
+
+    async def purge(self, anchors: Sequence[str]) -> AsyncIterator[Outcome]:
+        """Empty these out of the recycle bin, each only if it lies there."""
+        await self._reach()
+        for anchor in anchors:
+            if self._breaks("cut_writes"):
+                raise Unreachable(f"{self.options.name}: the line broke while writing")
+            with self._changing() as side:
+                outcome = forgotten(side, anchor, self.faults)
             if self._breaks("cut_answers") or self.faults.strikes("lost_responses"):
                 raise Unreachable(f"{self.options.name}: no answer came to a write")
             yield outcome

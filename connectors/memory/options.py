@@ -15,8 +15,9 @@ class Options(BaseModel):
 
     ``path``: a JSON file that holds the side, so that other processes can change it. ``identity``: what the side proves
     to be, ``name`` when empty. ``differences``: a delta tells what changed of an object instead of the whole.
-    ``lists_deleted``: a full listing tells what is in the recycle bin. ``contents``: files have bytes, shown as their
-    QuickXorHash (``digest``) or by when they were written (``unread``); with ``none`` a digest stands for them.
+    ``limbo``: the recycle bin does not empty itself; the bridge purges what lies in it. ``lists_deleted``: a full
+    listing tells what is in the recycle bin. ``contents``: files have bytes, shown as their QuickXorHash (``digest``)
+    or by when they were written (``unread``); with ``none`` a digest stands for them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -28,6 +29,7 @@ class Options(BaseModel):
     page_size: int = Field(100, ge=1)
     chunk: int = Field(20, ge=1)
     recycle_bin: bool = True
+    limbo: bool = False
     lists_deleted: bool = True
     differences: bool = False
     read_only: bool = False

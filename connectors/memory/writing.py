@@ -26,6 +26,16 @@ def carry_out(side: MemorySide, write: Write, faults: Faults, body: bytes | None
         return Failed(write.id, refusal.cause, str(refusal), transient=refusal.cause == "stale")
 
 
+def forgotten(side: MemorySide, anchor: str, faults: Faults) -> Outcome:
+    """Purge one object out of the recycle bin; what is there again is left alone."""
+    if anchor in faults.failing:
+        return Failed(anchor, *faults.failing[anchor])
+    if side.record(anchor) is not None:
+        return Failed(anchor, "stale", f"{anchor} was taken out of the recycle bin meanwhile", transient=True)
+    side.purge(anchor)
+    return Written(anchor, anchor, str(side.entries[anchor].version) if anchor in side.entries else "")
+
+
 def _written(side: MemorySide, write: Write, faults: Faults, body: bytes | None) -> Written:
     adopted = None
     if write.action is Action.CREATE and write.key:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol
 
 from bridge.ports import Kept, Refused
@@ -51,6 +51,15 @@ class TreeTrash:
 
     async def bring_back(self, id: str) -> str:  # noqa: A002
         return await asyncio.to_thread(self._bring_back, id)
+
+    async def empty(self) -> int:
+        return await asyncio.to_thread(self._empty)
+
+    def _empty(self) -> int:
+        with self._opened() as root:
+            number = len(list(entries(root.shelf)))
+            root.shelf.expire(date.max, 0)
+            return number
 
     def _entries(self) -> list[Kept]:
         with self._opened() as root:

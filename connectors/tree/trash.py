@@ -63,6 +63,10 @@ class Shelf(Protocol):
         """A small file of ours; empty when it can't be read."""
         ...
 
+    def expire(self, today: date, days: int) -> int:
+        """Remove what lies there for longer; returns how many days' folders went."""
+        ...
+
 
 def place_of(origin: Origin, number: int) -> str:
     """Where a version goes; ``number`` from 1 on, because the same file may be overwritten many times a day."""

@@ -444,6 +444,35 @@ class Conformance:
             again = (await write(bench.connector, Write("w2", kind, Action.DELETE, anchor)))["w2"]
             assert isinstance(again, Written) or again.cause == "gone"
 
+    async def test_a_purge_takes_only_what_was_deleted_and_may_be_repeated(self, bench: Bench) -> None:
+        purge = bench.connector.capabilities.purge
+        if purge is None:
+            pytest.skip("by its capabilities it purges nothing")
+        for kind in [one for one in bench.kinds if Action.PURGE in KINDS[one].retire]:
+            self.able(bench, kind, Action.CREATE, Action.DELETE)
+            gone, there = [
+                (await written(bench.connector, creation(kind, bench.sample(kind, number)))).anchor for number in (1, 2)
+            ]
+            await bench.settle()
+            await written(bench.connector, Write("w1", kind, Action.DELETE, gone))
+            await bench.settle()
+            outcomes = {one.id: one async for one in purge([gone, there])}
+            assert isinstance(outcomes[gone], Written)
+            left = outcomes[there]
+            assert isinstance(left, Failed)
+            assert left.cause == "stale"
+            assert await bench.read(there) is not None
+            (again,) = [one async for one in purge([gone])]
+            assert (again.id, isinstance(again, Written)) == (gone, True)
+            await bench.settle()
+            seen = await watch(bench.connector)
+            assert gone not in seen.records
+            assert seen.gone.get(gone) in {None, Evidence.PURGED}
+            if Action.RESTORE in bench.connector.capabilities.writes.get(kind, frozenset()):
+                back = (await write(bench.connector, Write("w2", kind, Action.RESTORE, gone)))["w2"]
+                assert isinstance(back, Failed)
+                assert back.cause == "gone"
+
     async def test_a_stale_write_is_refused_where_versions_exist(self, bench: Bench) -> None:
         for kind in bench.kinds:
             self.able(bench, kind, Action.UPDATE)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.core.model import Evidence, Fields
-from connectors.graph.mapping import unique_name
+from connectors.graph.marks import unique_name
 from connectors.sandbox import Sandbox
 from tests.conformance.base import Bench, Conformance, watch
 from tests.connectors.graph.kit import DOMAIN, SCHOOL, STUDENT, connector

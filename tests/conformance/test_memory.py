@@ -56,13 +56,14 @@ class MemoryBench:
 class TestMemory(Conformance):
     refuses_stale = True
 
-    @pytest.fixture(params=["whole", "differences", "small pages", "file"])
+    @pytest.fixture(params=["whole", "differences", "small pages", "file", "limbo"])
     async def bench(self, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
         options = {
             "whole": Options(),
             "differences": Options(differences=True),
             "small pages": Options(page_size=1, differences=True),
             "file": Options(path=tmp_path / "school.json"),
+            "limbo": Options(limbo=True),
         }[request.param]
         connector = await connect(options, context())
         bench = MemoryBench(connector)

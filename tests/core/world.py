@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from bridge.core.correlate import PLACE, Found, Match, Verdict, correlate, keys_of
 from bridge.core.kinds import KINDS, Kind, Shape, Where
-from bridge.core.model import Action, Endpoint, Evidence, Fields, Link, Operation, Record, Side, Value
+from bridge.core.model import Action, Endpoint, Evidence, Fields, Link, Operation, Record, Side, Taken, Value
 from bridge.core.policy import Policy
 from bridge.core.reconcile import Reconciled, reconcile
 from bridge.core.settle import folded
@@ -35,6 +35,7 @@ class Tie:
     anchors: dict[Side, str | None]
     agreed: Fields | None = None
     retired_at: datetime | None = None
+    taken: Taken | None = None
 
 
 @dataclass(slots=True)
@@ -104,6 +105,7 @@ class World:
                 self._end(tie, Side.CLOUD, back),
                 tie.agreed,
                 tie.retired_at,
+                taken=tie.taken,
             )
             for tie in self.ties.values()
         ]
@@ -211,13 +213,21 @@ class World:
             tie.agreed = operation.agree or None
         else:
             tie.agreed = operation.agree or None  # an empty agreement is none
-            if operation.action is Action.RETIRE:
-                tie.retired_at = self.now
-            elif operation.action not in {Action.DISABLE, Action.DELETE}:
-                tie.retired_at = None
+            self._retired(tie, operation)
             if operation.action.writes:
                 tie.anchors[operation.side] = written
         return True
+
+    def _retired(self, tie: Tie, operation: Operation) -> None:
+        steps = {Action.DISABLE, Action.DELETE, Action.PURGE}
+        if operation.action is Action.RETIRE:
+            tie.retired_at = tie.retired_at or self.now
+            step = Action(str(operation.after.get("step") or Action.RETIRE))
+            tie.taken = Taken(step, self.now, operation.side)
+        elif operation.action in steps and len(KINDS[operation.kind].retire) > 1:
+            tie.taken = Taken(operation.action, self.now, operation.side)
+        elif operation.action not in steps:
+            tie.retired_at, tie.taken = None, None
 
     def _write(self, operation: Operation) -> tuple[Operation, str]:
         kind, side = KINDS[operation.kind], self.side(operation.side)

@@ -15,7 +15,7 @@ from bridge.core.model import Side
 from bridge.core.policy import Tally, Threshold
 from bridge.daemon.catalog import Catalog
 from bridge.ports import ConfigurationError
-from bridge.settings import Settings, SettingsError, load, resolve, shown
+from bridge.settings import School, Settings, SettingsError, load, resolve, shown
 from bridge.settings.secrets import is_secret_name, masked
 from bridge.settings.source import MAX_NODES, read
 from bridge.settings.words import duration, in_words
@@ -59,9 +59,9 @@ def test_a_small_configuration_with_all_defaults(tmp_path: Path) -> None:
     (school,) = found.schools
     assert (school.code, school.initial_stage, school.language) == ("0123", Stage.OBSERVING, "en")
     assert (school.timetable.cloud_poll, school.timetable.full_compare) == (timedelta(minutes=5), time(2, 30))
-    assert school.periods["user", "pupil"] == (timedelta(0), timedelta(days=30))
-    assert school.periods["user", "teacher"] == (timedelta(0), timedelta(days=60))
-    assert school.periods["group", "*"] == (timedelta(days=30),)
+    assert days(school, "user", "pupil") == [0, 30, 30]
+    assert days(school, "user", "teacher") == [0, 60, 30]
+    assert days(school, "group", "*") == [30, 30]
     assert found.state_url == f"sqlite:///{tmp_path}/state.db"
     assert found.runtime == tmp_path / "run"
     policy = school.policy(Stage.HYBRID)
@@ -98,11 +98,39 @@ attributes:
     assert policy.threshold(Side.CLOUD, "user", "pupil", Tally.DELETE) == Threshold(7, 1.5)
     assert policy.threshold(Side.CLOUD, "group", "", Tally.RENAME).limit(10) is None
     assert policy.window == timedelta(hours=2)
-    assert (one.periods["user", "pupil"][-1].days, one.periods["user", "teacher"][-1].days) == (21, 11)
+    assert (days(one, "user", "pupil"), days(one, "user", "teacher")) == ([0, 21, 30], [0, 11, 30])
     assert (one.timetable.cloud_poll, one.language) == (timedelta(seconds=30), "de")
     user = one.kinds()["user"]
     assert (user.field("department").authority, user.field("phones").shape) == (Authority.BOTH, Shape.TEXTS)
     assert policy.owner(user, user.field("display_name")) is Authority.CLOUD
+
+
+def test_each_step_of_a_leaver_has_a_period_and_the_school_says_only_what_differs(tmp_path: Path) -> None:
+    bridge = BRIDGE + "defaults:\n  leavers: {pupil: {disable: 5d, purge: 90d}, group: {purge: 10d}}\n"
+    (one,) = loaded(tmp_path, bridge, a=SCHOOL + "leavers: {pupil: {retire: 1 week}}\n").schools
+    assert days(one, "user", "pupil") == [5, 7, 90]
+    assert days(one, "group", "*") == [30, 10]
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        ("{pupil: 30}", "the unit is missing"),
+        ("{pupil: {retire: soon}}", "not a duration"),
+        ("{pupil: {remove: 3d}}", "unknown key"),
+        ("{group: {disable: 3d}}", "can't be disabled"),
+    ],
+)
+def test_a_wrong_period_is_named_where_it_stands(tmp_path: Path, said: str, wrong: str) -> None:
+    found = problems(tmp_path, a=SCHOOL + f"leavers: {said}\n")
+    assert len(found) == 1
+    assert wrong in found[0]
+    assert found[0].startswith("schools/a.yaml:")
+
+
+def days(school: School, kind: str, role: str) -> list[int]:
+    """The periods of the steps, in days."""
+    return [one.days for one in school.periods[kind, role]]
 
 
 def test_all_problems_at_once_sorted_and_with_their_places(tmp_path: Path) -> None:
@@ -338,7 +366,7 @@ def test_the_effective_configuration_shows_references_and_no_secret(tmp_path: Pa
     found = loaded(tmp_path, 'version: 1\nstate: {url: "postgresql://u@h/d", password: "env:DB"}\n')
     tree = shown(found)
     assert tree["bridge"]["state"] == {"url": "postgresql://u@h/d", "password": "env:DB"}
-    assert tree["schools"][0]["leavers"]["user.pupil"] == "30 days"
+    assert tree["schools"][0]["leavers"]["user.pupil"] == {"disable": "0s", "retire": "30 days", "purge": "30 days"}
     assert masked({"password": CANARY, "a": [{"client_secret": CANARY, "token": ["x"]}]}) == {
         "password": "********",
         "a": [{"client_secret": "********", "token": ["********"]}],

@@ -75,7 +75,7 @@ def test_an_inserted_row_is_found(written: SchoolStore, seq: int) -> None:
 
 
 def copy_row(store: SchoolStore, *, source: int, to: int) -> None:
-    columns = ", ".join(f'"{name}"' for name in (*COLUMNS, "hash", "school"))
+    columns = ", ".join(f'"{name}"' for name in (*COLUMNS, "salt", "digest", "hash", "school"))
     tamper(
         store,
         f"INSERT INTO journal (seq, {columns}) SELECT :to, {columns} FROM journal WHERE seq = :source",

@@ -136,7 +136,7 @@ def test_groups() -> None:
     assert found == {
         "display_name": "klasse-5a", "description": None, "nickname_base": "gss-koeln-klasse-5a", "source_anchor": GUID,
         "role": "class", "unified": True, "members": frozenset({one, two}), "owners": frozenset({two}),
-        "sid": "S-1-5-21-1-2-3-1600",
+        "sid": "S-1-5-21-1-2-3-1600", "login": "joerg",
     }  # fmt: skip
     led = group("klasse-5a", one, managedBy=f"<GUID={boss}>;CN=Chef,DC=lab")
     assert mapping.group(led, around(), {})["owners"] == frozenset({boss})  # type: ignore[index]

@@ -177,7 +177,7 @@ async def test_only_what_lies_in_the_limbo_is_purged(made: Callable[..., Any]) -
         outcomes = {one.id: one async for one in school.connector.purge([retired, alive, a_group])}
         done(outcomes[retired])
         done(outcomes[a_group])
-        failed(outcomes[alive], "invalid")
+        failed(outcomes[alive], "stale")
         assert not school.server.find("(objectClass=*)", ("cn",), limbo_of(school.server))[1:]
     assert school.dn(alive)
     failed(await school.write(Action.RESTORE, retired), "gone")

@@ -18,7 +18,8 @@ from bridge.core.kinds import USER as USER_KIND
 from connectors.graph import Options, directory_url
 from connectors.graph.answers import Answer
 from connectors.graph.budget import Budget, Cost, Window, cost
-from connectors.graph.mapping import GROUP, USER, Names, anchor_of, unique_name
+from connectors.graph.mapping import GROUP, USER, Names
+from connectors.graph.marks import anchor_of, unique_name
 from connectors.graph.options import Budgets
 from connectors.graph.passwords import Passwords, readable, unseen
 from connectors.graph.permissions import BUNDLES, missing
@@ -86,6 +87,7 @@ def test_every_delete_is_of_a_whole_object_or_a_reference() -> None:
                 found.add((path.name, ast.unparse(node.args[-1])))
     assert found == {
         ("members.py", "directory_url.reference(job.anchor, relation, key)"),
+        ("parking.py", "directory_url.reference(group, 'members', user)"),
         ("write_groups.py", "path"),
         ("write_users.py", "path"),
     }

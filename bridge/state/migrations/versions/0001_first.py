@@ -131,7 +131,10 @@ def _agreed() -> None:
         ("school_anchor", _NAME),
         ("cloud_anchor", _NAME),
         ("retired_at", _TIME),
-        optional=("school_anchor", "cloud_anchor", "retired_at"),
+        ("step", _NAME),
+        ("step_at", _TIME),
+        ("step_on", _NAME),
+        optional=("school_anchor", "cloud_anchor", "retired_at", "step", "step_at", "step_on"),
     )
     op.create_index("ix_link_only_cloud", "link", ["school", "school_anchor", "cloud_anchor"], unique=False)
     op.create_index("ix_link_only_school", "link", ["school", "cloud_anchor", "school_anchor"], unique=False)
@@ -213,6 +216,17 @@ def _due() -> None:
         ("state", _TEXT),
         ("at", _TIME),
     )
+    _table(
+        "hold",
+        ("school", "link", "since"),
+        ("since", _TIME),
+        ("until", _TIME),
+        ("reason", _TEXT),
+        ("note", _TEXT),
+        ("actor", _TEXT),
+        ("lifted", _TIME),
+        optional=("lifted",),
+    )
     _table("handed_out", ("school", "link"), ("at", _TIME))
     _table(
         "access",
@@ -244,6 +258,8 @@ def _journal() -> None:
         ("before", _TEXT),
         ("after", _TEXT),
         ("outcome", _TEXT),
+        ("salt", _REFS),
+        ("digest", _HASH),
         ("hash", _HASH),
     )
     _index("journal", "school", "link")

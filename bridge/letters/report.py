@@ -1,0 +1,89 @@
+"""A report on paper: headings, lines and tables on A4 pages, with what proves it at the foot of each."""
+
+from __future__ import annotations
+
+import logging
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from anyascii import anyascii
+from fpdf import FPDF
+from fpdf.fonts import FontFace
+
+from bridge.letters.document import FONTS, MARGIN, WIDTH
+
+_PAGE = {"de": "Seite {} von {{nb}}", "en": "Page {} of {{nb}}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a report: a heading, lines of text, and a table whose first row are its headings."""
+
+    heading: str
+    lines: Sequence[str] = ()
+    table: Sequence[Sequence[str]] = ()
+
+
+def report(title: str, parts: Iterable[Part], *, school: str, language: str, foot: str) -> bytes:
+    """The PDF. ``language`` is ``de`` or ``en``; ``foot`` stands at the foot of every page."""
+    logging.getLogger("fontTools").setLevel(logging.ERROR)  # it logs every table of a font that it cuts
+    sheet = _Sheet(language, foot)
+    sheet.set_title(title)
+    sheet.set_lang("de-DE" if language == "de" else "en-GB")
+    sheet.add_font("sans", fname=FONTS / "DejaVuSans.ttf")
+    sheet.set_margins(MARGIN, MARGIN)
+    sheet.set_auto_page_break(True, margin=20)
+    sheet.add_page()
+    sheet.write_line(school, 10)
+    sheet.write_line(title, 16)
+    for part in parts:
+        sheet.ln(4)
+        sheet.write_line(part.heading, 12)
+        for line in part.lines:
+            sheet.write_line(line, 9)
+        if part.table:
+            sheet.draw_table(part.table)
+    return bytes(sheet.output())
+
+
+class _Sheet(FPDF):
+    """A4 pages in the making."""
+
+    def __init__(self, language: str, foot: str) -> None:
+        super().__init__(orientation="portrait", unit="mm", format="A4")
+        self._language, self._foot = language, foot
+
+    def footer(self) -> None:
+        """What proves the report, and the page's number."""
+        self.set_y(-16)
+        self.set_font("sans", size=6)
+        self.multi_cell(WIDTH * 0.8, 3, self._plain(self._foot), align="L", new_x="RIGHT", new_y="TOP")
+        self.set_xy(MARGIN + WIDTH * 0.8, -16)
+        self.cell(WIDTH * 0.2, 3, _PAGE[self._language].format(self.page_no()), align="R")
+
+    def write_line(self, text: str, size: float) -> None:
+        """A paragraph over the whole width."""
+        self.set_font("sans", size=size)
+        self.multi_cell(WIDTH, size * 0.5, self._plain(text), align="L", new_x="LMARGIN", new_y="NEXT")
+
+    def draw_table(self, rows: Sequence[Sequence[str]]) -> None:
+        """A table; columns as wide as their longest values want, within reason."""
+        self.set_font("sans", size=6)
+        plain = FontFace(emphasis="NONE")  # the font comes in one weight
+        widest = [[max(map(len, cell.split("\n"))) for cell in row] for row in rows]
+        widths = tuple(min(max(*column, 6), 36) for column in zip(*widest, strict=True))
+        with self.table(
+            col_widths=widths, line_height=3.6, text_align="LEFT", width=int(WIDTH), headings_style=plain
+        ) as table:
+            for row in rows:
+                cells = table.row()
+                for text in row:
+                    cells.cell(self._plain(text))
+
+    def _plain(self, text: str) -> str:
+        """``text`` composed, control characters dropped, letters that the font lacks transliterated."""
+        known = self.fonts["sans"].cmap  # type: ignore[union-attr]
+        letters = unicodedata.normalize("NFC", text)
+        flat = "".join(letter for letter in letters if letter.isprintable() or letter == "\n")
+        return "".join(letter if ord(letter) in known or letter == "\n" else anyascii(letter) or "?" for letter in flat)

@@ -1,0 +1,132 @@
+"""Change of school inside one tenant: the school that loses somebody parks the account, the next one takes it over.
+
+| mark of the account | whose | may be taken over |
+|---|---|---|
+| ``0123`` | school 0123 | no: the other school waits |
+| ``parked:0123`` | school 0123, which disabled it: the person left | yes, by the school with that source anchor |
+
+See docs/decisions/017. Only with ``take_over``: the source anchors of all schools of the tenant have to be of one kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bridge.core.model import Action
+from connectors.graph import directory_url
+from connectors.graph.batch import Part
+from connectors.graph.desk import BARS, Desk, Job
+from connectors.graph.marks import anchor_of, parked_by
+
+EVENTUAL = {"ConsistencyLevel": "eventual"}
+
+
+class Parking:
+    """Accounts that change schools, for the writer of one school."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def mark(self, job: Job, properties: dict[str, Any]) -> None:
+        """Park whom a retirement disables; take the mark back for whom the school enables again."""
+        if not self._desk.options.take_over:
+            return
+        if job.write.action is Action.DISABLE:
+            self._desk.names.park(properties)
+        elif job.write.fields.get("enabled") is True:
+            self._desk.names.claim(properties)
+
+    async def keep_off(self, jobs: Sequence[Job]) -> None:
+        """Fail what would disable or delete an account that another school has taken over meanwhile."""
+        risky = [job for job in jobs if job.alive and job.write.action in {Action.DISABLE, Action.DELETE}]
+        if not self._desk.options.take_over or not risky:
+            return
+        select = ",".join(self._desk.names.user_select)
+        parts = [
+            Part(job.write.id, "GET", f"{directory_url.entity('users', job.anchor)}?$select={select}") for job in risky
+        ]
+        answers = await self._desk.batches.run(parts)
+        for job in risky:
+            answer = answers[job.write.id]
+            if answer.status == 404:
+                continue  # what is gone already is told by the write itself
+            if job.judge(answer) and (cause := self._desk.names.user_bar(answer.body)):
+                self._desk.bar(job.anchor, cause)
+                job.fail(cause, f"user {job.anchor} is not written: {BARS[cause]}, but that of its new school.")
+
+    async def leave_groups(self, jobs: Iterable[Job]) -> None:
+        """Take whom we have just parked out of this school's groups: once taken over, nobody here would do it.
+
+        What fails stays: the account is parked all the same, and the groups show the member to everybody who looks.
+        """
+        parked = [job for job in jobs if job.alive and job.write.action is Action.DISABLE]
+        if not self._desk.options.take_over or not parked:
+            return
+        looks = [Part(job.write.id, "GET", directory_url.groups_of(job.anchor)) for job in parked]
+        answers = await self._desk.batches.run(looks)
+        school = self._desk.names.school
+        memberships = [
+            (str(row["id"]), job.anchor)
+            for job in parked
+            for row in answers[job.write.id].body.get("value", ())
+            if anchor_of(school, row.get("uniqueName"))
+        ]
+        await self._desk.batches.run(
+            [
+                Part(f"{group} {user}", "DELETE", directory_url.reference(group, "members", user))
+                for group, user in memberships
+            ]
+        )
+
+    async def take_over(self, jobs: Sequence[Job]) -> list[Job]:
+        """Look in the whole tenant for accounts of these people; returns the jobs for which there is none.
+
+        A parked one is adopted (``job.adopted``), one that another school still has is waited for.
+        """
+        if not self._desk.options.take_over or not jobs:
+            return list(jobs)
+        names = self._desk.names
+        parts = [
+            Part(job.write.id, "GET", headers=EVENTUAL,
+                 path=directory_url.filtered("users", names.anchor_filter(job.write.key), names.user_select))
+            for job in jobs
+        ]  # fmt: skip
+        answers = await self._desk.batches.run(parts)
+        absent = []
+        for job in jobs:
+            if not job.judge(answers[job.write.id]):
+                continue
+            rows = [row for row in answers[job.write.id].body.get("value", ()) if names.holder(row)]
+            if not rows:
+                absent.append(job)
+            else:
+                self._decide(job, rows)
+        return absent
+
+    def _decide(self, job: Job, rows: Sequence[Mapping[str, Any]]) -> None:
+        names, key = self._desk.names, job.write.key
+        ours = [row for row in rows if names.user_key(row) == key]
+        parked = [row for row in rows if parked_by(names.holder(row)) is not None]
+        if ours:
+            self._adopt(job, ours[0])
+        elif len(rows) > 1:
+            ids = ", ".join(str(row["id"]) for row in rows)
+            job.fail("disputed", f"user {key}: several accounts of the tenant carry this source anchor ({ids}). None "
+                     f"was taken over and none made. Take the anchor away from all but one.")  # fmt: skip
+        elif not parked:
+            job.fail("held_elsewhere", f"user {key}: the account {rows[0]['id']} with this source anchor belongs to "
+                     f"school {names.holder(rows[0])}. No second one is made. It is taken over as soon as that school "
+                     f"lets the person go; tried again by itself.", transient=True)  # fmt: skip
+        elif rows[0].get("onPremisesSyncEnabled"):
+            job.fail("synced", f"user {rows[0]['id']} can't be taken over: {BARS['synced']}.")
+        else:
+            self._adopt(job, rows[0])
+
+    def _adopt(self, job: Job, row: Mapping[str, Any]) -> None:
+        job.anchor = str(row["id"])
+        job.adopted = True
+        job.held = frozenset(str(one["skuId"]).lower() for one in row.get("assignedLicenses") or ())
+        self._desk.bar(job.anchor, None)
+        self._desk.ghosts.seen(job.write.key)
+        self._desk.recent.add(job.anchor)
