@@ -30,6 +30,7 @@ from connectors.active_directory.mapping import FieldMapping
 from connectors.active_directory.notifications import Notifications
 from connectors.active_directory.observing import Observer
 from connectors.active_directory.options import Options
+from connectors.active_directory.passwords import PasswordSetter
 from connectors.active_directory.scope import fingerprint
 from connectors.active_directory.session import Root
 
@@ -52,11 +53,20 @@ class ActiveDirectory:
         self._notifications = Notifications(options, self._password, context)
         self._marks: dict[str, Mark] = {}
 
-    capabilities = Capabilities(
-        kinds=frozenset({"user", "group"}),
-        writes={"user": frozenset[Action](), "group": frozenset[Action]()},
-        hints=True,
-    )
+        self._passwords = PasswordSetter(
+            options, Directory(options, self._password, name=f"ad-passwords-{context.school}"), self._mapping,
+            context=context, known=lambda: self._observer.known,
+        )  # fmt: skip
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """People and groups, read only; besides, passwords."""
+        return Capabilities(
+            kinds=frozenset({"user", "group"}),
+            writes={"user": frozenset[Action](), "group": frozenset[Action]()},
+            hints=True,
+            passwords=self._passwords,
+        )
 
     def _password(self) -> str:
         return self._context.secret(self._options.password or "").decode().rstrip("\r\n")
@@ -160,5 +170,6 @@ class ActiveDirectory:
         """See the port."""
         await self._notifications.stop()
         await self._directory.close()
+        await self._passwords.close()
         if self._listener is not None:
             await self._listener.close()
