@@ -22,6 +22,7 @@ from bridge.commands import (
     explain,
     journal,
     mirror,
+    password,
     people,
     restore,
     run,
@@ -48,7 +49,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (check, mirror, run, shares, verify, restore, explain, people, conflicts, stage, journal, schema):
+for module in (
+    check,
+    mirror,
+    run,
+    shares,
+    verify,
+    restore,
+    explain,
+    people,
+    password,
+    conflicts,
+    stage,
+    journal,
+    schema,
+):
     module.register(app)
 
 

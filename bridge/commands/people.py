@@ -14,12 +14,13 @@ from bridge.commands.session import ERROR, NOTHING, Mistake, Session, plain, ses
 from bridge.core.cutover import Stage
 from bridge.core.model import Side
 from bridge.core.policy import Tally
-from bridge.daemon import wiring
+from bridge.daemon import password_people, wiring
 from bridge.daemon.actor import actor
 from bridge.ports import Pair, Trouble
 from bridge.settings import School
 from bridge.settings.render import guess
 from bridge.state.orphans import Orphan
+from bridge.state.passwords import Kept
 from bridge.state.roots import held_in_roots
 from bridge.state.store import SchoolStore
 
@@ -43,6 +44,7 @@ def quarantine(
     session = session_of(context)
     found: list[tuple[str, Trouble]] = []
     lost: list[tuple[str, Orphan]] = []
+    apart: list[tuple[str, Kept]] = []
     with wiring.database(session.settings, create=False) as database:
         known = database.schools()
         for one in session.schools(school):
@@ -51,6 +53,7 @@ def quarantine(
                 found += [(one.code, trouble) for trouble in store.troubles()]
                 found += held_in_roots(database, one.code)
                 lost += [(one.code, orphan) for orphan in store.orphans()]
+                apart += [(one.code, kept) for kept in password_people.differing(store)]
     answer = {
         "held": [
             {
@@ -72,8 +75,9 @@ def quarantine(
             {"school": code, "kind": one.kind, "anchor": one.anchor, "message": orphan_text(code, one)}
             for code, one in lost
         ],
+        "passwords": [{"school": code, "link": one.link, "message": password_people.apart(one)} for code, one in apart],
     }
-    session.show(answer, lambda out: _draw_held(out, found, lost))
+    session.show(answer, lambda out: _draw_held(out, found, lost, apart))
     return NOTHING
 
 
@@ -86,13 +90,18 @@ def orphan_text(code: str, one: Orphan) -> str:
     )
 
 
-def _draw_held(out: Console, found: Sequence[tuple[str, Trouble]], lost: Sequence[tuple[str, Orphan]]) -> None:
+def _draw_held(
+    out: Console, found: Sequence[tuple[str, Trouble]], lost: Sequence[tuple[str, Orphan]],
+    apart: Sequence[tuple[str, Kept]],
+) -> None:  # fmt: skip
+    for code, kept in apart:
+        out.print(f"[bold]{plain(code)} user {plain(kept.link)}[/]: {plain(password_people.apart(kept))}")
     for code, orphan in lost:
         out.print(
             f"[bold]{plain(code)} {plain(orphan.kind)} {plain(orphan.anchor)}[/]: belongs to nobody at the school"
         )
         out.print(f"  {plain(orphan_text(code, orphan))}")
-    if not found and not lost:
+    if not found and not lost and not apart:
         out.print("nothing is held")
     for code, one in found:
         again = (

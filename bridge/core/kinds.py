@@ -155,6 +155,8 @@ USER = Kind(
         Field("upn", authority=Authority.CLOUD, where=Where.CLOUD, assigned_from="upn_base", fold=True),
         Field("usage_location"),
         Field("licenses", Shape.TEXTS, shared=True),
+        Field("school_password_set", Shape.TIME, where=Where.SCHOOL),
+        Field("cloud_password_set", Shape.TIME, authority=Authority.CLOUD, where=Where.CLOUD),
     ),
 )
 

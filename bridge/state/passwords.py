@@ -38,6 +38,10 @@ class Kept:
     link: str
     sides: Mapping[Side, tuple[Holds, datetime]]
 
+    def told(self) -> str:
+        """``school: old, cloud: new``."""
+        return ", ".join(f"{side}: {holds}" for side, (holds, _) in self.sides.items())
+
     @property
     def differs(self) -> bool:
         """Whether the two sides have, or may have, different passwords."""
