@@ -20,7 +20,7 @@ from rich.table import Table
 from bridge.commands.session import ERROR, NOTHING, Mistake, Session, plain, session_of
 from bridge.core.cutover import Stage
 from bridge.core.model import Side
-from bridge.daemon import wiring
+from bridge.daemon import samba_password, wiring
 from bridge.daemon.actor import actor
 from bridge.daemon.password_people import Age, account_of, ages, members, whose
 from bridge.daemon.passwords import Desk, Outcome, set_password
@@ -61,7 +61,7 @@ def password(
         if status:
             return _status(session, one, store, person)
         if from_samba:
-            raise Mistake("not here yet")
+            return _from_samba(session, one, store)
         if group is not None:
             if not generate or out is None:
                 raise Mistake("a whole class gets made passwords on paper: add --generate and --out FILE.pdf")
@@ -119,6 +119,24 @@ async def _one(
     account = account_of(whose(store, name), sides)
     async with desk_at(session, school, store, frozenset(account.anchors), reason="command") as desk:
         return await set_password(desk, account, secret, must_change=must_change)
+
+
+def _from_samba(session: Session, school: School, store: SchoolStore) -> int:
+    """What samba-tool calls for each change: its answer has to begin with DONE-EXIT, or it comes again."""
+    change = samba_password.read(sys.stdin.buffer.read(samba_password.MOST))
+    sides = writable(school, store)
+
+    async def work() -> samba_password.Dealt:
+        async with desk_at(session, school, store, sides, reason="samba") as desk:
+            return await samba_password.take(desk, store, change)
+
+    dealt = asyncio.run(work())
+    if not dealt.done:
+        session.fail(dealt.message)
+        return ERROR
+    sys.stdout.write(f"{samba_password.DONE}{dealt.message}\n")
+    sys.stdout.flush()
+    return NOTHING
 
 
 def _answer(session: Session, school: School, outcome: Outcome, *, show: bool) -> int:

@@ -133,8 +133,8 @@ class _Work:
         self.written = bool(skip)
 
     async def ask(self) -> bool:
-        """Ask every side, also one that has the password already; False where one of them will not have it."""
-        for side in self.account.anchors:
+        """Ask every side that is to be written; False where one of them will not have it."""
+        for side in self.todo:
             port, anchor = self.desk.sides[side], self.account.anchors[side]
             try:
                 self.asked[side] = await self._patiently(partial(port.ask, anchor))
