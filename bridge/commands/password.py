@@ -131,12 +131,9 @@ def _from_samba(session: Session, school: School, store: SchoolStore) -> int:
             return await samba_password.take(desk, store, change)
 
     dealt = asyncio.run(work())
-    if not dealt.done:
-        session.fail(dealt.message)
-        return ERROR
-    sys.stdout.write(f"{samba_password.DONE}{dealt.message}\n")
+    sys.stdout.write(f"{samba_password.DONE if dealt.done else ''}{dealt.message}\n")
     sys.stdout.flush()
-    return NOTHING
+    return NOTHING if dealt.done else ERROR
 
 
 def _answer(session: Session, school: School, outcome: Outcome, *, show: bool) -> int:

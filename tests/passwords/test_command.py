@@ -162,5 +162,15 @@ async def test_from_one_person_to_a_class(bridge: Bridge, server: SchoolServer, 
             assert [mate.holds(side, made) for side in Side] == [True, True]
             opened += 1
     assert opened == done.json["printed"]
+    # a change at a PC, as samba-tool pipes it in
+    server.set_password(pupil.dn, "Am-PC-gesetzt-5")
+    ldif = f"objectGUID: {pupil.anchor}\nmsDS-KeyVersionNumber: 99\nvirtualClearTextUTF8: Am-PC-gesetzt-5\n"
+    done = await bridge.type("password", "0123", "--from-samba", stdin=ldif)
+    assert (done.code, done.out.startswith("DONE-EXIT: ")) == (0, True), done.out + done.err
+    assert [pupil.holds(side, "Am-PC-gesetzt-5") for side in Side] == [True, True]
+    done = await bridge.type("password", "0123", "--from-samba", stdin=ldif)
+    assert "dealt with before" in done.out
+    done = await bridge.type("password", "0123", "--from-samba", stdin="nothing of the sort")
+    assert (done.code, done.out.startswith("DONE-EXIT")) == (1, False)
     verified = await bridge.type("journal", "verify", "--json")
     assert verified.code == 0, verified.out

@@ -164,7 +164,7 @@ def test_own_expressions_and_extra_attributes_decide_what_is_asked_for() -> None
 
 def test_when_the_password_was_set_is_shown_but_makes_no_write_stale() -> None:
     fields = mapped(entry(pwdLastSet="134085852317654321"))
-    assert fields["school_password_set"] == "2025-11-24T19:07:11Z"
+    assert fields["school_password_set"] == "2025-11-25T23:00:31Z"
     assert version_of(fields) == version_of(mapped(entry()))
     assert "school_password_set" not in mapped(entry(pwdLastSet="0"))
 
