@@ -23,7 +23,7 @@ from bridge.ports.errors import (
     Waiting,
 )
 from bridge.ports.memory import Candidate, Done, Loose, Pair, Store, Tallies, Trouble, chunks
-from bridge.ports.passwords import Asked, InDoubt, NotSet, Passwords
+from bridge.ports.passwords import Asked, InDoubt, LogIn, NotSet, Passwords
 from bridge.ports.rights import Rights, RightsTold, Sharing
 from bridge.ports.side import (
     Capabilities,
@@ -63,6 +63,7 @@ __all__ = [
     "InDoubt",
     "Kept",
     "KeptBoth",
+    "LogIn",
     "Loose",
     "Meaning",
     "NotSet",

@@ -9,9 +9,11 @@ Needs the right "Reset password" on the OUs, and to write pwdLastSet; see docs/c
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import ldap3
 from ldap3.core.exceptions import LDAPException
@@ -21,10 +23,11 @@ from bridge.ports import Asked, BridgeError, Context, InDoubt, NotSet, Refused, 
 from connectors.active_directory.directory import Directory
 from connectors.active_directory.mapping import FieldMapping
 from connectors.active_directory.options import Options
-from connectors.active_directory.reader import Reader
+from connectors.active_directory.reader import PEOPLE, Reader
 from connectors.active_directory.scope import Scope
-from connectors.active_directory.session import Session
-from connectors.active_directory.wire import Entry, guid_base
+from connectors.active_directory.session import CAREFUL, Session
+from connectors.active_directory.trust import VerifiedTls
+from connectors.active_directory.wire import Entry, equals_filter, guid_base
 
 _ANY = "(objectClass=*)"
 _LONGEST = 127  # what a Windows logon screen lets be typed; the directory itself takes 256
@@ -67,6 +70,24 @@ class PasswordSetter:
 
         await self._directory.begin()
         await self._directory.run(job)
+
+    async def log_in(self, login: str, secret: str) -> str | None:
+        """See ``bridge.ports.LogIn``: ``login`` is the sAMAccountName, or a userPrincipalName."""
+        if not login.strip() or not secret:
+            return None  # a bind without a password succeeds, and proves nothing (RFC 4513 5.1.2)
+        await self._directory.begin()
+        return await self._directory.run(lambda session: self._log_in(session, login.strip(), secret))
+
+    def _log_in(self, session: Session, login: str, secret: str) -> str | None:
+        name = "userPrincipalName" if "@" in login else "sAMAccountName"
+        found = session.all(f"(&{PEOPLE}{equals_filter(name, login)})", ["1.1"])
+        if len(found) != 1:
+            return None
+        try:
+            entry = self._judged(session, found[0].guid)
+        except NotSet:
+            return None
+        return entry.guid if _opens(session, self._options, entry.dn, secret) else None
 
     async def close(self) -> None:
         """Give the connection back."""
@@ -127,6 +148,28 @@ def _rules(session: Session, entry: Entry) -> Rules:
 def file_time_of(ticks: int) -> datetime | None:
     """When that was, in 100 ns since 1601; None for 0, which stands for: has to be changed at the next login."""
     return _EPOCH + timedelta(microseconds=ticks // 10) if ticks > 0 else None
+
+
+def _opens(session: Session, options: Options, dn: str, secret: str) -> bool:
+    """Whether a bind as this person succeeds, on a connection of its own that is closed again."""
+    tls = VerifiedTls(session.host, options.ca_file)
+    port = urlsplit(session.server).port or 636
+    host = ldap3.Server(session.host, port=port, use_ssl=True, tls=tls, get_info=ldap3.NONE,
+                        connect_timeout=options.connect_seconds)  # fmt: skip
+    own = ldap3.Connection(host, user=dn, password=secret, authentication=ldap3.SIMPLE, **CAREFUL,
+                           receive_timeout=options.answer_seconds)  # fmt: skip
+    try:
+        own.open(read_server_info=False)
+        answer = own.bind(read_server_info=False)
+    except (LDAPException, OSError) as error:
+        raise Unreachable(f"{session.server} did not answer ({type(error).__name__})") from None
+    finally:
+        with contextlib.suppress(LDAPException, OSError):
+            own.strategy.close()
+    if answer[1]["result"] in _OVERLOADED:
+        raise Unreachable(f"{session.server} is overloaded ({answer[1]['description']})")
+    # 773: right, but to be changed first.
+    return bool(answer[0]) or "data 773" in str(answer[1].get("message", ""))
 
 
 def _write(session: Session, anchor: str, secret: str, *, must_change: bool, account: str) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +16,7 @@ from bridge.core.model import Side
 from bridge.daemon.passwords import Desk, set_password
 from bridge.lab.school_server import SchoolServer
 from bridge.lab.seed import draw_school
-from bridge.ports import Connector, Passwords
+from bridge.ports import Asked, Connector, Passwords
 from bridge.state.database import Database, open_database
 from bridge.state.passwords import Holds, kept
 from connectors.active_directory import connect
@@ -257,3 +260,60 @@ async def test_200_sets_with_a_random_side_failing_leave_no_silent_difference(
     assert database.school("0123", {}).verify().ok
     lines = [str(row.entry) for row in database.school("0123", {}).journal()]
     assert not [line for line in lines if "Probe-Wort" in line]
+
+
+class Killed(BaseException):
+    """The process dies: nothing after it is run."""
+
+
+@dataclass
+class Deadly:
+    """The real thing; the process dies just before or just after the write."""
+
+    real: Passwords
+    after: bool
+
+    async def ask(self, anchor: str) -> Asked:
+        return await self.real.ask(anchor)
+
+    async def set(self, anchor: str, secret: str, *, must_change: bool) -> None:
+        if self.after:
+            await self.real.set(anchor, secret, must_change=must_change)
+        raise Killed
+
+
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize("after", [False, True])
+async def test_a_crash_around_a_write_leaves_no_lie(
+    database: Database, sides: dict[Side, Passwords], pupil: Pupil, side: Side, after: bool
+) -> None:
+    desk = desk_of(database, {**sides, side: Deadly(sides[side], after)})
+    with pytest.raises(Killed):
+        await set_password(desk, pupil.account(), "Neues-Wort-88", must_change=False)
+    (known,) = kept(database, "0123")
+    assert known.differs
+    holds = {where: what for where, (what, _) in known.sides.items()}
+    assert holds[side] is Holds.UNKNOWN
+    assert pupil.holds(side, "Neues-Wort-88") is after
+    assert holds[side.other] is (Holds.NEW if pupil.holds(side.other, "Neues-Wort-88") else Holds.OLD)
+    assert (await set_password(desk_of(database, sides), pupil.account(), "Neues-Wort-99", must_change=False)).ok
+
+
+async def test_two_at_once_leave_one_password(desk: Desk, pupil: Pupil) -> None:
+    words = [f"Gleich-Zeitig-{number}" for number in range(4)]
+    results = await asyncio.gather(*(set_password(desk, pupil.account(), word, must_change=False) for word in words))
+    assert all(result.ok for result in results)
+    opened = {side: [word for word in words if pupil.holds(side, word)] for side in Side}
+    assert opened[Side.SCHOOL] == opened[Side.CLOUD]
+    assert len(opened[Side.CLOUD]) == 1
+
+
+async def test_who_logs_in_is_who_it_is(sides: dict[Side, Passwords], pupil: Pupil, server: SchoolServer) -> None:
+    door: Any = sides[Side.SCHOOL]
+    assert await door.log_in(pupil.login, FIRST) == pupil.anchor
+    assert await door.log_in(pupil.login.upper(), FIRST) == pupil.anchor
+    for login, secret in ((pupil.login, "falsch"), (pupil.login, ""), ("*", FIRST), ("niemand", FIRST),
+                          ("Administrator", server.administrator_password)):  # fmt: skip
+        assert await door.log_in(login, secret) is None
+    server.modify(pupil.dn, pwdLastSet="0")
+    assert await door.log_in(pupil.login, FIRST) == pupil.anchor, "right, but to be changed first"
