@@ -59,7 +59,7 @@ class LogIn(Protocol):
     """What a connector offers besides where people can prove who they are: the school's directory."""
 
     async def log_in(self, login: str, secret: str) -> str | None:
-        """The anchor of the person whose login and password these are, by a bind as that person; None where they are not.
+        """The anchor of the person whose login and password these are, by a bind as that person; else None.
 
         Also where the password has to be changed first. None, too, for whoever the bridge may not touch. Each wrong try
         counts towards the account's lockout: whoever calls this limits the tries. Raises Unreachable or Refused.

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from bridge.core.model import Action, Digest, Elements, Evidence, Fields
 from bridge.ports.content import Contents, Source
-from bridge.ports.passwords import Passwords
+from bridge.ports.passwords import LogIn, Passwords
 from bridge.ports.rights import RightsTold, Sharing
 from bridge.ports.trash import Trash
 from bridge.ports.trees import Meaning
@@ -162,6 +162,8 @@ class Capabilities:
     """How others are let in at the root; None for a side where that can't be changed."""
     passwords: Passwords | None = None
     """How one account's password is set; None for a side where the bridge can't."""
+    log_in: LogIn | None = None
+    """How people prove who they are; None for a side where they can't."""
     most_files: float | None = None
     """Files a second that can be sent at most, for an estimate; None for a side without such a budget."""
 

@@ -66,6 +66,7 @@ class ActiveDirectory:
             writes={"user": frozenset[Action](), "group": frozenset[Action]()},
             hints=True,
             passwords=self._passwords,
+            log_in=self._passwords,
         )
 
     def _password(self) -> str:

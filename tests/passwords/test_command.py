@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import io
+import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import pytest
 import yaml
@@ -47,6 +51,16 @@ class Bridge(Embedded):
             return Answer(done.returncode, done.stdout, done.stderr)
 
         return await asyncio.to_thread(work)
+
+    def serves(self, place: str) -> int:
+        """Start the page, look at it, end it; its exit code."""
+        command = [sys.executable, "-m", "bridge", "page", "0123", "--listen", place]
+        with subprocess.Popen(command, env=self.environment(), stderr=subprocess.DEVNULL) as served:
+            try:
+                assert "Log in" in answer_of(f"http://{place}/?lang=en")
+            finally:
+                served.terminate()
+        return served.returncode
 
 
 @pytest.fixture
@@ -89,6 +103,17 @@ def both(bridge: Bridge, server: SchoolServer, login: str) -> Pupil:
     users = sandbox_of(bridge).dump()["users"]
     (user,) = [one for one in users if reference in (one.get("onPremisesExtensionAttributes") or {}).values()]
     return Pupil(server, sandbox_of(bridge), found.dn, login, guid_text(found.attributes["objectGUID"][0]), user["id"])
+
+
+def answer_of(url: str) -> str:
+    """What a server that is starting answers at last."""
+    for _ in range(200):
+        try:
+            with urlopen(url, timeout=5) as answer:  # noqa: S310 - http, of this machine
+                return str(answer.read().decode())
+        except URLError:
+            time.sleep(0.1)
+    raise AssertionError("the page did not answer")
 
 
 async def test_from_one_person_to_a_class(bridge: Bridge, server: SchoolServer, tmp_path: Path) -> None:
@@ -172,5 +197,10 @@ async def test_from_one_person_to_a_class(bridge: Bridge, server: SchoolServer, 
     assert "dealt with before" in done.out
     done = await bridge.type("password", "0123", "--from-samba", stdin="nothing of the sort")
     assert (done.code, done.out.startswith("DONE-EXIT")) == (1, False)
+    # the page, as the process that serves it
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{probe.getsockname()[1]}"
+    assert await asyncio.to_thread(bridge.serves, place) == 0
     verified = await bridge.type("journal", "verify", "--json")
     assert verified.code == 0, verified.out
