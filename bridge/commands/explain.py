@@ -15,12 +15,15 @@ from bridge.commands.session import NOTHING, Mistake, plain, session_of
 from bridge.core.cutover import Stage
 from bridge.core.model import Endpoint, Link, Side
 from bridge.daemon import wiring
+from bridge.daemon.password_people import apart
 from bridge.engine.bridged import Bridged
 from bridge.engine.explain import Story
 from bridge.engine.explain import explain as tell
 from bridge.ports import Trouble
 from bridge.settings import School
+from bridge.state import passwords as books
 from bridge.state.books import Sighting
+from bridge.state.passwords import Kept
 from bridge.state.store import SchoolStore
 
 #: Links told at most; a name that fits more is too short.
@@ -41,6 +44,7 @@ def explain(
     """Show where an object was found, what belongs to it, and for every field value, owner and what follows."""
     session = session_of(context)
     stories, loose = [], []
+    passwords: dict[str, Kept] = {}
     with wiring.database(session.settings, create=False) as database:
         known = database.schools()
         for one in session.schools(school):
@@ -53,13 +57,14 @@ def explain(
             troubles = {trouble.link: trouble for trouble in store.troubles()}
             told = asyncio.run(_tell(wiring.offline(one, store), links[:SHOWN]))
             stories += [(one, story, troubles.get(story.link.id), _leaving(one, store, story.link)) for story in told]
+            passwords |= {kept.link: kept for kept in books.kept(database, one.code, links[:SHOWN])}
     if not stories and not loose:
         raise Mistake(f'no {kind} is known by "{plain(name)}"; part of a name, login or anchor is enough')
     answer = {
-        "found": [_tree(*told) for told in stories],
+        "found": [{**_tree(*told), **_password(passwords, told[1])} for told in stories],
         "unlinked": [_sighting(one, sighting) for one, sighting in loose],
     }
-    session.show(answer, lambda out: _draw(out, stories, loose))
+    session.show(answer, lambda out: _draw(out, stories, loose, passwords))
     return NOTHING
 
 
@@ -133,10 +138,18 @@ def _json(value: object) -> Any:
     return value if isinstance(value, str | int | bool | None) else str(value)
 
 
+def _password(passwords: Mapping[str, Kept], story: Story) -> Mapping[str, Any]:
+    """What the bridge knows of the password that it set; nothing where it never set one."""
+    if (one := passwords.get(story.link.id)) is None:
+        return {}
+    return {"passwords": {"differs": one.differs, "sides": {side: holds for side, (holds, _) in one.sides.items()}}}
+
+
 def _draw(
     out: Console,
     stories: Sequence[tuple[School, Story, Trouble | None, dict[str, Any] | None]],
     loose: Sequence[tuple[School, Sighting]],
+    passwords: Mapping[str, Kept],
 ) -> None:
     for school, story, trouble, leaving in stories:
         link = story.link
@@ -153,6 +166,8 @@ def _draw(
         for one in story.fields:
             table.add_row(plain(one.name), _shown(one.school), _shown(one.cloud), one.owner, plain(one.outcome))
         out.print(table)
+        if (kept := passwords.get(link.id)) and kept.differs:
+            out.print(f"  [yellow]passwords[/]: {plain(apart(kept))}")
         for operation in story.operations:
             if operation.action.writes:
                 out.print(f"  next: {operation.action} in the {operation.side} ({plain(operation.reason)})")

@@ -162,6 +162,8 @@ USER = Kind(
         Field("upn", authority=Authority.CLOUD, where=Where.CLOUD, assigned_from="upn_base", fold=True),
         Field("usage_location", derived=True),
         Field("licenses", Shape.TEXTS, shared=True, derived=True),
+        Field("school_password_set", Shape.TIME, where=Where.SCHOOL),
+        Field("cloud_password_set", Shape.TIME, authority=Authority.CLOUD, where=Where.CLOUD),
     ),
 )
 

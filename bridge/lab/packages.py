@@ -21,7 +21,7 @@ from pathlib import Path
 NEEDED = {
     "samba": (
         "samba", "samba-ad-dc", "samba-ad-provision", "samba-dsdb-modules", "samba-vfs-modules", "python3-samba",
-        "tdb-tools", "winbind", "libnss-wrapper", "libuid-wrapper",
+        "tdb-tools", "winbind", "libnss-wrapper", "libuid-wrapper", "python3-gpg", "gnupg",
     ),
     "postgresql": ("postgresql",),
     # gssapi comes as source: it is compiled against MIT Kerberos by whoever installs the extra `kerberos`.

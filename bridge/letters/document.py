@@ -59,8 +59,11 @@ def _plain(name: str) -> str:
     return ascii_letters(name, transliterate=anyascii).casefold()
 
 
-def document(letters: Iterable[Letter], *, school: str, language: str, printed: date) -> bytes:
-    """The PDF of all letters. ``language`` is ``de`` or ``en``; an empty list gives one page that says so."""
+def document(letters: Iterable[Letter], *, school: str, language: str, printed: date, change: bool = True) -> bytes:
+    """The PDF of all letters. ``language`` is ``de`` or ``en``; an empty list gives one page that says so.
+
+    ``change``: they are first passwords, which have to be changed at the first login.
+    """
     logging.getLogger("fontTools").setLevel(logging.ERROR)  # it logs every table of a font that it cuts
     words = WORDS[language]
     pages = [
@@ -68,7 +71,7 @@ def document(letters: Iterable[Letter], *, school: str, language: str, printed: 
         for group, people in _groups(sorted(letters, key=order))
         for start in range(0, len(people), PER_PAGE)
     ] or [("", 0, [])]
-    sheet = _Sheet(words, school=school, printed=printed, pages=len(pages))
+    sheet = _Sheet(words, school=school, printed=printed, pages=len(pages), change=change)
     for group, people, strips in pages:
         sheet.page(group, people, strips)
     return bytes(sheet.pdf.output())
@@ -81,8 +84,8 @@ def _groups(letters: Sequence[Letter]) -> list[tuple[str, list[Letter]]]:
 class _Sheet:
     """A4 pages in the making."""
 
-    def __init__(self, words: Words, *, school: str, printed: date, pages: int) -> None:
-        self.words, self.school, self.printed, self.pages = words, school, printed, pages
+    def __init__(self, words: Words, *, school: str, printed: date, pages: int, change: bool) -> None:
+        self.words, self.school, self.printed, self.pages, self.change = words, school, printed, pages, change
         self.pdf = FPDF(orientation="portrait", unit="mm", format="A4")
         self.pdf.set_auto_page_break(False)
         self.pdf.set_title(words.title)
@@ -115,9 +118,10 @@ class _Sheet:
         self.text(MARGIN + WIDTH * 0.75, top + 3, letter.group, size=12, width=WIDTH * 0.25, align="R")
         self.text(MARGIN, top + 10, words.login, size=7, width=half)
         self.text(MARGIN, top + 14, letter.login, size=11, width=half + 10, font="mono")
-        self.text(MARGIN + half + 15, top + 10, words.password, size=7, width=half - 15)
+        password, todo = (words.password, words.change) if self.change else (words.set_password, words.keep)
+        self.text(MARGIN + half + 15, top + 10, password, size=7, width=half - 15)
         self.text(MARGIN + half + 15, top + 14, letter.password, size=13, width=half - 15, font="mono")
-        self.text(MARGIN, top + 23, words.change, size=7, width=WIDTH)
+        self.text(MARGIN, top + 23, todo, size=7, width=WIDTH)
 
     def cut(self, top: float) -> None:
         """A dashed line across the page."""

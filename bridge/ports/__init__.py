@@ -4,6 +4,7 @@ errors   what may go wrong, sorted by what the caller does next
 side     one side of a school: observing it, writing to it
 content  the bytes of files, streamed
 memory   what the bridge remembers
+passwords  setting one account's password
 rights   who may get at the root of a share
 trash    what a side keeps of deleted and overwritten files
 trees    what it remembers of trees and of the bytes in them
@@ -22,6 +23,7 @@ from bridge.ports.errors import (
     Waiting,
 )
 from bridge.ports.memory import Candidate, Done, Loose, Pair, Store, Tallies, Trouble, chunks
+from bridge.ports.passwords import Asked, InDoubt, LogIn, NotSet, Passwords
 from bridge.ports.rights import Rights, RightsTold, Sharing
 from bridge.ports.side import (
     Capabilities,
@@ -45,6 +47,7 @@ from bridge.ports.trees import KeptBoth, Meaning, Trees
 __all__ = [
     "QUICKXOR",
     "UNREAD",
+    "Asked",
     "BridgeError",
     "Busy",
     "Candidate",
@@ -58,14 +61,18 @@ __all__ = [
     "Failed",
     "Finding",
     "Identity",
+    "InDoubt",
     "Kept",
     "KeptBoth",
+    "LogIn",
     "Loose",
     "Meaning",
+    "NotSet",
     "Observation",
     "Outcome",
     "Page",
     "Pair",
+    "Passwords",
     "Purge",
     "Refused",
     "Removal",

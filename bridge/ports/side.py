@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from bridge.core.model import Action, Digest, Elements, Evidence, Fields
 from bridge.ports.content import Contents, Source
+from bridge.ports.passwords import LogIn, Passwords
 from bridge.ports.rights import RightsTold, Sharing
 from bridge.ports.trash import Trash
 from bridge.ports.trees import Meaning
@@ -174,6 +175,10 @@ class Capabilities:
     purge: Purge | None = None
     """Deletes for good what this side keeps of soft-deleted people and groups until the bridge purges it; None for a
     side whose recycle bin empties itself, or that keeps nothing."""
+    passwords: Passwords | None = None
+    """How one account's password is set; None for a side where the bridge can't."""
+    log_in: LogIn | None = None
+    """How people prove who they are; None for a side where they can't."""
     most_files: float | None = None
     """Files a second that can be sent at most, for an estimate; None for a side without such a budget."""
 

@@ -58,6 +58,7 @@ RULES: Mapping[str, Rule | None] = {
     "touched": _BY_LINK,
     "trouble": Rule(links=("link",), texts=("message",)),
     "release": Rule(links=("link",), texts=("reason",)),
+    "password_state": _BY_LINK,
     "drift": Rule(links=("link",), texts=("found", "wanted")),
     "hold": Rule(links=("link",), texts=("note",)),
     "handed_out": _BY_LINK,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
 
-from bridge.core.kinds import Kind
+from bridge.core.kinds import Kind, Shape
 from bridge.core.model import Link, Operation, Side
 from bridge.ports import Candidate, ConfigurationError, Done, Identity, Loose, Page, Pair, Tallies, Trouble
 from bridge.state import bookmark, books, guardbook, journal, names, space, touch
@@ -32,7 +32,8 @@ class SchoolStore(Drifting, Leaving):
     """What the bridge remembers of one school. Not thread-safe; one for each thread."""
 
     def __init__(self, database: Database, code: str, kinds: Mapping[str, Kind]) -> None:
-        secret = [f"{kind.name}.{c.name}" for kind in kinds.values() for c in kind.fields if "password" in c.name]
+        timeless = [(kind.name, c.name) for kind in kinds.values() for c in kind.fields if c.shape is not Shape.TIME]
+        secret = [f"{kind}.{name}" for kind, name in timeless if "password" in name]
         if secret:
             raise ConfigurationError(f"{code}: {', '.join(secret)} would store a secret. Remove the attribute.")
         self.database, self.code, self.kinds = database, code, kinds

@@ -201,6 +201,16 @@ hold = _table(
     _time("lifted"),
 )
 handed_out = _table("handed_out", _key("link"), _time("at", optional=False))
+#: What became of the last password that the bridge set, on each side: never the password. ``mark``: which of the
+#: side's own changes was dealt with last (its key version number, counted up with each password).
+password_state = _table(
+    "password_state",
+    _key("link"),
+    _key("side"),
+    _text("outcome"),
+    _time("set_at", optional=False),
+    Column("mark", Text),
+)
 
 # --- files ----------------------------------------------------------------------------------------------------------
 

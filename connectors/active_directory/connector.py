@@ -30,6 +30,7 @@ from connectors.active_directory.mapping import FieldMapping
 from connectors.active_directory.notifications import Notifications
 from connectors.active_directory.observing import Observer
 from connectors.active_directory.options import Options
+from connectors.active_directory.passwords import PasswordSetter
 from connectors.active_directory.scope import fingerprint
 from connectors.active_directory.session import Root
 from connectors.active_directory.writer import CHUNK, Writer
@@ -61,6 +62,11 @@ class ActiveDirectory:
                 options, options.writeback, self._mapping, writing, school=context.school, extra=context.attributes
             )
 
+        self._passwords = PasswordSetter(
+            options, Directory(options, self._password, name=f"ad-passwords-{context.school}"), self._mapping,
+            context=context, known=lambda: self._observer.known,
+        )  # fmt: skip
+
     @property
     def capabilities(self) -> Capabilities:
         """Reads; with `writeback`, unless that is `read_only`, writes too."""
@@ -71,6 +77,8 @@ class ActiveDirectory:
             chunk=CHUNK,
             hints=True,
             purge=self.purge if able else None,
+            passwords=self._passwords,
+            log_in=self._passwords,
         )
 
     def _password(self) -> str:
@@ -207,5 +215,6 @@ class ActiveDirectory:
         await self._directory.close()
         if self._writer is not None:
             await self._writer.close()
+        await self._passwords.close()
         if self._listener is not None:
             await self._listener.close()

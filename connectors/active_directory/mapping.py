@@ -25,11 +25,12 @@ _OTHER_ACCOUNTS = 0x800 | 0x1000 | 0x2000 | 0x4000000  # trusts, workstations, d
 _NEVER_AT = 2_500_000_000_000_000_000  # accountExpires beyond the year 9500; "never" is 0x7FFFFFFFFFFFFFFF
 _FIRST_OWN_RID = 1000  # below it are the accounts and groups every domain has (MS-DTYP 2.4.2.4)
 _EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
+UNVERSIONED = "school_password_set"
 
 #: Holds the source anchor where there is no reference attribute, as 16 bytes, as Entra Connect does.
 CONSISTENCY_GUID = "mS-DS-ConsistencyGuid"
 _ALWAYS = ("adminCount", "isCriticalSystemObject", "objectClass", CONSISTENCY_GUID)
-_USER_ALWAYS = (*_ALWAYS, "userAccountControl", "accountExpires", "primaryGroupID")
+_USER_ALWAYS = (*_ALWAYS, "userAccountControl", "accountExpires", "primaryGroupID", "pwdLastSet")
 _GROUP_ALWAYS = (*_ALWAYS, "managedBy")
 
 
@@ -90,8 +91,9 @@ def version_of(fields: Fields) -> str:
     """A digest of the fields: the same on every domain controller, changed exactly when one of the fields is.
 
     uSNChanged and whenChanged are a domain controller's own and also move for logons and attributes nobody mirrors.
+    When a password was set does not count: it is only shown, and must not make a write of another field stale.
     """
-    parts = [f"{name}={_canonical(value)}" for name, value in sorted(fields.items())]
+    parts = [f"{name}={_canonical(value)}" for name, value in sorted(fields.items()) if name != UNVERSIONED]
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=12).hexdigest()
 
 
@@ -136,6 +138,8 @@ class FieldMapping:
         fields["enabled"] = _enabled(entry, around.now)
         fields["consent"] = self._consents(role, entry, scope, around)
         fields["usage_location"] = self._options.usage_location
+        if moment := _moment(entry.number("pwdLastSet")):
+            fields[UNVERSIONED] = moment
         return fields
 
     def group(self, entry: Entry, around: Surroundings, roles: Mapping[str, str]) -> Fields | Skipped:
@@ -261,6 +265,11 @@ def _enabled(entry: Entry, now: datetime) -> bool:
         return False
     expires = entry.number("accountExpires")  # 100 ns since 1601; 0 and the largest number mean never
     return expires == 0 or expires >= _NEVER_AT or _EPOCH + timedelta(microseconds=expires // 10) > now
+
+
+def _moment(ticks: int) -> str | None:
+    """A time in 100 ns since 1601 as text; None for 0: a password that has to be changed at the next logon."""
+    return f"{_EPOCH + timedelta(microseconds=ticks // 10):%Y-%m-%dT%H:%M:%SZ}" if 0 < ticks < _NEVER_AT else None
 
 
 def file_time(moment: datetime) -> int:

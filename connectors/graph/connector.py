@@ -31,7 +31,7 @@ from connectors.graph.licences import Licences
 from connectors.graph.mapping import Names
 from connectors.graph.observe import Observer
 from connectors.graph.options import Options
-from connectors.graph.passwords import Passwords, readable
+from connectors.graph.passwords import Passwords, PasswordSetter, readable
 from connectors.graph.write_groups import GroupWriter
 from connectors.graph.write_users import UserWriter
 
@@ -46,6 +46,7 @@ class GraphConnector:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._observer = Observer(desk)
+        self._passwords = PasswordSetter(desk)
         self._writers: dict[str, UserWriter | GroupWriter] = {"user": UserWriter(desk), "group": GroupWriter(desk)}
 
     @property
@@ -63,6 +64,7 @@ class GraphConnector:
             writes={} if self._desk.options.read_only else writes,
             chunk=CHUNK,
             hints=True,
+            passwords=self._passwords,
         )
 
     async def identify(self) -> Identity:

@@ -48,7 +48,7 @@ LONGEST = {
 
 USER_SELECT = (
     "id", "accountEnabled", "displayName", "givenName", "surname", "userPrincipalName", "usageLocation",
-    "assignedLicenses", EXTENSION, "employeeId", "onPremisesSyncEnabled", "userType",
+    "assignedLicenses", EXTENSION, "employeeId", "onPremisesSyncEnabled", "userType", "lastPasswordChangeDateTime",
 )  # fmt: skip
 GROUP_SELECT = (
     "id", "displayName", "description", "groupTypes", "mailEnabled", "mailNickname", "securityEnabled", "uniqueName",
@@ -188,6 +188,8 @@ class Names:
                 fields[name] = value if isinstance(value, bool) else str(value)
         if key := self.user_key(entity):
             fields["source_anchor"] = key
+        if changed := entity.get("lastPasswordChangeDateTime"):
+            fields["cloud_password_set"] = str(changed)
         held = frozenset(
             skus[found["skuId"].lower()]
             for found in entity.get("assignedLicenses") or ()

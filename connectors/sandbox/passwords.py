@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+from collections.abc import Iterable
 
 from connectors.sandbox.errors import bad_request
 
@@ -12,8 +13,15 @@ from connectors.sandbox.errors import bad_request
 _ROUNDS = 100
 
 
-def check_password(password: object, policies: str = "") -> None:
-    """Raise 400 unless 8 to 256 characters of three of four classes (a policy may switch classes off)."""
+#: Signs that the banned-password check reads as letters before it looks for names.
+_NORMAL = str.maketrans("01$@", "olsa")
+
+
+def check_password(password: object, policies: str = "", *, names: Iterable[str] = ()) -> None:
+    """Raise 400 unless 8 to 256 ASCII characters of three of four classes, and none of ``names`` in it.
+
+    The policy DisableStrongPassword leaves the length only. Names count from four letters on, login without domain.
+    """
     strong = "DisableStrongPassword" not in policies
     classes = 4
     if isinstance(password, str):
@@ -25,7 +33,13 @@ def check_password(password: object, policies: str = "") -> None:
                 any(not letter.isalnum() for letter in password),
             )
         )
-    if not isinstance(password, str) or not 8 <= len(password) <= 256 or (strong and classes < 3):
+    weak = not isinstance(password, str) or not 8 <= len(password) <= 256
+    if isinstance(password, str) and strong:
+        text = password.lower().translate(_NORMAL)
+        terms = [name.partition("@")[0].lower().translate(_NORMAL) for name in names]
+        named = any(len(term) >= 4 and term in text for term in terms)
+        weak = weak or classes < 3 or named or not all(" " <= letter <= "~" for letter in password)
+    if weak:
         message = (
             "The specified password does not comply with password complexity requirements. Please provide a different "
             "password."

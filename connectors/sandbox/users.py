@@ -102,17 +102,19 @@ def _check_user(call: Call, values: dict[str, Any], owner: Entry | None) -> None
         raise bad_request("Invalid value specified for property 'businessPhones' of resource 'User'.")
 
 
-def _take_password(call: Call, values: dict[str, Any], *, required: bool) -> str | None:
+def _take_password(call: Call, values: dict[str, Any], owner: Entry | None) -> str | None:
     """Replace the password in ``values`` by what may be read back; gives the hash to keep."""
+    known = {**(owner.properties if owner else {}), **values}
     if "passwordProfile" not in values:
         return None
     profile = values["passwordProfile"] or {}
     password = profile.get("password")
-    if password is None and required:
+    if password is None and owner is None:
         raise bad_request("The specified password does not comply with password complexity requirements. "
                           "Please provide a different password.")  # fmt: skip
     if password is not None:
-        check_password(password, values.get("passwordPolicies") or "")
+        names = [str(known.get(name) or "") for name in ("userPrincipalName", "givenName", "surname")]
+        check_password(password, known.get("passwordPolicies") or "", names=names)
         values["lastPasswordChangeDateTime"] = call.service.stamp()
     values["passwordProfile"] = {
         "forceChangePasswordNextSignIn": profile.get("forceChangePasswordNextSignIn", True),
@@ -131,7 +133,7 @@ def new_user(call: Call, body: dict[str, Any]) -> Entry:
         ])  # fmt: skip
     values = check_values("user", body)
     _check_user(call, values, None)
-    password = _take_password(call, values, required=True)
+    password = _take_password(call, values, None)
     values.setdefault("userType", "Member")
     values["createdDateTime"] = call.service.stamp()
     if mail := values.get("mail"):
@@ -166,7 +168,7 @@ def change_user(call: Call, entry: Entry, body: dict[str, Any]) -> None:
     values = check_values("user", body)
     check_writable(call, entry, set(values))
     _check_user(call, values, entry)
-    password = _take_password(call, values, required=False)
+    password = _take_password(call, values, entry)
     if "onPremisesExtensionAttributes" in values:
         old = entry.properties.get("onPremisesExtensionAttributes") or {}
         values["onPremisesExtensionAttributes"] = {**old, **(values["onPremisesExtensionAttributes"] or {})}

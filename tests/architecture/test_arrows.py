@@ -124,6 +124,7 @@ def arrows_point_down(module: str, imported: str) -> str | None:
         "bridge.engine": 2,
         "bridge.state": 2,
         "bridge.daemon": 3,
+        "bridge.web": 4,
         "bridge.cli": 4,
     }
     own, other = (below.get(".".join(name.split(".")[:2])) for name in (module, imported))
@@ -168,6 +169,7 @@ def test_rule(rule: Rule) -> None:
         (bridge_knows_no_connector, "bridge.daemon.x", "def f():\n    from connectors.memory import connect"),
         (pillars_stand_apart, "bridge.engine.x", "from bridge.state import SchoolStore"),
         (arrows_point_down, "bridge.state.x", "import bridge.daemon.wiring"),
+        (arrows_point_down, "bridge.daemon.x", "from bridge.web import app"),
     ],
 )
 def test_rule_catches(rule: Rule, module: str, text: str) -> None:

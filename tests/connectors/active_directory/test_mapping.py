@@ -151,13 +151,22 @@ def test_own_expressions_and_extra_attributes_decide_what_is_asked_for() -> None
         options(user_fields={"display_name": "attr.sn ~ ', ' ~ attr.initials"}), "ssg",
         {"user": {"phones": "values.otherTelephone", "grade": "attr.department", "logo": "attr.thumbnail"}},
     )  # fmt: skip
-    assert {"initials", "otherTelephone", "department", "thumbnail", "adminCount"} <= set(mapping.user_attributes)
-    assert not {"displayName", "memberOf", "pwdLastSet", "mail"} & set(mapping.user_attributes)
+    assert {"initials", "otherTelephone", "department", "thumbnail", "adminCount", "pwdLastSet"} <= set(
+        mapping.user_attributes
+    )
+    assert not {"displayName", "memberOf", "unicodePwd", "mail"} & set(mapping.user_attributes)
     fields = mapping.user(entry(initials="J", otherTelephone=["1", "2"], thumbnail=b"\xff\xd8"), around())
     assert not isinstance(fields, Skipped)
     assert fields["display_name"] == "Groß-Öz, J"
     assert fields["phones"] == frozenset({"1", "2"})
     assert fields["logo"] == "ffd8"
+
+
+def test_when_the_password_was_set_is_shown_but_makes_no_write_stale() -> None:
+    fields = mapped(entry(pwdLastSet="134085852317654321"))
+    assert fields["school_password_set"] == "2025-11-25T23:00:31Z"
+    assert version_of(fields) == version_of(mapped(entry()))
+    assert "school_password_set" not in mapped(entry(pwdLastSet="0"))
 
 
 def test_version_changes_with_the_fields_only() -> None:

@@ -133,7 +133,7 @@ def names(attributes: tuple[str, ...] = (), **more: object) -> Names:
 
 
 def test_every_field_of_the_kinds_is_mapped_or_stays_at_the_school() -> None:
-    elsewhere = {"source_anchor", "licenses", "members", "owners", "unified", "belongs"}
+    elsewhere = {"source_anchor", "licenses", "members", "owners", "unified", "belongs", "cloud_password_set"}
     for kind, mapped in ((USER_KIND, USER), (GROUP_KIND, GROUP)):
         for column in kind.fields:
             assert (column.where == "school") != (column.name in mapped or column.name in elsewhere), column.name

@@ -229,6 +229,14 @@ def _due() -> None:
     )
     _table("handed_out", ("school", "link"), ("at", _TIME))
     _table(
+        "password_state",
+        ("school", "link", "side"),
+        ("outcome", _TEXT),
+        ("set_at", _TIME),
+        ("mark", _TEXT),
+        optional=("mark",),
+    )
+    _table(
         "access",
         ("school",),
         ("wanted", _TEXT),
