@@ -11,6 +11,7 @@ from datetime import UTC, timedelta, tzinfo
 from enum import StrEnum
 
 from bridge.core.cutover import STAGES, Power, Stage
+from bridge.core.freeze import Phase
 from bridge.core.kinds import Authority, Field, Kind
 from bridge.core.model import Side
 
@@ -85,6 +86,7 @@ class Policy:
     ``window`` is how far back the guard counts what was done already. ``pause`` is how long nothing more may vanish
     from a side before what vanished there is retired on the other: a wave is seen as a whole before it is judged.
     ``zone`` is where the school's clocks hang: times that people read in names of files are told in it.
+    ``year`` is where the school year stands: while it is open nothing is retired.
     """
 
     stage: Stage
@@ -96,6 +98,7 @@ class Policy:
     window: timedelta = timedelta(hours=24)
     pause: timedelta = timedelta(0)
     zone: tzinfo = UTC
+    year: Phase = Phase.CLOSED
 
     def owner(self, kind: Kind, column: Field) -> Authority:
         """Whose value of a field counts: the YAML's exception, else the kind's, turned round once cut over."""

@@ -22,12 +22,13 @@ from bridge.state.record import intend, record
 from bridge.state.tables import binding, handed_out, school
 from bridge.state.transaction import Transaction
 from bridge.state.trees import Trees
+from bridge.state.years import Years
 
 if TYPE_CHECKING:
     from bridge.state.database import Database
 
 
-class SchoolStore(Trees):
+class SchoolStore(Trees, Years):
     """What the bridge remembers of one school. Not thread-safe; one for each thread."""
 
     def __init__(self, database: Database, code: str, kinds: Mapping[str, Kind]) -> None:

@@ -212,6 +212,19 @@ release = _table(
 )
 handed_out = _table("handed_out", _key("link"), _time("at", optional=False))
 
+# --- the school year --------------------------------------------------------------------------------------------------
+
+#: ``phase`` as in ``bridge.core.freeze``; ``last``: who was in which class when it was opened, ``done``: what apply
+#: did, both as JSON without names of people.
+year = _table(
+    "year",
+    _text("id"),
+    _text("phase"),
+    *(_time("at", optional=False), _text("last", default="{}"), _text("done", default="{}")),
+)
+#: The source anchor that stands for a group of the school's directory, where that group is another class than before.
+generation = _table("generation", _key("anchor"), _text("source_anchor"))
+
 # --- files ----------------------------------------------------------------------------------------------------------
 
 #: Bytes that a side shows as ``seen`` (unread, or rewritten after the upload) are those that were agreed on.
