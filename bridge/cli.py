@@ -29,6 +29,7 @@ from bridge.commands import (
     shares,
     stage,
     verify,
+    year,
 )
 from bridge.commands.session import DEFAULT_CONFIG, ERROR, Session, nowhere
 from bridge.daemon import logs
@@ -48,7 +49,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (check, mirror, run, shares, verify, restore, explain, people, conflicts, stage, journal, schema):
+for module in (check, mirror, run, shares, verify, restore, explain, people, conflicts, stage, year, journal, schema):
     module.register(app)
 
 

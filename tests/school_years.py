@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bridge.core.model import Action, Fields, Side
+from bridge.core.units import unit
 from bridge.core.year import Group, Year
 from bridge.daemon import school_year
 from bridge.engine.wanted import carry_out
@@ -174,21 +175,25 @@ def drawn(seed: int, *, way: str, full: bool = False) -> Turned:
     if not full:
         last = last_year(chance, per_year=2, size=12, years=4)
         return turned(last, chance, way=way, leave=3, repeat=2, newcomers=22, merge=1, split=1)
-    last = last_year(chance, per_year=5, size=24, years=10)
+    last = last_year(chance, per_year=5, size=27, years=9)
     return turned(last, chance, way=way, leave=150 - top(last), repeat=12, newcomers=150, merge=1, split=1)
 
 
 def top(last: Year) -> int:
     """Pupils of the highest year, who all leave."""
-    highest = max(int(group.name[:-1]) for group in last.groups if group.name[:-1].isdigit())
-    return sum(len(group.members) for group in last.groups if group.name.startswith(str(highest)))
+    years = {group.id: told.year for group in last.groups if (told := unit(group.name))}
+    return sum(len(group.members) for group in last.groups if years[group.id] == max(years.values()))
 
 
 async def settle_year(rig: Rig, **more: object) -> None:
     """Plan, apply, and rename what is archived in the cloud, as the command does."""
     planned = school_year.plan(rig.store, **more)  # type: ignore[arg-type]
-    wanted = school_year.archives(rig.store, planned)
+    shown = school_year.archives(rig.store, planned)
     rig.store.apply_year("Y1", school_year.settlement(planned), actor="test", reason="August")
+    wanted = school_year.unnamed(rig.store)
+    assert {(one.anchor, one.after["display_name"]) for one in wanted} == {
+        (one.anchor, one.after["display_name"]) for one in shown
+    }, "what was shown before is done"
     carried = await carry_out(rig.bridged(), wanted, anchors={}, cycle="Y1")
     assert carried.failed == []
 

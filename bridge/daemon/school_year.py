@@ -10,9 +10,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from bridge.core.model import Action, Fields, Side
 from bridge.core.year import COURSE, Group, GroupTurn, Known, Person, Year, YearPlan
 from bridge.core.year_people import plan_year
-from bridge.core.year_wanted import Found, Wanted
+from bridge.core.year_wanted import Found, Wanted, for_school
 from bridge.core.year_wanted import archives as wanted_archives
 from bridge.daemon import wiring
 from bridge.daemon.catalog import Catalog
@@ -37,7 +38,15 @@ class Planned:
     roster: bool
 
 
-async def roster(settings: Settings, catalog: Catalog, school: School, path: Path, **options: Any) -> Year:
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """What a file told: the year, and the fields of its people by source anchor."""
+
+    year: Year
+    fields: Mapping[str, Fields]
+
+
+async def roster(settings: Settings, catalog: Catalog, school: School, path: Path, **options: Any) -> Roster:
     """The year that a file tells; ConfigurationError with every mistake in it."""
     try:
         asked = catalog.options("roster").model_validate({"path": path, **options})
@@ -45,16 +54,25 @@ async def roster(settings: Settings, catalog: Catalog, school: School, path: Pat
         raise ConfigurationError(f"the roster can't be read like that: {error.errors()[0]['msg']}") from None
     connector = await catalog.connect("roster", asked, wiring.context(settings, school))
     people: dict[str, Person] = {}
+    fields: dict[str, Fields] = {}
     groups: list[Group] = []
     async for page in connector.observe(None):
         for one in page.observations:
             name, role = str(one.fields["display_name"]), str(one.fields["role"])
             if one.kind == "user":
+                fields[one.anchor] = one.fields
                 people[one.anchor] = Person(one.anchor, name, role, one.fields["enabled"] is True)
             else:
                 inside = one.fields["members"]
                 groups.append(Group(one.anchor, name, role, inside if isinstance(inside, frozenset) else frozenset()))
-    return Year(people, tuple(groups))
+    return Roster(Year(people, tuple(groups)), fields)
+
+
+def wanted(store: SchoolStore, planned: Planned, told: Mapping[str, Fields]) -> list[Wanted]:
+    """What would have to be written at the school so that it is as a roster says."""
+    present, logins = store.year_people()
+    found = {key: Found(anchor, fields) for key, (anchor, fields) in present.items()}
+    return for_school(planned.plan, told, found, logins=logins)
 
 
 def plan(
@@ -150,3 +168,17 @@ def archives(store: SchoolStore, planned: Planned) -> list[Wanted]:
     clouds = {one.id: Found(one.cloud.record.anchor, one.cloud.record.fields) for one in links if one.cloud.record}
     opened = planned.opened.at if planned.opened else store.database.clock()
     return list(wanted_archives(planned.plan, clouds, lambda name: archive_name(name, opened)))
+
+
+def unnamed(store: SchoolStore) -> list[Wanted]:
+    """Archived groups that do not show it by their names in the cloud yet; none unless a year is applied."""
+    opened = store.year()
+    if opened is None:
+        return []
+    wanted: list[Wanted] = []
+    for anchor, name, shown in store.year_archived():
+        after = archive_name(name, opened.at)
+        if shown != after:
+            before, named = {"display_name": shown}, {"display_name": after}
+            wanted.append(Wanted(Side.CLOUD, "group", Action.UPDATE, anchor, anchor, before, named, reason="archived"))
+    return wanted

@@ -21,7 +21,7 @@ from bridge.core.year import Group, Person, Year
 from bridge.ports import ConfigurationError, chunks
 from bridge.ports.years import OpenYear, Settlement
 from bridge.state import generations, guardbook, journal, touch, year_seen
-from bridge.state.canonical import dump
+from bridge.state.canonical import decode, dump
 from bridge.state.pairs import drop, set_ends
 from bridge.state.tables import agreed_reference, agreement, link, observation, release, year
 from bridge.state.transaction import BATCH, Transaction
@@ -94,6 +94,17 @@ def _read(tree: Mapping[str, Any], names: Mapping[str, str]) -> Year:
     groups = [Group(id_, name, role, frozenset(members), anchor) for id_, name, role, anchor, members in tree.get(
         "groups", [])]  # fmt: skip
     return Year(people, tuple(groups))
+
+
+def archived(tx: Transaction) -> list[tuple[str, str, str]]:
+    """(anchor in the cloud, name that was agreed, name that it shows) of archived groups that are there."""
+    found = row(tx)
+    done = json.loads(found.done).get("archived", []) if found else []
+    agreed = {one["link"]["cloud_anchor"]: decode(fields) for one in done for fields, _ in one["agreed"]}
+    mine = and_(observation.c.school == tx.school, observation.c.side == Side.CLOUD, observation.c.gone.is_(None))
+    shown = tx.rows(select(observation.c.anchor, observation.c.fields).where(mine, observation.c.anchor.in_(agreed)))
+    name = "display_name"
+    return [(one.anchor, str(agreed[one.anchor].get(name)), str(decode(one.fields).get(name))) for one in shown]
 
 
 # --- apply ------------------------------------------------------------------------------------------------------------

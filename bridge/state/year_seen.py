@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import and_, select
 
-from bridge.core.model import Link, Side
+from bridge.core.model import Fields, Link, Side
 from bridge.core.year import CLASS, COURSE, Group, Person, Year
 from bridge.ports import chunks
 from bridge.state import space
@@ -147,3 +147,16 @@ def elsewhere(tx: Transaction) -> dict[str, tuple[str, ...]]:
     for row in tx.rows(query):
         found.setdefault(str(decode(row.fields).get("source_anchor")), set()).add(row.school)
     return {one: tuple(sorted(schools)) for one, schools in found.items()}
+
+
+def people(tx: Transaction) -> tuple[dict[str, tuple[str, Fields]], frozenset[str]]:
+    """Source anchor -> (anchor, fields) of the school's living people; logins of all who ever were."""
+    mine = and_(observation.c.school == tx.school, observation.c.side == Side.SCHOOL, observation.c.kind == "user")
+    found: dict[str, tuple[str, Fields]] = {}
+    logins: set[str] = set()
+    for row in tx.rows(select(observation.c.anchor, observation.c.fields, observation.c.gone).where(mine)):
+        fields = decode(row.fields)
+        logins.add(str(fields.get("login") or ""))
+        if row.gone is None:
+            found[str(fields.get("source_anchor") or row.anchor)] = (row.anchor, fields)
+    return found, frozenset(logins - {""})

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 
 from bridge.core.freeze import Phase
+from bridge.core.model import Fields
 from bridge.core.year import Year
 from bridge.ports.years import OpenYear, Settlement
 from bridge.state import year, year_seen, year_undo
@@ -46,6 +47,16 @@ class Years:
         """The school's side as a year; ids of groups are their links, without those that are in no cloud."""
         with self._read() as tx:
             return year_seen.linked(tx, year_seen.now(tx))
+
+    def year_people(self) -> tuple[Mapping[str, tuple[str, Fields]], frozenset[str]]:
+        """Source anchor -> (anchor, fields) of people at the school who are there; every login that was ever seen."""
+        with self._read() as tx:
+            return year_seen.people(tx)
+
+    def year_archived(self) -> Sequence[tuple[str, str, str]]:
+        """Archived groups that are still there: (anchor in the cloud, name that was agreed, name that it shows)."""
+        with self._read() as tx:
+            return year.archived(tx)
 
     def elsewhere(self) -> Mapping[str, tuple[str, ...]]:
         """Source anchor -> other schools of the same state where somebody is, too."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field, replace
 
-from bridge.core.units import Unit
+from bridge.core.units import Unit, unit
 from bridge.core.year import CLASS, Group, Person, PersonTurn, Year
 
 #: How a directory shows the change: the groups are renamed, filled anew, or made anew.
@@ -164,8 +164,6 @@ def _groups(last: Year, classes: dict[str, set[str]], names: dict[str, str], way
 
 
 def _unit(name: str) -> Unit:
-    from bridge.core.units import unit
-
     told = unit(name)
     assert told is not None
     return told
