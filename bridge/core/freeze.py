@@ -46,3 +46,11 @@ def _waits(operation: Operation, phase: Phase) -> bool:
     if operation.action in _REMOVES:
         return True
     return phase is Phase.OPEN and operation.kind == "group" and operation.role in _ROLES and operation.action.writes
+
+
+def waiting(school: str, phase: Phase) -> list[str]:
+    """What a person has to be reminded of while a year is open: what waits is not healthy."""
+    if phase is Phase.CLOSED:
+        return []
+    what = "classes and courses wait, and nobody is retired" if phase is Phase.OPEN else "nobody is retired"
+    return [f"the school year is {phase}: {what}; see: schoolbridge year plan {school}"]

@@ -4,7 +4,7 @@
 |---|---|---|
 | a class goes on | renamed, who came is added, who went is taken out | – (mirrored) |
 | a new class | made, with its members | – (mirrored) |
-| dissolved, archived | – | renamed: the school year before its name; members and files stay |
+| dissolved, archived | renamed: the school year before its name; members stay | the same; members and files stay |
 | new | made, with a login | – (mirrored) |
 | another name | renamed | – (mirrored) |
 | leaves | disabled | – (mirrored) |
@@ -21,12 +21,11 @@ from dataclasses import dataclass, field
 from bridge.core.model import Action, Fields, Side
 from bridge.core.naming import local_part, numbered
 from bridge.core.units import renamed
-from bridge.core.year import CLASS, Certainty, Group, GroupChange, GroupTurn, PersonTurn, YearPlan
+from bridge.core.year import Certainty, GroupChange, GroupTurn, PersonTurn, YearPlan
 
 #: The longest sAMAccountName of a person (MS-ADA3 2.222).
 LONGEST_LOGIN = 20
 NAMES = ("given_name", "surname", "display_name")
-_NOBODY = Group("", "", "", frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +56,17 @@ class Found:
 
 
 def for_school(
-    plan: YearPlan, told: Mapping[str, Fields], present: Mapping[str, Found], *, logins: Iterable[str] = ()
+    plan: YearPlan,
+    told: Mapping[str, Fields],
+    present: Mapping[str, Found],
+    *,
+    called: Callable[[str], str],
+    logins: Iterable[str] = (),
 ) -> list[Wanted]:
-    """What makes the directory look as a roster says: people first, then classes.
+    """What makes the directory look as a roster says: people first, then groups, in an order in which no name is taken.
 
     ``told``: source anchor -> the roster's fields of a person. ``present``: source anchor -> what the directory has of
-    a person. ``logins``: every login that was ever given, which nobody else gets.
+    a person. ``called`` makes the name of what ended. ``logins``: every login that was ever given; nobody else gets it.
     """
     taken = {login.casefold() for login in logins}
     wanted: list[Wanted] = []
@@ -79,8 +83,20 @@ def for_school(
             wanted += _kept(key, told[key], there)
     settled = {one.person.key for one in plan.people if one.certainty is not Certainty.OPEN}
     settled -= {one.person.key for one in plan.people if one.turn is PersonTurn.MANUAL}
-    classes = (one for one in plan.groups if (one.after or one.before or _NOBODY).role == CLASS)
-    return wanted + [one for change in classes if (one := _class(change, settled)) is not None]
+    groups = [one for change in plan.groups if (one := _group(change, settled, called)) is not None]
+    return wanted + _in_turn(groups)
+
+
+def _in_turn(groups: list[Wanted]) -> list[Wanted]:
+    """6a becomes 7a before 5a becomes 6a: whoever needs a name comes after whoever bears it."""
+    ordered: list[Wanted] = []
+    left = list(groups)
+    while left:
+        borne = {str(one.before.get("display_name")) for one in left if "display_name" in one.before}
+        free = [one for one in left if one.after.get("display_name") not in borne] or left
+        ordered += free
+        left = [one for one in left if one not in free]
+    return ordered
 
 
 def _leaves(key: str, there: Found | None) -> list[Wanted]:
@@ -112,12 +128,19 @@ def _kept(key: str, told: Fields, there: Found) -> list[Wanted]:
     return [Wanted(Side.SCHOOL, "user", Action.UPDATE, there.anchor, key, before, after, reason="name or return")]
 
 
-def _class(change: GroupChange, settled: frozenset[str] | set[str]) -> Wanted | None:
+def _group(change: GroupChange, settled: set[str], called: Callable[[str], str]) -> Wanted | None:
     old, new = change.before, change.after
-    if change.certainty is Certainty.OPEN or new is None:
+    if change.certainty is Certainty.OPEN:
+        return None
+    if old is not None and new is None:
+        was, then = {"display_name": old.name}, {"display_name": called(old.name)}
+        if was == then:
+            return None
+        return Wanted(Side.SCHOOL, "group", Action.UPDATE, old.anchor, old.id, was, then, reason=change.turn.value)
+    if new is None:
         return None
     if old is None:
-        after: Fields = {"source_anchor": new.id, "display_name": new.name, "role": CLASS}
+        after: Fields = {"source_anchor": new.id, "display_name": new.name, "role": new.role}
         added = new.members & settled
         return Wanted(Side.SCHOOL, "group", Action.CREATE, None, new.id, after=after, added=added, reason="new")
     name = renamed(old.name, new.name)

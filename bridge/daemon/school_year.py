@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,7 @@ from bridge.state.store import SchoolStore
 
 #: Of the people in a roster at least this share must be known, or it is another school's, or has another reference.
 KNOWN_SHARE = 0.5
+_STAMPED = re.compile(r"\d{4}-\d{2} ")
 _ENDS = frozenset({GroupTurn.DISSOLVED, GroupTurn.ARCHIVED})
 
 
@@ -72,7 +74,8 @@ def wanted(store: SchoolStore, planned: Planned, told: Mapping[str, Fields]) -> 
     """What would have to be written at the school so that it is as a roster says."""
     present, logins = store.year_people()
     found = {key: Found(anchor, fields) for key, (anchor, fields) in present.items()}
-    return for_school(planned.plan, told, found, logins=logins)
+    opened = planned.opened.at if planned.opened else store.database.clock()
+    return for_school(planned.plan, told, found, called=lambda name: archive_name(name, opened), logins=logins)
 
 
 def plan(
@@ -84,7 +87,7 @@ def plan(
     """
     opened = store.year()
     if told is not None:
-        last, now = store.year_linked(), told
+        last, now = store.year_now(), told
         _check_roster(store.code, last, now)
         brought: frozenset[str] | None = frozenset(before.people) if before else frozenset()
     else:
@@ -157,7 +160,12 @@ def settlement(planned: Planned) -> Settlement:
 
 
 def archive_name(name: str, opened: datetime) -> str:
-    """What an archived group is called: the school year that ended, before its name. It ends on 31 July."""
+    """What an archived group is called: the school year that ended, before its name. It ends on 31 July.
+
+    What bears one already keeps it.
+    """
+    if _STAMPED.match(name):
+        return name
     ended = opened.year if opened.month < 11 else opened.year + 1
     return f"{ended - 1}-{ended % 100:02} {name}"
 

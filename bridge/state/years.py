@@ -43,11 +43,6 @@ class Years:
         with self._read() as tx:
             return year_seen.agreed(tx)
 
-    def year_linked(self) -> Year:
-        """The school's side as a year; ids of groups are their links, without those that are in no cloud."""
-        with self._read() as tx:
-            return year_seen.linked(tx, year_seen.now(tx))
-
     def year_people(self) -> tuple[Mapping[str, tuple[str, Fields]], frozenset[str]]:
         """Source anchor -> (anchor, fields) of people at the school who are there; every login that was ever seen."""
         with self._read() as tx:

@@ -11,6 +11,7 @@ from bridge.core.freeze import Phase
 from bridge.core.model import Action, Side
 from bridge.core.year import CLASS, COURSE, Group, GroupTurn, Person, Year
 from bridge.daemon import school_year
+from bridge.lab.postgres import PostgresServer
 from bridge.ports import ConfigurationError
 from bridge.state import tables
 from connectors.memory import State
@@ -240,3 +241,20 @@ async def test_the_state_holds_no_name_of_a_person_beyond_what_was_observed() ->
             told = connection.execute(select(tables.year.c.last)).scalar_one()
         assert "Name R" not in told
         assert '"R' in told
+
+
+@pytest.mark.postgresql
+async def test_the_same_on_postgresql(postgresql_server: PostgresServer) -> None:
+    with rig(postgresql_server.create_database("school_year")) as one:
+        year = await opened_and_rebuilt(one, "refilled")
+        before = ends(one)
+        await settle_year(one)
+        one.store.undo_year(actor="test", reason="too early")
+        after = ends(one)
+        assert {name: rows for name, rows in after.items() if name != "link"} == {
+            name: rows for name, rows in before.items() if name != "link"
+        }
+        await cycled(one)
+        await settle_year(one)
+        await cycled(one)
+        assert year.wrong() == []

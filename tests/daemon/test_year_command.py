@@ -65,6 +65,7 @@ def test_the_whole_way(school: Embedded, tmp_path: Path) -> None:
     before = names(school)
     assert school.run("year", "plan", "0123").code == 0
     assert school.run("year", "open", "0123", "--reason", "August").code == 0
+    assert "the school year is open" in school.run("status").out, "what waits is not healthy"
     promote(school)
     assert school.run("sync").code == 0
     assert names(school) == before, "classes wait"
@@ -104,6 +105,7 @@ def test_the_whole_way(school: Embedded, tmp_path: Path) -> None:
     assert "Öztürk" not in json.dumps([row for row in mine if row["action"] in {"year", "relink", "archive"}])
     assert school.run("year", "close", "0123", "--reason", "done").code == 0
     assert school.run("year", "plan", "0123").code == 0, "nothing is left to do"
+    assert "the school year" not in school.run("status").out
 
 
 def test_undo(school: Embedded) -> None:
