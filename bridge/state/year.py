@@ -205,7 +205,8 @@ def _source_anchors(tx: Transaction, wanted: Settlement, ends: Mapping[str, Any]
 def _release(tx: Transaction, wanted: Settlement, id: str, *, actor: str) -> None:  # noqa: A002
     because = f"{_BECAUSE}{id}"
     told = {"actor": actor, "reason": because, "at": tx.now, "expires": tx.now + _LASTS, "used": None}
-    tx.add(release, ({"link": of, **told} for of in {*wanted.released, *wanted.relinked}))
+    # Put, not added: a release of last year that was used stands there still.
+    tx.put(release, ({"link": of, **told} for of in {*wanted.released, *wanted.relinked}))
 
 
 def forget_releases(tx: Transaction, id: str) -> None:  # noqa: A002

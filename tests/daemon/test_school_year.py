@@ -165,6 +165,18 @@ async def test_what_was_planned_and_did_not_happen_passes_the_guard_no_more() ->
         assert not one.store.released()
 
 
+async def test_what_is_planned_passes_the_guard_also_in_the_second_year() -> None:
+    with rig() as one:
+        await opened_and_rebuilt(one)
+        wanted = school_year.settlement(school_year.plan(one.store))
+        used = {"school": one.store.code, "actor": "", "reason": "last year", "at": one.clock(), "used": one.clock()}
+        with one.database.write() as connection:
+            for link in wanted.released:
+                connection.execute(tables.release.insert().values(link=link, **used))
+        one.store.apply_year("Y1", wanted, actor="test", reason="August")
+        assert one.store.released() == set(wanted.released)
+
+
 async def test_a_group_that_got_one_of_its_own_already_is_not_thrown_away() -> None:
     """Somebody let a new class through by hand, and may have worked in it since."""
     with rig() as one:
