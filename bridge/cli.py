@@ -37,6 +37,7 @@ from bridge.commands import (
     shares,
     stage,
     verify,
+    year,
 )
 from bridge.commands.session import DEFAULT_CONFIG, ERROR, Session, nowhere
 from bridge.daemon import logs
@@ -75,6 +76,7 @@ for module in (
     person,
     report,
     stage,
+    year,
     journal,
     schema,
 ):

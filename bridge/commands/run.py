@@ -11,6 +11,7 @@ from rich.console import Console
 
 from bridge.commands.progress import progress_of
 from bridge.commands.session import ERROR, NOTHING, Session, plain, session_of
+from bridge.core.freeze import waiting
 from bridge.daemon import board, turn, wiring
 from bridge.daemon.health import Colour, Health, judge
 from bridge.daemon.progress import Progress
@@ -88,7 +89,10 @@ def _row(
         facts |= {
             "doubts": _doubts(database, school.code, counts),
             "orphans": orphans,
-            "warnings": [{"side": side, "text": text} for side in sorted(warned) for text in warned[side]],
+            "warnings": [
+                *({"side": side, "text": text} for side in sorted(warned) for text in warned[side]),
+                *({"side": "school", "text": text} for text in waiting(store.code, store.year_phase())),
+            ],
             "stage": store.stage(),
             "held": len(troubles),
             "rules": dict(Counter(one.rule for one in troubles)),

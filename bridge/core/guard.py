@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from bridge.core.freeze import frozen
 from bridge.core.kinds import Kind, Shape
 from bridge.core.model import Action, Evidence, Hold, Operation, Side
 from bridge.core.policy import Policy, Tally
@@ -152,6 +153,8 @@ class Guard:
             )
         if operation.link in self.released:
             return None
+        if (waits := frozen(operation, self.policy.year, school=self.school)) is not None:
+            return waits
         removes = operation.action in {Action.DISABLE, Action.DELETE, Action.PURGE, Action.RETIRE}
         # The last file of a home may go like any other: a root proves what it is, and the thresholds count besides.
         proven = bool(self.kinds[operation.kind].parent) and operation.evidence in {Evidence.DELETED, Evidence.PURGED}

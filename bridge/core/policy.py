@@ -11,6 +11,7 @@ from datetime import UTC, timedelta, tzinfo
 from enum import StrEnum
 
 from bridge.core.cutover import STAGES, Power, Stage
+from bridge.core.freeze import Phase
 from bridge.core.kinds import Authority, Field, Kind
 from bridge.core.model import Side
 
@@ -90,6 +91,7 @@ class Policy:
     from a side before what vanished there is retired on the other: a wave is seen as a whole before it is judged.
     ``zone`` is where the school's clocks hang: times that people read in names of files are told in it.
     ``purges`` are sides that keep what was soft-deleted until the bridge purges it; others do that by themselves.
+    ``year`` is where the school year stands: while it is open nothing is retired.
     """
 
     stage: Stage
@@ -103,6 +105,7 @@ class Policy:
     pause: timedelta = timedelta(0)
     zone: tzinfo = UTC
     purges: frozenset[Side] = frozenset()
+    year: Phase = Phase.CLOSED
 
     def owner(self, kind: Kind, column: Field) -> Authority:
         """Whose value of a field counts: the YAML's exception, else the kind's, turned round once cut over."""

@@ -12,7 +12,7 @@ from sqlalchemy import and_, delete, exists, select
 
 from bridge.core.model import Evidence, Side
 from bridge.ports import Observation, Page, Removal, chunks
-from bridge.state import aliases, bookmark, touch
+from bridge.state import aliases, bookmark, generations, touch
 from bridge.state.apply import Change, write
 from bridge.state.draft import Incoming, Known, draft, draft_removal, load
 from bridge.state.tables import observation, seen
@@ -57,7 +57,9 @@ def _waves(observations: Iterable[Observation]) -> Iterator[list[Observation]]:
 
 
 def _fold_observations(tx: Transaction, side: Side, wave: Sequence[Observation]) -> int:
-    incoming = [Incoming.of(one, tx.kinds[one.kind]) for one in aliases.applied(tx, side, wave)]
+    incoming = [
+        Incoming.of(one, tx.kinds[one.kind]) for one in generations.applied(tx, side, aliases.applied(tx, side, wave))
+    ]
     known = load(tx, side, incoming)
     changes = [draft(tx, one, known=known.get(one.observation.anchor)) for one in incoming]
     return _write(tx, side, known, [change for change in changes if change is not None])

@@ -59,6 +59,8 @@ RULES: Mapping[str, Rule | None] = {
     "trouble": Rule(links=("link",), texts=("message",)),
     "release": Rule(links=("link",), texts=("reason",)),
     "password_state": _BY_LINK,
+    "year": Rule(texts=("last", "done")),
+    "generation": _BY_ANCHOR,
     "drift": Rule(links=("link",), texts=("found", "wanted")),
     "hold": Rule(links=("link",), texts=("note",)),
     "handed_out": _BY_LINK,

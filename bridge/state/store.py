@@ -23,12 +23,13 @@ from bridge.state.orphans import Orphan, orphans
 from bridge.state.record import intend, record
 from bridge.state.tables import binding, handed_out, school
 from bridge.state.transaction import Transaction
+from bridge.state.years import Years
 
 if TYPE_CHECKING:
     from bridge.state.database import Database
 
 
-class SchoolStore(Drifting, Leaving):
+class SchoolStore(Drifting, Leaving, Years):
     """What the bridge remembers of one school. Not thread-safe; one for each thread."""
 
     def __init__(self, database: Database, code: str, kinds: Mapping[str, Kind]) -> None:

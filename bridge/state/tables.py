@@ -203,14 +203,21 @@ hold = _table(
 handed_out = _table("handed_out", _key("link"), _time("at", optional=False))
 #: What became of the last password that the bridge set, on each side: never the password. ``mark``: which of the
 #: side's own changes was dealt with last (its key version number, counted up with each password).
-password_state = _table(
-    "password_state",
-    _key("link"),
-    _key("side"),
-    _text("outcome"),
-    _time("set_at", optional=False),
-    Column("mark", Text),
+_set = (_text("outcome"), _time("set_at", optional=False), Column("mark", Text))
+password_state = _table("password_state", _key("link"), _key("side"), *_set)
+
+# --- the school year --------------------------------------------------------------------------------------------------
+
+#: ``phase`` as in ``bridge.core.freeze``; ``last``: who was in which class when it was opened, ``done``: what apply
+#: did, both as JSON without names of people.
+year = _table(
+    "year",
+    _text("id"),
+    _text("phase"),
+    *(_time("at", optional=False), _text("last", default="{}"), _text("done", default="{}")),
 )
+#: The source anchor that stands for a group of the school's directory, where that group is another class than before.
+generation = _table("generation", _key("anchor"), _text("source_anchor"))
 
 # --- files ----------------------------------------------------------------------------------------------------------
 

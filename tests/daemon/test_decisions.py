@@ -98,7 +98,7 @@ def test_a_second_one_with_the_reference_of_somebody_mirrored_is_held_and_the_fi
     school.run("sync")
     before = school.accounts()
     with school.school.changing() as side:
-        second = side.create("user", {**person(0), "display_name": "Berta Lang"})
+        second = side.create("user", {**person(0), "display_name": "Berta Lang", "login": "berta"})
     for _ in range(2):
         assert school.run("sync").code == 0
         (held,) = school.run("quarantine", "--json").json["held"]

@@ -51,8 +51,7 @@ async def _mirrored(world: Live) -> None:
             shares.wake(Side)
             await _until(lambda: "Referat.odt" in world.drives.tree(world.account("anna4")))
             done = [len(world.drives.tree(user)) for user in first]
-            assert max(done) < MANY, f"nobody is through yet: {done}"
-            assert sum(done) < 0.6 * AT_ONCE * MANY, done
+            assert sum(done) < 0.9 * AT_ONCE * MANY, f"he waited until nearly everything was through: {done}"
             await _until(lambda: all(len(world.drives.tree(user)) == MANY for user in first))
         finally:
             await shares.stop()

@@ -246,6 +246,8 @@ def _due() -> None:
         optional=("read_at",),
     )
     _table("whereabouts", ("school",), ("filled", _TEXT))
+    _table("year", ("school",), ("id", _TEXT), ("phase", _TEXT), ("at", _TIME), ("last", _TEXT), ("done", _TEXT))
+    _table("generation", ("school", "anchor"), ("source_anchor", _TEXT))
 
 
 def _journal() -> None:
