@@ -18,8 +18,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bridge.lab.cloud_reader import CloudReader
+from bridge.lab.demo_both_ways import BothWays
 from bridge.lab.demo_shares import Homes
-from bridge.lab.directories import Directory
+from bridge.lab.demo_year import SchoolYear
+from bridge.lab.directories import Directory, SambaDirectory
 from bridge.lab.seed import Person
 from bridge.lab.stage import Stage
 
@@ -84,6 +86,11 @@ class Demo:
         self._leaver(wanted)
         homes.run(teachers)
         self._storm(wanted)
+        if isinstance(self.directory, SambaDirectory):
+            BothWays(self.stage, self.directory, self.step).run(teachers[1])
+            SchoolYear(self.stage, self.directory, self.step).run()
+        else:
+            self.console.print("[dim]People both ways and the school year need a real directory: left out[/dim]")
         self._mass_deletion(wanted)
         self._rest()
         return all(step.ok for step in self.steps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -80,6 +80,19 @@ class SambaDirectory:
     def delete(self, people: Sequence[Person]) -> None:
         for person in people:
             self.server.delete(self.server.dn_of(person.login))
+
+    def refill(self, promoted: Mapping[str, str]) -> None:
+        """Fill the groups of this year's classes with last year's pupils, class by class; the lowest are left empty."""
+        layout = self.server.layout
+        was = {name: self._members(layout.group_dn(f"klasse-{name}")) for name in {*promoted, *promoted.values()}}
+        last = {new: name for name, new in promoted.items()}
+        for name in was:
+            members = was[last[name]] if name in last else []
+            self.server.modify(layout.group_dn(f"klasse-{name}"), member=members or None)
+
+    def _members(self, group: str) -> list[str]:
+        (found,) = self.server.find("(objectClass=group)", ("member",), group)
+        return [value.decode() for value in found.attributes.get("member", ())]
 
     def let_write(self) -> None:
         """Delegate the school's OU to the bridge's account; from then on the options say how it is written."""

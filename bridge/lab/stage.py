@@ -15,6 +15,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from bridge.lab.cloud_reader import CloudReader
+from bridge.lab.cloud_writer import CloudWriter
 from bridge.lab.directories import Directory, EmbeddedDirectory, SambaDirectory
 from bridge.lab.drive_reader import DriveReader
 from bridge.lab.processes import ProcessTree, Unavailable
@@ -25,6 +26,8 @@ _TENANT = "6f2c8a52-9a0e-4c9c-8f43-0d7c1f3b5a10"
 _BRIDGE_APP, _READER_APP = "8c1f3f2e-0b7d-4f0e-9a53-2d6a7f1e0001", "8c1f3f2e-0b7d-4f0e-9a53-2d6a7f1e0002"
 #: Teachers at their browsers: what they do in their OneDrives is done by an application of its own.
 _TEACHERS_APP = "8c1f3f2e-0b7d-4f0e-9a53-2d6a7f1e0003"
+#: The city's cloud platform, where people are made once the school is cut over.
+_PLATFORM_APP = "8c1f3f2e-0b7d-4f0e-9a53-2d6a7f1e0004"
 _DOMAIN = "schule.example"
 _READ = ("User.Read.All", "Group.Read.All", "Organization.Read.All")
 _GRANTED = (
@@ -83,7 +86,9 @@ class Stage:
     def _start_directory(self, wanted: str) -> Directory:
         if wanted in {"auto", "samba"}:
             try:
-                return SambaDirectory(SchoolServer.of(self.school), self.root / "reader.password")
+                directory = SambaDirectory(SchoolServer.of(self.school), self.root / "reader.password")
+                directory.let_write()
+                return directory
             except Unavailable as error:
                 if wanted == "samba":
                     raise
@@ -93,12 +98,15 @@ class Stage:
     # -- the cloud
 
     def _start_sandbox(self) -> CloudReader:
-        admin_key, bridge_secret, reader_secret, teachers_secret = (secrets.token_urlsafe(24) for _ in range(4))
+        admin_key, bridge_secret, reader_secret, teachers_secret, platform_secret = (
+            secrets.token_urlsafe(24) for _ in range(5)
+        )
         applications = self.root / "applications.json"
         known = (
             (_BRIDGE_APP, bridge_secret, _GRANTED),
             (_READER_APP, reader_secret, (*_READ, "Files.Read.All")),
             (_TEACHERS_APP, teachers_secret, ("Files.ReadWrite.All",)),
+            (_PLATFORM_APP, platform_secret, ("User.ReadWrite.All", "GroupMember.ReadWrite.All")),
         )
         _private(
             applications,
@@ -125,6 +133,8 @@ class Stage:
         teachers = {**reader, "client_id": _TEACHERS_APP, "secret": teachers_secret}
         self.drives = DriveReader(self.endpoint, **reader)
         self.browser = DriveReader(self.endpoint, **teachers)
+        platform = {**reader, "client_id": _PLATFORM_APP, "secret": platform_secret}
+        self.platform = CloudWriter(self.endpoint, **platform)
         return CloudReader(self.endpoint, admin_key=admin_key, **reader)
 
     def storm(self) -> list[dict[str, Any]]:
@@ -186,6 +196,7 @@ class Stage:
                 "fallback_owner": f"it@{_DOMAIN}",
                 "budgets": {"clock_scale": _HURRY},
                 "poll_seconds": 5,
+                "newcomers": {"users": "user.department != ''"},
             },
             "attributes": {"user": {"department": {"from": "attr.department", "purpose": "class lists in Teams"}}},
             "naming": {"domain": _DOMAIN, "group_prefix": "demo-"},
@@ -196,11 +207,12 @@ class Stage:
             yaml.dump(school, file)
         return config
 
-    def bridge(self, *arguments: str) -> Answer:
-        """Run a command of the bridge as an admin would."""
+    def bridge(self, *arguments: str, words: str = "") -> Answer:
+        """Run a command of the bridge as an admin would, who types ``words`` when it asks."""
         done = subprocess.run(
             [sys.executable, "-m", "bridge", "--config", str(self.config), *arguments],
             capture_output=True,
+            input=words,
             text=True,
             check=False,
             timeout=180,

@@ -83,6 +83,8 @@ def _write(tx: Transaction, side: Side, known: dict[str, Known], changes: Sequen
     touch.touch_loose(tx, side, (change.anchor for change in unlinked if change.gone is None))
     touch.forget_loose(tx, side, (change.anchor for change in unlinked if change.gone is not None))
     touch.touch_referrers(tx, side, (c.anchor for c in real if c.presence and c.anchor in links))
+    people = (c for c in real if c.presence and c.kind in tx.kinds and tx.kinds[c.kind].parent is None)
+    touch.touch_across(tx, side, (c.anchor for c in people if c.anchor in links))
     touch.touch_containers(tx, side, (c.anchor for c in real if c.flattened))
     doubts = {links[c.anchor]: c.doubt_until for c in changes if c.doubt_until is not None and c.anchor in links}
     touch.look_again(tx, {link: until for link, until in doubts.items() if until is not None})

@@ -46,12 +46,14 @@ def record(tx: Transaction, done: Sequence[Done], *, cycle: str) -> None:
     hold(tx, disputed.values(), cycle=cycle)
     settled = [one for one in done if one.operation.link not in disputed]
     presence: dict[Side, set[str]] = {side: set() for side in Side}
+    people: dict[Side, set[str]] = {side: set() for side in Side}
     sets: set[str] = set()
     for side in Side:
         mine = [one for one in writes if one.operation.side is side and one.operation.link not in disputed]
         for wave in _waves(mine):
             changes = _fold(tx, side, wave)
             presence[side] |= {change.anchor for change in changes if change.presence}
+            people[side] |= {one.anchor for one in changes if one.presence and tx.kinds[one.kind].parent is None}
             sets |= {change.anchor for change in changes if change.flattened and side is Side.SCHOOL}
     aliases.learn(tx, settled)
     conflicts.remember(tx, settled)
@@ -63,25 +65,10 @@ def record(tx: Transaction, done: Sequence[Done], *, cycle: str) -> None:
     use_releases(tx, [one.operation.link for one in settled if one.operation.action.writes])
     untouch(tx, settled)
     for side in Side:
-        touch.touch_referrers(tx, side, presence[side] | _made_for(tx, side, settled))
+        touch.touch_referrers(tx, side, presence[side])
+        touch.touch_across(tx, side, people[side])
     touch.touch_containers(tx, Side.SCHOOL, sets)
     forget(tx, [one for one in settled if one.operation.action is Action.FORGET])
-
-
-def _made_for(tx: Transaction, side: Side, settled: Sequence[Done]) -> set[str]:
-    """Anchors on ``side`` of people and groups just made on the other one: who refers to them lacks them there."""
-    made = [
-        one.operation.link
-        for one in settled
-        if one.operation.action is Action.CREATE
-        and one.operation.side is side.other
-        and tx.kinds[one.operation.kind].parent is None
-    ]
-    found: set[str] = set()
-    for batch in chunks(sorted(made), BATCH):
-        query = select(ANCHOR[side]).where(link.c.school == tx.school, link.c.id.in_(batch), ANCHOR[side].is_not(None))
-        found.update(row[0] for row in tx.rows(query))
-    return found
 
 
 def _waves(writes: Iterable[Done]) -> Iterable[list[Done]]:

@@ -78,6 +78,18 @@ def touch_referrers(tx: Transaction, side: Side, anchors: Iterable[str]) -> None
     touch_containers(tx, side, containing)
 
 
+def touch_across(tx: Transaction, side: Side, anchors: Iterable[str]) -> None:
+    """People came to this side or went from it: mark what refers to them on the other one.
+
+    A set that this side owns leaves alone whom it does not know: who is known again is its to take out.
+    """
+    found: set[str] = set()
+    for batch in chunks(sorted(set(anchors)), BATCH):
+        mine = and_(link.c.school == tx.school, ANCHOR[side].in_(batch), ANCHOR[side.other].is_not(None))
+        found.update(row[0] for row in tx.rows(select(ANCHOR[side.other]).where(mine)))
+    touch_referrers(tx, side.other, found)
+
+
 def touch_containers(tx: Transaction, side: Side, anchors: Iterable[str]) -> None:
     """Mark every record that contains one of these through flattened sets, upwards; circles end by themselves."""
     fields = _flattened(tx)
