@@ -90,7 +90,8 @@ class BothWays:
         return True
 
     def _signs_in(self, login: str, password: str) -> bool:
-        there = next(one for one in self.stage.cloud.accounts() if one.upn.partition("@")[0] == self._upn(login))
+        upn = self._upn(login)
+        there = next(one for one in self.stage.cloud.accounts() if one.upn.partition("@")[0] == upn)
         body = {"id": there.id, "password": password}
         return bool(self.stage.cloud.admin("POST", "check-password", body)["matches"])
 
