@@ -4,6 +4,7 @@ errors   what may go wrong, sorted by what the caller does next
 side     one side of a school: observing it, writing to it
 content  the bytes of files, streamed
 memory   what the bridge remembers
+foundation  how a root comes into being
 rights   who may get at the root of a share
 trash    what a side keeps of deleted and overwritten files
 trees    what it remembers of trees and of the bytes in them
@@ -21,6 +22,7 @@ from bridge.ports.errors import (
     Unreachable,
     Waiting,
 )
+from bridge.ports.foundation import Account, Foundation
 from bridge.ports.memory import Candidate, Done, Loose, Pair, Store, Tallies, Trouble, chunks
 from bridge.ports.rights import Rights, RightsTold, Sharing
 from bridge.ports.side import (
@@ -44,6 +46,7 @@ from bridge.ports.trees import KeptBoth, Meaning, Trees
 __all__ = [
     "QUICKXOR",
     "UNREAD",
+    "Account",
     "BridgeError",
     "Busy",
     "Candidate",
@@ -56,6 +59,7 @@ __all__ = [
     "Done",
     "Failed",
     "Finding",
+    "Foundation",
     "Identity",
     "Kept",
     "KeptBoth",

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from bridge.core.model import Action, Digest, Elements, Evidence, Fields
 from bridge.ports.content import Contents, Source
+from bridge.ports.foundation import Foundation
 from bridge.ports.rights import RightsTold, Sharing
 from bridge.ports.trash import Trash
 from bridge.ports.trees import Meaning
@@ -159,6 +160,8 @@ class Capabilities:
     """Who may get at the root; None for a side that can't tell."""
     sharing: Sharing | None = None
     """How others are let in at the root; None for a side where that can't be changed."""
+    foundation: Foundation | None = None
+    """How the root is made or moved to its place; None for a side where that can't be done."""
     most_files: float | None = None
     """Files a second that can be sent at most, for an estimate; None for a side without such a budget."""
 
