@@ -125,17 +125,19 @@ async def move(ground: Ground, root: Root, connect: Connect) -> str:
     homes.stuck[root.code] = now
     if not await asyncio.to_thread(allowed, ground, root) or old is None or known.identity is None:
         return "move it"
-    connector = await connect(root.sides[Side.SCHOOL])
-    try:
-        foundation = connector.capabilities.foundation
-        if foundation is None or not _same_tree(old, root.sides[Side.SCHOOL]):
-            return "move it"
-        await foundation.move(old.options, known.identity)
-        await asyncio.to_thread(memory.note_moved, ground.database, _home(ground, root), known.identity)
-    except BridgeError as error:
-        return f"the bridge could not move it and tries again ({error})"
-    finally:
-        await connector.close()
+    # Two who make the folder of a class at the same time would take away each other's beginning.
+    async with homes.one_at_a_time:
+        connector = await connect(root.sides[Side.SCHOOL])
+        try:
+            foundation = connector.capabilities.foundation
+            if foundation is None or not _same_tree(old, root.sides[Side.SCHOOL]):
+                return "move it"
+            await foundation.move(old.options, known.identity)
+            await asyncio.to_thread(memory.note_moved, ground.database, _home(ground, root), known.identity)
+        except BridgeError as error:
+            return f"the bridge could not move it and tries again ({error})"
+        finally:
+            await connector.close()
     homes.stuck.pop(root.code, None)
     return ""
 
