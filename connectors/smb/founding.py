@@ -100,8 +100,8 @@ def _share(storage: ShareStorage) -> Iterator[Line]:
             raise Waiting(f"{where} can't be made or moved now: a program has something in it open") from None
         if status.code == errors.ACCESS_DENIED:
             raise Refused(
-                f"{where} can't be made or moved (access denied): give {options.username} Full control of the folder "
-                f"above, for this folder, subfolders and files"
+                f"{where} can't be made or moved (access denied): give {options.username} Modify on the folder above, "
+                f"for this folder, subfolders and files; a folder in which a program has something open can't be moved"
             ) from None
         raise Unreachable(f"{where} can't be made or moved ({status}): see the server") from None
     finally:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bridge.state import homes as memory
 from tests.daemon.accounts import FIRST_UID, known
 from tests.daemon.embedded import Answer, Embedded, person
 from tests.daemon.test_service import board, daemon, until
@@ -139,6 +141,8 @@ def test_too_many_at_once_are_held_until_a_person_releases_them(tmp_path: Path) 
     assert school.there() == []
     held = school.run("quarantine", "--json").json["held"]
     assert [(one["kind"], one["rule"]) for one in held] == [("folder", "guard:create")] * 4
+    rows = school.run("plan", "--json").json["schools"][0]["shares"]
+    assert all("3 may be made at once" in one["folder_held"] and not one["makes_folder"] for one in rows)
     school.mirror(code=1)
     assert [one["since"] for one in school.run("quarantine", "--json").json["held"]] == [one["since"] for one in held]
     assert school.run("release", "0123", held[0]["link"], "--reason", "checked").code == 0
@@ -214,6 +218,34 @@ def test_who_lies_in_another_class_already_is_not_given_a_second_home(tmp_path: 
     (school.homes / "6a" / "anna0").mkdir(parents=True)
     school.mirror()
     assert school.there() == ["6a", "6a/anna0", "6a/anna1"]
+
+
+@pytest.mark.parametrize("step", ["intend", "note"])
+@pytest.mark.parametrize("after", [False, True])
+def test_a_crash_beside_the_journal_makes_no_second_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, *, after: bool
+) -> None:
+    school = Homes(tmp_path, people=1)
+    with school.school.changing() as side:
+        side.change(school.people[0], {"login": "nobody"})  # whom this process knows without further ado
+    school.extra = {}
+    real: Callable[..., None] = getattr(memory, step)
+
+    def dies(*args: Any) -> None:
+        if after:
+            real(*args)
+        raise OSError("the power failed")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(memory, step, dies)
+        assert school.run("sync").code != 0
+    identity = [path.stat().st_ino for path in school.homes.iterdir()]
+    assert len(identity) == (1 if step == "note" else 0)
+    for _ in range(2):
+        assert school.run("sync").code == 0
+    assert school.there() == ["nobody"]
+    assert identity in ([], [(school.homes / "nobody").stat().st_ino])
+    assert [action for action, _ in school.journaled()].count("intend") == 1
 
 
 def test_the_daemon_makes_the_home_of_a_newcomer_and_says_so(tmp_path: Path) -> None:
