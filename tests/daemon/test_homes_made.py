@@ -261,3 +261,11 @@ def test_the_daemon_makes_the_home_of_a_newcomer_and_says_so(tmp_path: Path) -> 
         until(lambda: homes(school).get("stopped") == 1)
         assert school.there() == ["anna0"]
     assert "anna7" not in (tmp_path / "log").read_text().replace(str(school.homes / "anna7"), "")
+
+
+def test_only_homes_of_people_are_made(tmp_path: Path) -> None:
+    school = Homes(tmp_path)
+    school.school_file.write_text(school.school_file.read_text().replace("for: user", "for: group"))
+    answer = school.run("check")
+    assert answer.code == 1
+    assert "only homes of people are made" in answer.err + answer.out
