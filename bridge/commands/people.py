@@ -116,6 +116,8 @@ def _named(store: SchoolStore, name: str) -> str:
     if store.links([name]):
         return name
     held = {one.link for one in store.troubles()}
+    if name in held:
+        return name
     links = list(dict.fromkeys(one.link for one in store.find(name) if one.link))
     links = [link for link in links if link in held] or links
     if not links:

@@ -41,7 +41,7 @@ def export(
     language: Annotated[Literal["de", "en"] | None, typer.Option(help="Of the PDF; by default the school's.")] = None,
 ) -> int:
     """Write down everything that every store of the bridge holds about one person."""
-    from bridge.daemon import dossier, homes  # only here: what makes PDFs takes a while to load
+    from bridge.daemon import dossier, person_homes  # only here: what makes PDFs takes a while to load
     from bridge.letters import save
 
     session = session_of(context)
@@ -49,7 +49,7 @@ def export(
     paper = _free(out)
     with wiring.database(session.settings, create=False) as database:
         person = _whom(database, one, name)
-        folders = asyncio.run(homes.look(_ground(session, one, database), person.roots))
+        folders = asyncio.run(person_homes.look(_ground(session, one, database), person.roots))
         with database.read() as connection:
             said = dossier.tree(one, person, rows(connection, person), folders, wiring.now())
     save(out, (json.dumps(said, ensure_ascii=False, indent=1) + "\n").encode())
@@ -78,7 +78,7 @@ def erase(
     language: Annotated[Literal["de", "en"] | None, typer.Option(help="Of the PDF; by default the school's.")] = None,
 ) -> int:
     """Erase one person from every store of the bridge; a login stays reserved without naming anybody."""
-    from bridge.daemon import homes, receipts
+    from bridge.daemon import person_homes, receipts
 
     session = session_of(context)
     one = session.school(school)
@@ -91,9 +91,9 @@ def erase(
         person = _whom(database, one, name)
         _may(store, person, force)
         # The trash first: without the state nobody would know any more where it lies.
-        folders = asyncio.run(homes.look(_ground(session, one, database), person.roots, empty=True))
+        folders = asyncio.run(person_homes.look(_ground(session, one, database), person.roots, empty=True))
         done = _erase(database, store, person, reason)
-        homes.forget_indexes(folders)
+        person_homes.forget_indexes(folders)
         compact = erasing.compact(database)
         found = [row for row in receipts.receipts(store) if row["seq"] == done.seq]
         printed = wiring.now().isoformat(timespec="seconds")

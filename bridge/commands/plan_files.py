@@ -36,7 +36,7 @@ class Row:
     def something(self) -> bool:
         """Whether there is anything to say but that it could be read."""
         plan = self.plan
-        return bool(plan.counts or plan.report.held or plan.report.error or plan.waiting or plan.rights)
+        return bool(plan.counts or plan.report.held or plan.report.error or plan.waiting or plan.rights or plan.makes)
 
     def tree(self) -> dict[str, Any]:
         """As JSON."""
@@ -57,6 +57,8 @@ class Row:
             "rights": [change_tree(one) for one in plan.rights],
             "warnings": report.warnings,
             "no_folder": plan.no_folder or None,
+            "makes_folder": plan.makes and not plan.held,
+            "folder_held": plan.held or None,
             "error": report.error or None,
         }
 
@@ -102,6 +104,10 @@ def draw_shares(out: Console, code: str, rows: Sequence[Row], *, limit: int) -> 
             continue
         plan, report = row.plan, row.plan.report
         out.print(f"  [bold]{plain(row.owner)}[/] ({plain(plan.root.share)})")
+        if plan.held:
+            out.print(f"  [yellow]held[/]: {plain(plan.held)}")
+        elif plan.makes:
+            out.print("  the folder would be made in the school, with its rights")
         draw_changes(out, plan.rights, row.called)
         for (side, kind, action), number in sorted(plan.counts.items()):
             out.print(f"  {number:>6} × {action} {kind} in the {side}")
@@ -117,7 +123,7 @@ def draw_shares(out: Console, code: str, rows: Sequence[Row], *, limit: int) -> 
         if report.error:
             out.print(f"  [bold red]not planned[/]: {plain(report.error)}")
     quiet = sum(not row.something and not row.plan.no_folder for row in rows)
-    absent = sum(bool(row.plan.no_folder) for row in rows)
+    absent = sum(bool(row.plan.no_folder) and not row.plan.makes for row in rows)
     for number, text in ((quiet, "nothing to do"), (absent, "there is no folder yet")):
         if number:
             out.print(f"  {number} folders of shares: {text}")

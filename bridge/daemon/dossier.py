@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from bridge.daemon.homes import Home
+from bridge.daemon.person_homes import Home
 from bridge.letters.report import Part, report
 from bridge.settings import School
 from bridge.state.persons import RULES, Whom

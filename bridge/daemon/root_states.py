@@ -39,13 +39,17 @@ def away(share: ShareRow) -> dict[str, Any]:
     Roots that stand still for the same reason share its text: a file server that is gone stops thousands of them.
     """
     still: dict[str, dict[str, str | None]] = {}
+    absent: dict[str, list[str]] = {}
     for owner, row in share.roots.items():
         if row.error:
             still.setdefault(row.error, {})[owner] = row.error_since
+        if row.waiting:
+            absent.setdefault(row.absent, []).append(owner)
     return {
         "still": still,
         "working": {owner: row.doing for owner, row in share.roots.items() if row.doing},
-        "not_there": [owner for owner, row in share.roots.items() if row.waiting],
+        "not_there": absent,
+        "made": [owner for owner, row in share.roots.items() if row.made],
         "not_read": [owner for owner, row in share.roots.items() if not row.waiting and len(row.complete) < len(Side)],
         "elsewhere": {owner: row.elsewhere for owner, row in share.roots.items() if row.elsewhere},
         "unfit": dict(share.unfit),
@@ -71,10 +75,13 @@ def sending(share: Mapping[str, Any], owner: str) -> dict[str, Any]:
 def states(share: Mapping[str, Any]) -> Iterator[tuple[str, RootState]]:
     """Owner's link -> state, of those that ``away`` named; all others are in step. The last one of an owner counts."""
     told = share.get("away", {})
+    for owner in told.get("made", ()):
+        yield owner, RootState(State.IN_STEP, why="its folder was made by the bridge")
     for owner in told.get("not_read", ()):
         yield owner, RootState(State.WAITS, why="its turn to be read for the first time has not come yet")
-    for owner in told.get("not_there", ()):
-        yield owner, RootState(State.WAITS, why="there is no folder yet (nobody logged in)")
+    for why, owners in told.get("not_there", {}).items():
+        for owner in owners:
+            yield owner, RootState(State.WAITS, why=why)
     for owner, doing in told.get("working", {}).items():
         yield owner, RootState(State.AT_WORK, doing=doing)
     for owner, why in told.get("elsewhere", {}).items():

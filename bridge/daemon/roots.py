@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bridge.core.model import Side
+from bridge.ports import Account
 from bridge.settings import School
 from bridge.settings.effective import ShareSettings, SideSettings
 from bridge.state.database import Database
@@ -33,7 +34,8 @@ class Unfit(Exception):
 class Root:
     """One mirrored folder. ``code`` is what the state keeps it under, ``cloud_id`` the owner's anchor in the cloud.
 
-    ``filled``: what the placeholders of its place at the school stand for now.
+    ``filled``: what the placeholders of its place at the school stand for now. ``account``: for whom the bridge may
+    make or move the folder; None where it may not.
     """
 
     code: str
@@ -42,6 +44,8 @@ class Root:
     sides: Mapping[Side, SideSettings]
     cloud_id: str
     filled: Mapping[str, str] = field(default_factory=dict)
+    role: str = ""
+    account: Account | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,8 @@ def made(school: School, share: ShareSettings, owner: Owner) -> Root:
     used = _PLACEHOLDER.findall(share.sides[Side.SCHOOL].options.model_dump_json())
     filled = {name: values[name] for name in sorted(set(used))}
     code = BETWEEN.join((school.code, share.name, owner.link))
-    return Root(code, share.name, owner.link, sides, owner.cloud_id, filled)
+    account = Account(owner.login, owner.sid) if share.make and owner.active else None
+    return Root(code, share.name, owner.link, sides, owner.cloud_id, filled, owner.role, account)
 
 
 def placed(school: School, root: Root, filled: Mapping[str, str]) -> SideSettings | None:

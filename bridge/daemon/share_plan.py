@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bridge.core.access import Change
 from bridge.core.model import Operation, Side
-from bridge.daemon import access, shares, wiring
+from bridge.daemon import access, homes, shares, wiring
 from bridge.daemon.roots import Root, roots_of
 from bridge.daemon.scratch import scratch
 from bridge.daemon.shares import Ground
@@ -32,6 +32,7 @@ from bridge.state.root_counts import RootCounts, counted
 @dataclass(frozen=True, slots=True)
 class RootPlan:
     """The plan of one root. ``no_folder``: there is nothing to plan, because nobody made its folder yet.
+    ``makes``: the bridge would make it, or, with ``held``, a person has to release it first.
 
     ``waiting``: rule -> how many files wait for a person or for their next try besides. ``rights``: who would be let in
     at the drive, or no longer.
@@ -40,6 +41,8 @@ class RootPlan:
     root: Root
     report: Report
     no_folder: str = ""
+    makes: bool = False
+    held: str = ""
     waiting: Counter[str] = field(default_factory=Counter)
     rights: Sequence[Change] = ()
 
@@ -62,6 +65,7 @@ async def plans(
     A root that can't be read has its error in its report; the others go on.
     """
     found = await asyncio.to_thread(roots_of, ground.school, ground.database)
+    ground.homes.roots = found.roots
     known = set(await asyncio.to_thread(ground.database.schools))
     wanted = set(only)
     roots = [root for root in found.roots.values() if not wanted or root.share in wanted]
@@ -76,7 +80,9 @@ async def _planned(ground: Ground, root: Root, *, known: bool, most: int) -> Roo
         with scratch(ground.settings.indexes.parent, "plan") as own:
             return await _rehearse(ground, root, own, known=known, most=most)
     except Waiting as absent:
-        return RootPlan(root, report, no_folder=str(absent))
+        makes = root.account is not None
+        held = await asyncio.to_thread(homes.held, ground, root) if makes else ""
+        return RootPlan(root, report, no_folder=str(absent), makes=makes, held=held)
     except BridgeError as error:
         report.error = str(error)
         return RootPlan(root, report)
@@ -93,7 +99,7 @@ async def _rehearse(ground: Ground, root: Root, own: Path, *, known: bool, most:
         store = there.store(root.code)
         for rule in ("guard:", "stage"):
             store.unhold(rule)  # judged anew, as for people
-        async with shares.opened(there, root) as bridged:
+        async with shares.opened(there, root, write=False) as bridged:
             report = await cycle(wiring.read_only(bridged), rehearse=True, most=most)
             granted = await access.intended(
                 ground, root, bridged, await asyncio.to_thread(recall, ground.database, root.code)

@@ -13,19 +13,23 @@ from bridge.engine.load import NOTHING, Load
 
 #: Roots with an error, and owners without a root, that the status file names; all of them are counted.
 NAMED = 20
+#: Why a folder that the bridge does not make is not there.
+NOT_YET = "there is no folder yet (nobody logged in)"
 
 
 @dataclass(slots=True)
 class RootRow:
     """One root. ``complete`` says when each side was last read to its end, ``cycle`` what the last cycle counted.
 
-    ``waiting``: its folder was never there yet. ``load``: what it sends, kept up by the engine. ``elsewhere``: where it
-    lies while it is not at its place.
+    ``waiting``: its folder was never there yet, and ``absent`` why; ``made``: the bridge made it since it was started.
+    ``load``: what it sends, kept up by the engine. ``elsewhere``: where it lies while it is not at its place.
     """
 
     error: str = ""
     error_since: str | None = None
     waiting: bool = False
+    absent: str = NOT_YET
+    made: bool = False
     elsewhere: str = ""
     doing: str = ""
     complete: dict[str, str] = field(default_factory=dict)
@@ -38,9 +42,9 @@ class RootRow:
         for side in sides:
             self.complete[side.value] = now.isoformat()
 
-    def wait(self) -> None:
+    def wait(self, why: str = NOT_YET) -> None:
         """There is no folder yet: nothing is wrong, and there is nothing to mirror."""
-        self.error, self.error_since, self.waiting = "", None, True
+        self.error, self.error_since, self.waiting, self.absent = "", None, True, why
 
     def fail(self, message: str, now: datetime) -> bool:
         """The root is stopped by an error; True when this is news."""

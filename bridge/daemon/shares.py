@@ -22,14 +22,16 @@ import structlog
 
 from bridge.core.cutover import Stage
 from bridge.core.model import Side
-from bridge.daemon import whereabouts, wiring
+from bridge.daemon import homes, whereabouts, wiring
 from bridge.daemon.access import Everybody, carry_over
 from bridge.daemon.catalog import Catalog
 from bridge.daemon.gate import Gate
+from bridge.daemon.homes import Homes
 from bridge.daemon.ids import TimeOrdered
 from bridge.daemon.roots import Root, Roots, roots_of
-from bridge.daemon.share_rows import RootRow, ShareRow
+from bridge.daemon.share_rows import NOT_YET, RootRow, ShareRow
 from bridge.daemon.watched import Life, Reopen, Watched
+from bridge.daemon.whereabouts import Lying
 from bridge.engine.bridged import Bridged, Progress, Report, silent
 from bridge.engine.cycle import cycle
 from bridge.engine.load import Load
@@ -56,6 +58,7 @@ class Ground:
     place: Path | None = None
     """Where the connectors' indexes are, in place of the configured directory."""
     everybody: Everybody = field(default_factory=Everybody)
+    homes: Homes = field(default_factory=Homes)
     #: Of this database: a copy of the ground on another one begins with none.
     _stores: dict[str, SchoolStore] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -88,16 +91,18 @@ async def opened(
     progress: Progress = silent,
     load: Load | None = None,
     elsewhere: Callable[[str], None] = lambda text: None,
+    write: bool = True,
 ) -> AsyncIterator[Bridged]:
     """A root with both sides connected, in the school's present stage. ``load`` is kept up while it is mirrored.
 
-    ``elsewhere`` is told where its folder lies if not at the expected place, else the empty text. Raises Waiting while
-    it was never there, Unreachable once it was and is gone.
+    ``elsewhere`` is told where its folder lies if not at the expected place, else the empty text. With ``write`` a
+    folder that the share has the bridge make is made, or moved to its place. Raises Waiting while it was never there,
+    Unreachable once it was and is gone.
     """
     school = ground.school
     store = await asyncio.to_thread(ground.store, root.code)
     async with AsyncExitStack() as stack:
-        lying = await whereabouts.find(ground, root, partial(ground.connect, root, Side.SCHOOL))
+        lying = await _found(ground, root, write=write)
         stack.push_async_callback(lying.connector.close)
         elsewhere(lying.elsewhere)
         cloud = await ground.connect(root, Side.CLOUD)
@@ -117,6 +122,26 @@ async def opened(
         )
         wiring.enter_stage(bridged, school, await asyncio.to_thread(ground.store, school.code))
         yield bridged
+
+
+async def _found(ground: Ground, root: Root, *, write: bool) -> Lying:
+    """The school's side of a root; with ``write`` its folder is made, or moved to its place, where that is to be."""
+    connect = partial(ground.connect, root, Side.SCHOOL)
+    try:
+        lying = await whereabouts.find(ground, root, connect)
+    except Waiting as absent:
+        if not write:
+            raise
+        await homes.make(ground, root, connect, absent)
+        return await whereabouts.find(ground, root, connect)
+    if not lying.elsewhere:
+        return lying
+    todo = "move it"
+    if write and root.account is not None:
+        await lying.connector.close()
+        todo = await homes.move(ground, root, connect)
+        lying = await whereabouts.find(ground, root, connect)
+    return replace(lying, elsewhere=f"{lying.elsewhere}: {todo}") if lying.elsewhere else lying
 
 
 async def turn(
@@ -169,6 +194,7 @@ class Shares:
         over = [code for code, root in self.roots.items() if now.roots.get(code) != root]
         await asyncio.gather(*(self._end(code) for code in over))
         self.roots = now.roots
+        await asyncio.to_thread(homes.know, self.ground, now.roots)
         for share in self.ground.school.shares:
             row = self.rows.setdefault(share.name, ShareRow())
             row.unfit = {owner: why for (name, owner), why in now.unfit.items() if name == share.name}
@@ -199,6 +225,7 @@ class Shares:
             if row.error:
                 log.info("works again")
             row.note(report.counts(), sides, wiring.now())
+            row.made = root.code in self.ground.homes.made
             log.debug("cycle", **report.counts())
 
         def failed(message: str) -> None:
@@ -217,6 +244,8 @@ class Shares:
             share.most_files = bridged.connectors[Side.CLOUD].capabilities.most_files
             connect, folder = partial(self.ground.connect, root, Side.SCHOOL), bridged.connectors[Side.SCHOOL]
             unsure = row.error or row.elsewhere
+            if row.elsewhere and self.ground.homes.may_move(root.code, wiring.now()):
+                raise Reopen
             if unsure and await whereabouts.moved(root, folder, connect, elsewhere=bool(row.elsewhere)):
                 raise Reopen
             return await turn(self.ground, root, bridged, sides=sides, full=full, pause=pause)
@@ -227,7 +256,7 @@ class Shares:
             noted=noted,
             failed=failed,
             doing=doing,
-            waiting=row.wait,
+            waiting=lambda why: row.wait(why if root.account else NOT_YET),
             gate=self._gate,
         )
         one = self.watched[root.code] = Watched(f"root {root.code}", life)
@@ -243,6 +272,7 @@ class Shares:
 async def mirror_once(ground: Ground, *, full: bool = False, progress: Progress = silent) -> Mapping[str, Report]:
     """One cycle of every root of the school, a few at a time; root's code -> what came of it. For ``sync``."""
     found = await asyncio.to_thread(roots_of, ground.school, ground.database)
+    await asyncio.to_thread(homes.know, ground, found.roots)
     gate = Gate(AT_ONCE)
     reports: dict[str, Report] = {}
 

@@ -43,7 +43,7 @@ class Life:
 
     ``noted`` keeps the books of every cycle, ``failed`` is told besides of what ended one early, or kept it from
     beginning; ``doing`` shows progress, the empty text its end. ``waiting`` is told instead when there is nothing to
-    open yet: that is no failure. ``gate`` limits how many run at once.
+    open yet, and why: that is no failure. ``gate`` limits how many run at once.
     """
 
     opened: Callable[[Progress], AbstractAsyncContextManager[Bridged]]
@@ -51,7 +51,7 @@ class Life:
     noted: Callable[[Report, frozenset[Side]], None]
     failed: Callable[[str], None]
     doing: Callable[[str], None]
-    waiting: Callable[[], None] = lambda: None
+    waiting: Callable[[str], None] = lambda why: None
     gate: Gate | None = None
 
 
@@ -99,9 +99,9 @@ class Watched:
                 return
             except Reopen:
                 continue
-            except Waiting:
+            except Waiting as absent:
                 self.failures = 0
-                self.life.waiting()
+                self.life.waiting(str(absent))
                 self._woken.clear()
                 if not self._stop.is_set():
                     await self._woken.wait()

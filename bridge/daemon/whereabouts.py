@@ -68,7 +68,7 @@ async def find(ground: Ground, root: Root, connect: Connect) -> Lying:
     Raises Waiting where it was never there, Unreachable where it was, and what the side raises.
     """
     known = await asyncio.to_thread(memory.recall, ground.database, root.code)
-    here = await _look(connect, root.sides[Side.SCHOOL])
+    here = await look(connect, root.sides[Side.SCHOOL])
     try:
         if known.identity is None:
             await _is_free(ground, root, here)
@@ -82,7 +82,8 @@ async def find(ground: Ground, root: Root, connect: Connect) -> Lying:
     return Lying(here.connector)
 
 
-async def _look(connect: Connect, settings: SideSettings) -> Place:
+async def look(connect: Connect, settings: SideSettings) -> Place:
+    """See what lies at a place; the connector stays open. Raises what the side raises but Waiting."""
     connector = await connect(settings)
     try:
         return Place(connector, await connector.identify())
@@ -110,11 +111,11 @@ async def _elsewhere(ground: Ground, root: Root, connect: Connect, *, here: Plac
     settings = placed(ground.school, root, known.filled)
     if settings is None or settings == root.sides[Side.SCHOOL]:
         raise _gone(here, before="")
-    there = await _look(connect, settings)
+    there = await look(connect, settings)
     if here.found is None and there.shows(known.identity) and there.found is not None:
         await here.connector.close()
         where = there.found.description
-        return Lying(there.connector, f"{here.absent}; its folder still lies at {where} and is mirrored there: move it")
+        return Lying(there.connector, f"{here.absent}; its folder still lies at {where} and is mirrored there")
     await there.connector.close()
     if there.shows(known.identity) and here.found is not None and there.found is not None:
         raise Unreachable(
@@ -145,6 +146,6 @@ async def moved(root: Root, folder: Connector, connect: Connect, *, elsewhere: b
         return True
     if not elsewhere:
         return False
-    here = await _look(connect, root.sides[Side.SCHOOL])
+    here = await look(connect, root.sides[Side.SCHOOL])
     await here.connector.close()
     return here.found is not None

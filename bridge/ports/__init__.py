@@ -4,6 +4,7 @@ errors   what may go wrong, sorted by what the caller does next
 side     one side of a school: observing it, writing to it
 content  the bytes of files, streamed
 memory   what the bridge remembers
+foundation  how a root comes into being
 passwords  setting one account's password
 rights   who may get at the root of a share
 trash    what a side keeps of deleted and overwritten files
@@ -22,6 +23,7 @@ from bridge.ports.errors import (
     Unreachable,
     Waiting,
 )
+from bridge.ports.foundation import Account, Foundation
 from bridge.ports.memory import Candidate, Done, Loose, Pair, Store, Tallies, Trouble, chunks
 from bridge.ports.passwords import Asked, InDoubt, LogIn, NotSet, Passwords
 from bridge.ports.rights import Rights, RightsTold, Sharing
@@ -47,6 +49,7 @@ from bridge.ports.trees import KeptBoth, Meaning, Trees
 __all__ = [
     "QUICKXOR",
     "UNREAD",
+    "Account",
     "Asked",
     "BridgeError",
     "Busy",
@@ -60,6 +63,7 @@ __all__ = [
     "Done",
     "Failed",
     "Finding",
+    "Foundation",
     "Identity",
     "InDoubt",
     "Kept",

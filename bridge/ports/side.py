@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from bridge.core.model import Action, Digest, Elements, Evidence, Fields
 from bridge.ports.content import Contents, Source
+from bridge.ports.foundation import Foundation
 from bridge.ports.passwords import LogIn, Passwords
 from bridge.ports.rights import RightsTold, Sharing
 from bridge.ports.trash import Trash
@@ -179,6 +180,8 @@ class Capabilities:
     """How one account's password is set; None for a side where the bridge can't."""
     log_in: LogIn | None = None
     """How people prove who they are; None for a side where they can't."""
+    foundation: Foundation | None = None
+    """How the root is made or moved to its place; None for a side where that can't be done."""
     most_files: float | None = None
     """Files a second that can be sent at most, for an estimate; None for a side without such a budget."""
 

@@ -59,6 +59,7 @@ class ShareSettings:
     named: tuple[str, ...]
     sides: Mapping[Side, SideSettings]
     permissions: str = "report"
+    make: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,7 @@ def school(
                 roles=tuple(one.roles),
                 named=tuple(one.named),
                 sides=ends,
+                make=one.make,
                 permissions=one.permissions or ("mirror" if one.owner == "group" else "report"),
             )
             for one, ends in zip(said.shares, shares, strict=True)
@@ -219,6 +221,7 @@ def _shown_school(one: School) -> dict[str, Any]:
             "for": share.owner,
             "roles": list(share.roles),
             "named": list(share.named),
+            "make": share.make,
             **{side.value: _shown_side(settings) for side, settings in share.sides.items()},
         }
         for share in one.shares

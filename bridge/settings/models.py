@@ -6,14 +6,15 @@ Every ``description`` is the text of the reference and of the editor's tooltip. 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from bridge.core.kinds import KINDS
-from bridge.settings.limits import Defaults, Guard, Leavers, RoleName, Schedule, Strict
+from bridge.settings.limits import Defaults, Guard, Leavers, Schedule, Strict
 from bridge.settings.line import BandwidthRule
 from bridge.settings.secrets import REFERENCE
+from bridge.settings.share import Share, SideFile
 from bridge.settings.words import SecretReference, TimeZone, matching
 
 Language = Literal["de", "en"]
@@ -39,10 +40,6 @@ DomainName = Annotated[
 ]
 Prefix = Annotated[
     str, *matching(r"[A-Za-z0-9_-]{0,24}", "not a prefix of names", "write up to 24 letters, digits, - and _")
-]
-ShareName = Annotated[
-    str,
-    *matching(r"[a-z][a-z0-9_-]{0,31}", "no name of a share", "write one like `homes`: lower case, digits, - and _"),
 ]
 SchoolCode = Annotated[
     str,
@@ -126,45 +123,6 @@ class Naming(Strict):
     group_prefix: Prefix = Field(
         default="", description="Put before the mail nickname of groups, to tell schools of one tenant apart."
     )
-
-
-class SideFile(BaseModel):
-    """One side of a school: the connector's name; all other keys are the connector's own options."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
-
-    connector: str = Field(min_length=1, description="Name of the connector.")
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The keys beside ``connector``, as they stand in the file."""
-        return dict(self.__pydantic_extra__ or {})
-
-
-class Share(Strict):
-    """Folders of the school, one for each person or group, and the drive that each of them is mirrored with.
-
-    In the options of both sides these stand for what belongs to the person or group: `{login}`, `{name}`, `{class}`
-    (the person's class), `{role}`, `{source_anchor}`, `{cloud_id}` (the object's id in the cloud).
-    """
-
-    name: ShareName = Field(description="What the share is called in status, journal and commands.")
-    owner: Literal["user", "group"] = Field(
-        alias="for", description="Whose folders these are: one for each person, or one for each group."
-    )
-    roles: list[RoleName] = Field(
-        default_factory=list, description="Only people or groups of these roles; empty: all of them."
-    )
-    named: list[str] = Field(
-        default_factory=list, description="Only groups (or people) of these names; empty: all of them."
-    )
-    permissions: Literal["mirror", "report", "off"] | None = Field(
-        default=None,
-        description="Who may get at the folder: `mirror` lets them in at the drive, too, before anything is placed "
-        "there; `report` only says who that would be; left out: `mirror` for groups, `report` for people.",
-    )
-    school: SideFile = Field(description="The folder at the school.")
-    cloud: SideFile = Field(description="The drive. Keys that `cloud_side` has too are taken from there if left out.")
 
 
 class SchoolFile(Strict):

@@ -20,6 +20,7 @@ class Owner:
     """A person or a group. ``name`` is the display name at the school, ``cloud_id`` the anchor in the cloud.
 
     ``group`` is the name of the person's class; of several the first in the alphabet, so that it never shuffles.
+    ``active``: enabled at the school and not about to be retired; False for groups.
     """
 
     link: str
@@ -30,6 +31,8 @@ class Owner:
     group: str
     source_anchor: str
     cloud_id: str
+    sid: str = ""
+    active: bool = False
 
 
 def owners(database: Database, code: str, kind: str) -> Sequence[Owner]:
@@ -38,7 +41,7 @@ def owners(database: Database, code: str, kind: str) -> Sequence[Owner]:
     here = and_(near.c.school == link.c.school, near.c.side == Side.SCHOOL, near.c.anchor == link.c.school_anchor)
     there = and_(far.c.school == link.c.school, far.c.side == Side.CLOUD, far.c.anchor == link.c.cloud_anchor)
     living = and_(near.c.gone.is_(None), far.c.gone.is_(None))
-    columns = (link.c.id, near.c.anchor, near.c.role, near.c.fields, far.c.anchor.label("cloud"))
+    columns = (link.c.id, link.c.retired_at, near.c.anchor, near.c.role, near.c.fields, far.c.anchor.label("cloud"))
     query = select(*columns).select_from(link.join(near, here).join(far, there))
     mine = and_(link.c.school == code, link.c.kind == kind)
     with database.read() as connection:
@@ -46,7 +49,8 @@ def owners(database: Database, code: str, kind: str) -> Sequence[Owner]:
     classes = _classes(database, code) if kind == "user" else {}
     found = []
     for row in rows:
-        fields = {name: str(value or "") for name, value in decode(row.fields).items()}
+        known = decode(row.fields)
+        fields = {name: str(value or "") for name, value in known.items()}
         found.append(
             Owner(
                 link=row.id,
@@ -57,6 +61,8 @@ def owners(database: Database, code: str, kind: str) -> Sequence[Owner]:
                 group=classes.get(row.anchor, ""),
                 source_anchor=fields.get("source_anchor", ""),
                 cloud_id=row.cloud,
+                sid=fields.get("sid", ""),
+                active=known.get("enabled") is True and row.retired_at is None,
             )
         )
     return found

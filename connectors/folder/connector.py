@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bridge.ports import Context
+from connectors.folder import founding
 from connectors.folder.findings import probe
 from connectors.folder.granted import granted
 from connectors.folder.options import Options
@@ -25,4 +26,6 @@ class FolderConnector(TreeConnector):
             probe=lambda: probe(options, storage),
             trash=TreeTrash(lambda: opened(options), context.clock),
             granted=lambda: granted(storage),
+            make=lambda owner, beside: founding.make(options, owner, beside),
+            move=lambda old, identity: founding.move(options, old, identity),
         )

@@ -21,8 +21,9 @@ from connectors.folder.root import Root
 from connectors.folder.storage import FolderStorage
 from connectors.folder.system import open_beneath
 from connectors.rights import FOLDERS, LEVELS, Descriptor, NotReadable, read_descriptor, told
+from connectors.rights_of_homes import packed
 
-_NTACL, _POSIX = "security.NTACL", "system.posix_acl_access"
+NTACL, POSIX_DEFAULT, _POSIX = "security.NTACL", "system.posix_acl_default", "system.posix_acl_access"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 #: Tags of an access control list (linux/posix_acl.h) and the version of its stored form.
 _USER_OBJ, _USER, _GROUP_OBJ, _GROUP, _MASK, _OTHER, _VERSION = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 2
@@ -37,7 +38,7 @@ def granted(storage: FolderStorage) -> Rights:
     storage.identity()
     root = storage.root
     try:
-        first = _descriptor(root.fd)
+        first = descriptor_of(root.fd)
         if first is not None:
             return told(_descriptors(root, first, storage))
         return _linux(root, storage)
@@ -48,9 +49,10 @@ def granted(storage: FolderStorage) -> Rights:
 # --- Samba's descriptors --------------------------------------------------------------------------------------------
 
 
-def _descriptor(opened: int) -> Descriptor | None:
+def descriptor_of(opened: int) -> Descriptor | None:
+    """What Samba keeps beside an open directory, None where there is none. Raises OSError, NotReadable."""
     try:
-        raw = os.getxattr(opened, _NTACL)
+        raw = os.getxattr(opened, NTACL)
     except OSError as error:
         if error.errno in _NOTHING:
             return None
@@ -64,6 +66,17 @@ def _unpacked(raw: bytes) -> Descriptor:
     What its offsets count from changed, too: from the descriptor, or (Samba 4.17, measured) from the whole attribute.
     Either way the first part follows the 20 bytes of its head at once.
     """
+    return _found(raw)[0]
+
+
+def wrapped(descriptor: Descriptor, *, like: bytes) -> bytes:
+    """A descriptor as Samba takes it: version 1, without a hash of Linux' list; its offsets like another one's."""
+    head = struct.pack("<HHI", 1, 1, 0x20000)
+    return head + packed(descriptor, base=len(head) if _found(like)[1] else 0)
+
+
+def _found(raw: bytes) -> tuple[Descriptor, bool]:
+    """The descriptor, and whether its offsets count from the whole attribute."""
     for start in range(4, len(raw) - 19, 4):
         if raw[start : start + 2] != b"\x01\x00":
             continue
@@ -77,7 +90,7 @@ def _unpacked(raw: bytes) -> Descriptor:
         except (NotReadable, IndexError):
             continue
         if found.owner.startswith("S-1-") and found.aces is not None:
-            return found
+            return found, first == start
     raise NotReadable("the attribute security.NTACL holds no security descriptor that is known here")
 
 
@@ -85,7 +98,7 @@ def _descriptors(root: Root, first: Descriptor, storage: FolderStorage) -> Itera
     yield "", first
     for path, opened in _below(root, storage):
         try:
-            found = _descriptor(opened)
+            found = descriptor_of(opened)
         except (OSError, NotReadable) as error:
             yield path, str(error)
             continue

@@ -16,6 +16,12 @@ class Options(TreeOptions):
     root: str = Field(
         "", description="The root's path below `base`, empty for `base` itself; no link is followed on it."
     )
+    domain: str = Field(
+        "",
+        max_length=255,
+        description="For homes that are made: what stands before the names of accounts on this machine, such as "
+        "`SCHULE` for `SCHULE\\anna`; empty where winbind or sssd leave it out.",
+    )
     exclude: tuple[Pattern, ...] = Field(
         (*LEFTOVERS, "lost+found", ".snapshot", ".zfs"),
         description="Files and folders to leave alone, patterns like those of `include`. Replaces the default.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bridge.ports import Context
+from connectors.smb import founding
 from connectors.smb.findings import probe
 from connectors.smb.granted import granted
 from connectors.smb.options import Options
@@ -28,4 +29,6 @@ class SmbConnector(TreeConnector):
             probe=lambda: probe(storage),
             trash=TreeTrash(lambda: opened(options, password), context.clock),
             granted=lambda: granted(storage),
+            make=lambda owner, beside: founding.make(storage, owner, beside),
+            move=lambda old, identity: founding.move(storage, old, identity),
         )

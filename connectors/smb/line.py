@@ -30,10 +30,11 @@ from connectors.smb.errors import ServerStatus
 from connectors.smb.wire import ID_FULL_DIRECTORY, Node, Rows, has_id, read_created, read_entries
 
 READ, WRITE, APPEND, READ_ATTRIBUTES, WRITE_ATTRIBUTES = 0x1, 0x2, 0x4, 0x80, 0x100
-DELETE, READ_CONTROL, LIST = 0x10000, 0x20000, 0x1
+DELETE, READ_CONTROL, WRITE_DAC, WRITE_OWNER, LIST = 0x10000, 0x20000, 0x40000, 0x80000, 0x1
 SHARE_READ, SHARE_WRITE, SHARE_DELETE = 0x1, 0x2, 0x4
 SHARE_ALL = SHARE_READ | SHARE_WRITE | SHARE_DELETE
 OPEN, CREATE = 1, 2
+OWNER, DACL = 0x1, 0x4
 FOLDER, FILE, _REPARSE_POINT, DELETE_ON_CLOSE = 0x1, 0x40, 0x200000, 0x1000
 _RELATED = b"\xff" * 16
 _FILE, _FILE_SYSTEM, _SECURITY = 1, 2, 3
@@ -235,6 +236,13 @@ class Line(Channel):
         message = _query(handle.id, _SECURITY, 0, 1 << 16)
         message["additional_information"] = 0x7
         return _buffer(self.good(message))
+
+    def set_descriptor(self, handle: Handle, parts: int, descriptor: bytes) -> None:
+        """Set ``parts`` (``OWNER``, ``DACL``) of it; the handle needs WRITE_OWNER and WRITE_DAC for that."""
+        message = SMB2SetInfoRequest()
+        message["info_type"], message["file_info_class"], message["additional_information"] = _SECURITY, 0, parts
+        message["file_id"], message["buffer"] = handle.id, descriptor
+        self.good(message)
 
 
 def _query(handle: bytes, kind: int, number: int, length: int) -> Any:

@@ -61,7 +61,7 @@ class ShareStorage:
 
     def __init__(self, options: Options, password: Callable[[], str]) -> None:
         self.options, self.rules = options, Rules(options.include, options.exclude)
-        self.lines = Lines(options, password)
+        self.password, self.lines = password, Lines(options, password)
         self.parallel = options.connections
         self.watch: Watch | None = None
         self._wake: Callable[[], None] = lambda: None

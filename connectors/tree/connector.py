@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from bridge.core.model import Action
-from bridge.ports import Capabilities, Context, Failed, Finding, Identity, Outcome, Page, Rights, Trash, Write
+from bridge.ports import Account, Capabilities, Context, Failed, Finding, Identity, Outcome, Page, Rights, Trash, Write
 from connectors.tree.contents import TreeContents
+from connectors.tree.foundation import TreeFoundation
 from connectors.tree.observing import begin_listing, delta, listing, parse
 from connectors.tree.options import TreeOptions
 from connectors.tree.sight import Sight
@@ -25,7 +27,8 @@ _DEBOUNCE = 0.2
 class TreeConnector:
     """One root. ``sight`` is what it sees (index, scan, watch); ``probe`` finds what ``check`` tells.
 
-    ``index_file`` is the name of the index in the connector's directory. ``granted`` reads who may get at the root.
+    ``index_file`` is the name of the index in the connector's directory. ``granted`` reads who may get at the root;
+    ``make`` and ``move`` do what ``bridge.ports.Foundation`` says, blocking.
     """
 
     def __init__(
@@ -38,6 +41,8 @@ class TreeConnector:
         probe: Callable[[], Sequence[Finding]],
         trash: Trash,
         granted: Callable[[], Rights],
+        make: Callable[[Account, Sequence[Any]], None],
+        move: Callable[[Any, str], None],
     ) -> None:
         self.options, self.context, self._probe, self._trash = options, context, probe, trash
         self.storage, self._granted = storage, granted
@@ -46,6 +51,7 @@ class TreeConnector:
         # Whoever uses the index or the root takes a turn.
         self._turns = Turns()
         self._writing = Writing(self.sight, context, turns=self._turns)
+        self._foundation = TreeFoundation(self._turns, make, move)
         self._contents = TreeContents(self.sight, self._turns)
         self._woken = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -55,9 +61,11 @@ class TreeConnector:
         writes = frozenset[Action]() if self.options.read_only else _WRITES
         kinds = frozenset({"folder", "file"})
         trash = None if self.options.read_only else self._trash
+        foundation = None if self.options.read_only else self._foundation
         return Capabilities(
-            kinds, dict.fromkeys(kinds, writes), chunk=50, hints=True, contents=self._contents, trash=trash, rights=self
-        )
+            kinds, dict.fromkeys(kinds, writes), chunk=50, hints=True, contents=self._contents, trash=trash,
+            rights=self, foundation=foundation,
+        )  # fmt: skip
 
     async def identify(self) -> Identity:
         return Identity(await self._turns.take(self.storage.identity), self.storage.where)

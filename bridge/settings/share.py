@@ -1,0 +1,67 @@
+"""What may stand in a school's file of one side, and of a share: see ``models``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from bridge.settings.limits import RoleName
+from bridge.settings.words import matching
+
+ShareName = Annotated[
+    str,
+    *matching(r"[a-z][a-z0-9_-]{0,31}", "no name of a share", "write one like `homes`: lower case, digits, - and _"),
+]
+
+
+class SideFile(BaseModel):
+    """One side of a school: the connector's name; all other keys are the connector's own options."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    connector: str = Field(min_length=1, description="Name of the connector.")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys beside ``connector``, as they stand in the file."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class Share(BaseModel):
+    """Folders of the school, one for each person or group, and the drive that each of them is mirrored with.
+
+    In the options of both sides these stand for what belongs to the person or group: `{login}`, `{name}`, `{class}`
+    (the person's class), `{role}`, `{source_anchor}`, `{cloud_id}` (the object's id in the cloud).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, str_strip_whitespace=False)
+
+    name: ShareName = Field(description="What the share is called in status, journal and commands.")
+    owner: Literal["user", "group"] = Field(
+        alias="for", description="Whose folders these are: one for each person, or one for each group."
+    )
+    roles: list[RoleName] = Field(
+        default_factory=list, description="Only people or groups of these roles; empty: all of them."
+    )
+    named: list[str] = Field(
+        default_factory=list, description="Only groups (or people) of these names; empty: all of them."
+    )
+    permissions: Literal["mirror", "report", "off"] | None = Field(
+        default=None,
+        description="Who may get at the folder: `mirror` lets them in at the drive, too, before anything is placed "
+        "there; `report` only says who that would be; left out: `mirror` for groups, `report` for people.",
+    )
+    make: bool = Field(
+        default=False,
+        description="Make the folder of a person who has none yet, with its rights, and move it with the class; only "
+        "`for: user`. A folder that was there before is never made again.",
+    )
+    school: SideFile = Field(description="The folder at the school.")
+    cloud: SideFile = Field(description="The drive. Keys that `cloud_side` has too are taken from there if left out.")
+
+    @model_validator(mode="after")
+    def _made_for_people(self) -> Share:
+        if self.make and self.owner != "user":
+            raise ValueError("only homes of people are made|leave `make` out, or write `for: user`")
+        return self
