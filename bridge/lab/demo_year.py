@@ -55,16 +55,19 @@ class SchoolYear:
         self.step("the school year is previewed", {"same": len(_PROMOTED)}, planned)
 
     def _applied_and_undone(self, groups: dict[str, str]) -> None:
+        # Without the daemon, which would be through with it before anybody could take it back.
+        if self.stage.daemon is not None:
+            self.stage.daemon.stop()
+        applied, undone = self._year("apply", "demo"), self._year("undo", "demo")
+        self.stage.start_daemon()
+
         def done() -> Any:
-            self.stage.bridge("stage", "demo", "pause", "--reason", "demo")
-            applied, undone = self._year("apply", "demo"), self._year("undo", "demo")
-            self.stage.bridge("stage", "demo", "resume", "--reason", "demo")
-            kept = {name: self.stage.cloud.groups().get(name) == group for name, group in groups.items()}
-            changed = [name for name, same in kept.items() if not same]
+            now = self.stage.cloud.groups()
+            changed = [name for name, group in groups.items() if now.get(name) != group]
             return {"applied": applied.get("ok"), "then": undone.get("phase"), "changed": changed}
 
         expected = {"applied": True, "then": "open", "changed": []}
-        self.step("applied, and undone again: nothing was changed", expected, done, timeout=0)
+        self.step("applied, and undone again: nothing is changed", expected, done)
 
     def _applied(self, groups: dict[str, str], people: dict[str, frozenset[str]]) -> None:
         self._year("apply", "demo")
