@@ -111,7 +111,7 @@ def kept_for_purge(link: Link, policy: Policy) -> bool:
 
 def _together(link: Link, kind: Kind, policy: Policy, row: Row) -> Fate:
     """Both records are there; only a consent that is missing at the school stands against them."""
-    if not _refused(link, kind) or policy.existence(kind) is not Authority.SCHOOL:
+    if not _refused(link, kind) or policy.existence(kind) is Authority.CLOUD:
         return Fate(row, Verdict.LIVE)
     if row is Row.FIRST_MERGE:
         return Fate(
