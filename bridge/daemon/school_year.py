@@ -73,9 +73,13 @@ async def roster(settings: Settings, catalog: Catalog, school: School, path: Pat
 def wanted(store: SchoolStore, planned: Planned, told: Mapping[str, Fields]) -> list[Wanted]:
     """What would have to be written at the school so that it is as a roster says."""
     present, logins = store.year_people()
+    groups = store.year_logins()
     found = {key: Found(anchor, fields) for key, (anchor, fields) in present.items()}
     opened = planned.opened.at if planned.opened else store.database.clock()
-    return for_school(planned.plan, told, found, called=lambda name: archive_name(name, opened), logins=logins)
+    return for_school(
+        planned.plan, told, found, called=lambda name: archive_name(name, opened), logins={*logins, *groups.values()},
+        of_groups=groups,
+    )  # fmt: skip
 
 
 def plan(
@@ -89,7 +93,7 @@ def plan(
     if told is not None:
         last, now = store.year_now(), told
         _check_roster(store.code, last, now)
-        brought: frozenset[str] | None = frozenset(before.people) if before else frozenset()
+        brought: frozenset[str] | None = store.brought() | (frozenset(before.people) if before else frozenset())
     else:
         last, now, brought = opened.last if opened else store.year_agreed(), store.year_now(), None
         if opened is not None:
