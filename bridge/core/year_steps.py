@@ -1,10 +1,4 @@
-"""What a roster wants written at the school as operations of the engine, and what takes them back; pure.
-
-| step of the apply | taken back, where the school still shows what was written | else |
-|---|---|---|
-| another name, another switch | the value before | refused, with the reason |
-| members added and removed | those who are in go out, those who are out come in again | left |
-| made, brought back | retired (a soft delete), if nobody changed it since | refused, with the reason |
+"""What a roster wants written at the school as operations of the engine, and as steps that are remembered; pure.
 
 Nothing is agreed on by them: the mirror sees at the school what it has to take to the cloud.
 """
@@ -21,8 +15,6 @@ from bridge.core.plan import role_of
 from bridge.core.year_wanted import Wanted
 
 REASON = "school year: "
-#: What of a new object nobody is asked about when it is taken back: it is decided elsewhere, or never changes.
-_GIVEN = frozenset({"source_anchor", "role", "login", "members"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +60,11 @@ def operations(wanted: Sequence[Wanted], ends: Ends) -> list[Operation]:
 
     KeyError, with the anchor, for what has no link yet: it was never seen by a cycle.
     """
-    steps = [_operation(one, ends) for one in wanted]
+    return names_freed([_operation(one, ends) for one in wanted])
+
+
+def names_freed(steps: Sequence[Operation]) -> list[Operation]:
+    """The same; a group that needs another's name is not written together with it."""
     bearer = {str(one.before["display_name"]): one.link for one in steps if "display_name" in one.before}
     return [replace(one, requires=_freed(one, bearer)) for one in steps]
 
@@ -94,21 +90,24 @@ def _operation(one: Wanted, ends: Ends) -> Operation:
     if one.action is Action.CREATE:
         return _again(one, link, reason)
     before, after = dict(one.before), dict(one.after)
-    now = _members(link.school.record)
+    now = members_of(link.school.record)
     removed = frozenset(of for key in one.removed if (of := _of(key, ends)) is not None)
     if (then := (now | added) - removed) != now:
         before["members"], after["members"] = now, then
-    return _at(link, one.action, before, after, reason=reason)
+    return operation_at(link, one.action, before, after, reason=reason)
 
 
 def _again(one: Wanted, link: Link, reason: str) -> Operation:
     """Somebody who was here before gets the account back that he had; where nothing is left of it, a new one."""
     if link.school.gone is Evidence.DELETED and link.school.anchor:
-        return _at(link, Action.RESTORE, {}, {name: one.after[name] for name in one.after if name != "login"}, reason)
-    return replace(_at(link, Action.CREATE, {}, one.after, reason), anchor=None)
+        return operation_at(
+            link, Action.RESTORE, {}, {name: one.after[name] for name in one.after if name != "login"}, reason
+        )
+    return replace(operation_at(link, Action.CREATE, {}, one.after, reason), anchor=None)
 
 
-def _at(link: Link, action: Action, before: Fields, after: Fields, reason: str) -> Operation:
+def operation_at(link: Link, action: Action, before: Fields, after: Fields, reason: str) -> Operation:
+    """One step at the school, expecting what was read."""
     record = link.school.record
     return Operation(
         link=link.id,
@@ -130,11 +129,13 @@ def _of(key: str, ends: Ends) -> str | None:
     return there.id if there is not None else ends.made.get(("user", key))
 
 
-def _members(record: Record | None) -> frozenset[str]:
-    return _set(record.fields.get("members") if record else None)
+def members_of(record: Record | None) -> frozenset[str]:
+    """The members that a record shows."""
+    return as_set(record.fields.get("members") if record else None)
 
 
-def _set(value: Value) -> frozenset[str]:
+def as_set(value: Value) -> frozenset[str]:
+    """The elements of a set field; none where there is no value."""
     return value if isinstance(value, frozenset) else frozenset()
 
 
@@ -145,7 +146,7 @@ def remembered(done: Sequence[Operation], earlier: Mapping[str, Step]) -> list[S
 
 def _step(one: Operation) -> Step:
     before, after = dict(one.before), dict(one.after)
-    old, new = _set(before.pop("members", None)), _set(after.pop("members", None))
+    old, new = as_set(before.pop("members", None)), as_set(after.pop("members", None))
     if old != new:
         before["members"], after["members"] = old - new, new - old
     return Step(one.link, one.kind, str(after.get("source_anchor") or ""), one.action, before, after)
@@ -155,70 +156,7 @@ def _merged(step: Step, earlier: Step | None) -> Step:
     if earlier is None:
         return step
     before, after = {**step.before, **earlier.before}, {**earlier.after, **step.after}
-    out, came = _set(earlier.before.get("members")), _set(earlier.after.get("members"))
-    go, come = _set(step.before.get("members")), _set(step.after.get("members"))
+    out, came = as_set(earlier.before.get("members")), as_set(earlier.after.get("members"))
+    go, come = as_set(step.before.get("members")), as_set(step.after.get("members"))
     before["members"], after["members"] = (out - come) | (go - came), (came - go) | (come - out)
     return replace(earlier, before=before, after=after)
-
-
-# --- back ---------------------------------------------------------------------------------------------------------
-
-
-def back(steps: Sequence[Step], links: Mapping[str, Link]) -> tuple[list[Operation], list[str]]:
-    """What takes the steps back, the last one first and what was made last of all; and what stands against it.
-
-    What is as it was before (never written, or taken back already) needs nothing.
-    """
-    changed: list[Operation] = []
-    retired: list[Operation] = []
-    against: list[str] = []
-    for step in reversed(steps):
-        link = links.get(step.link)
-        if link is None or link.school.record is None:
-            if step.action not in {Action.CREATE, Action.RESTORE}:
-                against.append(f"{step.kind} {step.link} is not at the school any more.")
-            continue
-        if step.action in {Action.CREATE, Action.RESTORE}:
-            if (why := _touched(step, link)) is not None:
-                against.append(why)
-            else:
-                retired.append(_at(link, Action.DELETE, {}, {}, f"{REASON}undo"))
-            continue
-        before, after, changes = _values_back(step, link)
-        against += changes
-        if after:
-            changed.append(_at(link, Action.UPDATE, before, after, f"{REASON}undo"))
-    return _groups_first(changed) + _groups_first(retired), against
-
-
-def _groups_first(some: Sequence[Operation]) -> list[Operation]:
-    return sorted(some, key=lambda one: one.kind != "group")
-
-
-def _touched(step: Step, link: Link) -> str | None:
-    """Why something that was made is not retired: it is not as it was made."""
-    record = link.school.record
-    fields = record.fields if record else {}
-    other = sorted(name for name in step.after if name not in _GIVEN and fields.get(name) != step.after[name])
-    if other:
-        return f"{step.kind} {step.link} was made by it, and {', '.join(other)} changed since."
-    more = _members(record) - _set(step.after.get("members"))
-    return f"{step.kind} {step.link} was made by it, and {len(more)} members came since." if more else None
-
-
-def _values_back(step: Step, link: Link) -> tuple[dict[str, Value], dict[str, Value], list[str]]:
-    fields = link.school.record.fields if link.school.record else {}
-    before: dict[str, Value] = {}
-    after: dict[str, Value] = {}
-    against: list[str] = []
-    for name in sorted({*step.before, *step.after}):
-        was, then, now = step.before.get(name), step.after.get(name), fields.get(name)
-        if name == "members":
-            there, out, came = _members(link.school.record), _set(was), _set(then)
-            if (wanted := (there | (out - came)) - (came - out)) != there:
-                before[name], after[name] = there, wanted
-        elif now == then:
-            before[name], after[name] = now, was
-        elif now != was:
-            against.append(f"{step.kind} {step.link}: {name} changed since.")
-    return before, after, against

@@ -1,6 +1,7 @@
 """A roster carried out at the school as one operation, taken up again after a crash, and taken back.
 
-apply  1. read the school,  2. plan,  3. count and ask,  4. remember the steps,  5. write,  6. note how far it came
+apply  1. read the school,  2. finish what was begun before,  3. plan,  4. count and ask,  5. remember the steps,
+       6. write,  7. note how far it came
 undo   1. read the school,  2. what stands against it,  3. write back,  4. note it
 """
 
@@ -8,13 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bridge.core.freeze import Phase
 from bridge.core.guard import Cell, Excess, cells_of
-from bridge.core.model import Action, Link, Operation, Side
+from bridge.core.model import Link, Operation, Side
 from bridge.core.year import PersonTurn
-from bridge.core.year_steps import Ends, anew, back, operations, remembered
+from bridge.core.year_again import back, forth
+from bridge.core.year_steps import Ends, Step, anew, operations, remembered
 from bridge.core.year_wanted import Wanted
 from bridge.daemon import school_year
 from bridge.engine import roster as engine
@@ -69,36 +71,77 @@ async def apply(bridged: Bridged, store: SchoolStore, asked: Asked) -> Carried:
             f"schoolbridge year close {store.code}, or go on without --roster"
         )
     engine.check(bridged, ())
-    earlier = store.roster()
-    goes_on = earlier is not None and earlier.phase == BEGUN
-    id_ = earlier.id if earlier and goes_on else bridged.new_id()
+    begun = store.roster()
+    goes_on = begun is not None and begun.phase == BEGUN
+    id_ = begun.id if begun and goes_on else bridged.new_id()
     await engine.looked(bridged, cycle=id_)
+    written: Counter[str] = Counter()
     if goes_on:
-        store.adopt_roster()
-        earlier = store.roster()
+        first = await _taken_up(bridged, store, asked)
+        written.update(first.written)
+        if first.failed:
+            return replace(first, written=written)
     plan, wanted = planned(store, asked)
     _decided(store.code, plan)
-    known = {one.link: one for one in earlier.steps} if earlier and goes_on else {}
-    put_aside = {(one.kind, one.key): one.link for one in known.values() if one.action is Action.CREATE}
-    steps = _operations(store, wanted, put_aside, bridged.new_id)
+    steps = _operations(store, wanted, bridged.new_id)
     engine.check(bridged, steps)
-    approved = await _approved(bridged, steps, earlier.approved if earlier and goes_on else {}, asked.expect)
+    approved = await _approved(bridged, steps, {}, asked.expect)
     told = [key for key, fields in asked.told.fields.items() if fields.get("enabled") is not False]
     told += asked.before.year.people if asked.before else ()
-    if steps or goes_on or not set(told) <= store.brought():
+    failed: list[str] = []
+    if steps or not set(told) & _here(store) <= store.brought():
         said = {"actor": asked.actor, "reason": asked.reason}
+        known = {one.link: one for one in begun.steps} if begun and goes_on else {}
         store.begin_roster(id_, remembered(steps, known), told=told, approved=approved, **said)
-        report = await engine.written(bridged, steps, cycle=id_, logins=_logins(store))
-        failed = _failed(store, report, steps)
+        failed = await _write(bridged, store, steps, id_, written)
         store.end_roster(BEGUN if failed else DONE, failed=len(failed), **said)
-    else:
-        report, failed = Report(cycle=id_, school=store.code, started=bridged.clock()), []
     manual = [one.person.key for one in plan.plan.people if one.turn is PersonTurn.MANUAL]
-    return Carried(id_, dict(report.executed), failed, (), len(plan.plan.questions), manual)
+    return Carried(id_, written, failed, (), len(plan.plan.questions), manual)
 
 
-def _logins(store: SchoolStore) -> frozenset[str]:
-    return store.year_people()[1] | frozenset(store.year_logins().values())
+async def _taken_up(bridged: Bridged, store: SchoolStore, asked: Asked) -> Carried:
+    """Finish what was begun: its steps, not a new plan."""
+    store.adopt_roster()
+    found = store.roster()
+    if found is None:
+        raise ConfigurationError(f"{store.code}: no roster was begun")
+    steps, _ = forth(found.steps, _links(store, found.steps))
+    engine.check(bridged, steps)
+    expect = asked.expect if asked.expect == len(steps) else None
+    approved = await _approved(bridged, steps, found.approved, expect)
+    said = {"actor": asked.actor, "reason": asked.reason}
+    store.begin_roster(found.id, found.steps, told=(), approved=approved, **said)
+    written: Counter[str] = Counter()
+    failed = await _write(bridged, store, steps, found.id, written)
+    store.end_roster(BEGUN if failed else DONE, failed=len(failed), **said)
+    return Carried(found.id, written, failed)
+
+
+async def _write(
+    bridged: Bridged, store: SchoolStore, steps: Sequence[Operation], id_: str, written: Counter[str]
+) -> list[str]:
+    """People, then groups; what failed. Who comes back brings groups along, which are read again before."""
+    logins = store.year_people()[1] | frozenset(store.year_logins().values())
+    people, groups = ([one for one in steps if (one.kind == "user") is first] for first in (True, False))
+    report = await engine.written(bridged, people, cycle=id_, logins=logins)
+    written.update(report.executed)
+    if not report.error:
+        if report.executed["user:restore"]:
+            await engine.looked(bridged, cycle=id_)
+            found = store.roster()
+            left, _ = forth(found.steps, _links(store, found.steps)) if found else ([], [])
+            groups = [one for one in left if one.kind != "user"]
+        report = await engine.written(bridged, groups, cycle=id_, logins=logins)
+        written.update(report.executed)
+    return _failed(store, report, steps)
+
+
+def _links(store: SchoolStore, steps: Sequence[Step]) -> dict[str, Link]:
+    return {one.id: one for one in store.links([one.link for one in steps])}
+
+
+def _here(store: SchoolStore) -> frozenset[str]:
+    return frozenset(store.roster_ends()[0])
 
 
 def _decided(code: str, plan: school_year.Planned) -> None:
@@ -110,13 +153,11 @@ def _decided(code: str, plan: school_year.Planned) -> None:
         )
 
 
-def _operations(
-    store: SchoolStore, wanted: Sequence[Wanted], put_aside: Mapping[tuple[str, str], str], new_id: Callable[[], str]
-) -> list[Operation]:
+def _operations(store: SchoolStore, wanted: Sequence[Wanted], new_id: Callable[[], str]) -> list[Operation]:
     people, groups = store.roster_ends()
     links = {one.id: one for one in store.links([*people.values(), *groups.values()])}
     ends = Ends(_of(people, links), _of(groups, links))
-    made = {one: put_aside.get(one) or new_id() for one in anew(wanted, ends)}
+    made = {one: new_id() for one in anew(wanted, ends)}
     try:
         return operations(wanted, Ends(ends.people, ends.groups, made))
     except KeyError as missing:
@@ -182,8 +223,7 @@ async def undo(bridged: Bridged, store: SchoolStore, *, actor: str, reason: str)
     await engine.looked(bridged, cycle=found.id)
     store.adopt_roster()
     steps = (store.roster() or found).steps
-    links = {one.id: one for one in store.links([one.link for one in steps])}
-    wanted, against = back(steps, links)
+    wanted, against = back(steps, _links(store, steps))
     engine.check(bridged, wanted)
     report = await engine.written(bridged, wanted, cycle=found.id)
     failed = _failed(store, report, wanted)

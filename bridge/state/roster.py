@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -119,7 +120,9 @@ def _remember(tx: Transaction, told: Iterable[str], at: Any) -> None:
 
 def adopted(tx: Transaction) -> None:
     """What was made before a crash was seen since and linked anew: it goes on under that link, and so does its name."""
-    for one in (current(tx) or RosterApply("", "", tx.now)).steps:
+    steps = (current(tx) or RosterApply("", "", tx.now)).steps
+    heirs: dict[str, str] = {}
+    for one in steps:
         if one.action is not Action.CREATE:
             continue
         mine = and_(link.c.school == tx.school, link.c.id == one.link)
@@ -128,10 +131,23 @@ def adopted(tx: Transaction) -> None:
         heir = _seen(tx, one)
         if heir is None:
             continue
+        heirs[one.link] = heir
         drop(tx, one.link, heir=heir)
         tx.run(update(roster_step).where(roster_step.c.school == tx.school, roster_step.c.link == one.link).values(
             link=heir))  # fmt: skip
         tx.run(update(roster).where(roster.c.school == tx.school, roster.c.link == one.link).values(link=heir))
+    if heirs:
+        tx.put(roster_step, (_row(_inherited(one, heirs), number) for number, one in enumerate(steps)))
+
+
+def _inherited(one: Step, heirs: Mapping[str, str]) -> Step:
+    """A step whose members go by the links that they have now."""
+    before, after = (
+        {name: frozenset(heirs.get(of, of) for of in value) if isinstance(value, frozenset) else value
+         for name, value in fields.items()}
+        for fields in (one.before, one.after)
+    )  # fmt: skip
+    return replace(one, link=heirs.get(one.link, one.link), before=before, after=after)
 
 
 def _seen(tx: Transaction, one: Step) -> str | None:
