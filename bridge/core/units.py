@@ -57,7 +57,7 @@ def renamed(name: str, to: str) -> str:
     old = found[0]
     if old.upper() == old and old.lower() != old:
         text = text.upper()
-    elif old.lower() == old and old.upper() != old and not old.isdigit():
+    elif old.lower() == old and not old.isdigit() and (found["upper"] or wanted.year not in UPPER.values()):
         text = text.lower()
     return f"{name[: found.start()]}{text}{name[found.end() :]}"
 

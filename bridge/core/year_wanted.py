@@ -15,13 +15,13 @@ never taken out of a class; what is open is not planned at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bridge.core.model import Action, Fields, Side
 from bridge.core.naming import local_part, nickname, numbered
-from bridge.core.units import renamed
-from bridge.core.year import Certainty, GroupChange, GroupTurn, PersonTurn, YearPlan
+from bridge.core.units import renamed, unit
+from bridge.core.year import CLASS, Certainty, GroupChange, GroupTurn, PersonTurn, YearPlan
 
 #: The longest sAMAccountName of a person (MS-ADA3 2.222).
 LONGEST_LOGIN = 20
@@ -86,7 +86,8 @@ def for_school(
     settled = {one.person.key for one in plan.people if one.certainty is not Certainty.OPEN}
     settled -= {one.person.key for one in plan.people if one.turn is PersonTurn.MANUAL}
     groups = [one for change in plan.groups if (one := _group(change, settled, called)) is not None]
-    groups = [_with_login(one, of_groups, taken) if one.action is Action.CREATE else one for one in groups]
+    style = sorted(one.before.name for one in plan.groups if one.before and one.before.role == CLASS)
+    groups = [_called(one, style, of_groups, taken) if one.action is Action.CREATE else one for one in groups]
     return wanted + _in_turn(groups)
 
 
@@ -125,9 +126,12 @@ def _free(base: str, taken: set[str]) -> str:
     return login
 
 
-def _with_login(one: Wanted, of_groups: Mapping[str, str], taken: set[str]) -> Wanted:
+def _called(one: Wanted, style: Sequence[str], of_groups: Mapping[str, str], taken: set[str]) -> Wanted:
+    """A new class is called as the others are: Klasse 5b where there is a Klasse 5a; so is its login."""
     name = str(one.after["display_name"])
-    return replace(one, after={**one.after, "login": _free(login_of(name, of_groups), taken)})
+    told = next((told for told in style if unit(told)), "") if one.after.get("role") == CLASS else ""
+    name = renamed(told, name) if told and unit(name) else name
+    return replace(one, after={**one.after, "display_name": name, "login": _free(login_of(name, of_groups), taken)})
 
 
 def login_of(name: str, of_groups: Mapping[str, str]) -> str:

@@ -18,7 +18,7 @@ from bridge.core.year_wanted import Found, Wanted, for_school
 from bridge.core.year_wanted import archives as wanted_archives
 from bridge.daemon import wiring
 from bridge.daemon.catalog import Catalog
-from bridge.ports import ConfigurationError
+from bridge.ports import ConfigurationError, Connector
 from bridge.ports.years import OpenYear, Settlement
 from bridge.settings import School, Settings
 from bridge.state.store import SchoolStore
@@ -54,7 +54,11 @@ async def roster(settings: Settings, catalog: Catalog, school: School, path: Pat
         asked = catalog.options("roster").model_validate({"path": path, **options})
     except ValidationError as error:
         raise ConfigurationError(f"the roster can't be read like that: {error.errors()[0]['msg']}") from None
-    connector = await catalog.connect("roster", asked, wiring.context(settings, school))
+    return await read_roster(await catalog.connect("roster", asked, wiring.context(settings, school)))
+
+
+async def read_roster(connector: Connector) -> Roster:
+    """What a connector to a roster tells."""
     people: dict[str, Person] = {}
     fields: dict[str, Fields] = {}
     groups: list[Group] = []
