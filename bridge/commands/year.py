@@ -254,6 +254,7 @@ def _draw(screen: Console, planned: school_year.Planned, one: School, language: 
         screen.print(drawn if table.rows else f"{plain(one.code)}: {table.title}: {table.empty}")
     if planned.roster:
         screen.print(f"{wanted} changes would have to be made at the school; --json lists them. Nothing was written")
+        screen.print(f"To make them: schoolbridge year apply {plain(one.code)} --roster ... --reason '...'")
     elif planned.opened is None:
         screen.print("no school year is open: compared with what both sides last agreed on")
 
