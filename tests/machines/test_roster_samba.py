@@ -136,3 +136,15 @@ async def test_a_school_year_by_a_roster(
         assert {called[id_]: id_ for id_ in clouds.values()} == clouds
         assert users <= {one["id"] for one in both.users()}
         assert both.engine.store.verify().ok
+
+        both.engine.pass_(hours=1)
+        anew = await apply(both, roster, before)
+        assert (anew.failed, anew.written["user:restore"]) == ([], 4), "they get the accounts that they had"
+        await both.settle()
+        back = shown(server)
+        assert {key: back[key] for key in new} == {key: there[key] for key in new}
+        assert {row[0] for key, row in back.items() if key.startswith("klasse-")} == {
+            row[0] for key, row in there.items() if key.startswith("klasse-")
+        }
+        assert {both._key(one) for one in both.users()} == accounts.keys()
+        assert users <= {one["id"] for one in both.users()}
