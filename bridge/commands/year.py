@@ -201,7 +201,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 async def _carry(session: Session, one: School, store: SchoolStore, wanted: Sequence[Wanted], id_: str) -> Carried:
     async with wiring.bridged(session.settings, session.catalog, one, store) as bridged:
-        return await carry_out(bridged, wanted, anchors={}, cycle=id_)
+        return await carry_out(bridged, wanted, cycle=id_)
 
 
 def _print(out: Path, planned: school_year.Planned, one: School, language: str) -> None:

@@ -89,7 +89,9 @@ async def apply(bridged: Bridged, store: SchoolStore, asked: Asked) -> Carried:
     told = [key for key, fields in asked.told.fields.items() if fields.get("enabled") is not False]
     told += asked.before.year.people if asked.before else ()
     failed: list[str] = []
-    if steps or not set(told) & _here(store) <= store.brought():
+    if not steps:
+        store.remember_roster(told)
+    else:
         said = {"actor": asked.actor, "reason": asked.reason}
         known = {one.link: one for one in begun.steps} if begun and goes_on else {}
         store.begin_roster(id_, remembered(steps, known), told=told, approved=approved, **said)
@@ -138,10 +140,6 @@ async def _write(
 
 def _links(store: SchoolStore, steps: Sequence[Step]) -> dict[str, Link]:
     return {one.id: one for one in store.links([one.link for one in steps])}
-
-
-def _here(store: SchoolStore) -> frozenset[str]:
-    return frozenset(store.roster_ends()[0])
 
 
 def _decided(code: str, plan: school_year.Planned) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from bridge.core.guard import Cell, Excess, Guard
+from bridge.core.kinds import Authority
 from bridge.core.model import Operation, Side
 from bridge.engine.bridged import Bridged, Naming, Report
 from bridge.engine.execute import Turn, execute
@@ -20,14 +21,23 @@ from bridge.engine.pair import pair
 from bridge.engine.purges import able
 from bridge.ports import BridgeError, ConfigurationError
 
+_CLOUD = Authority.CLOUD
+
 
 def check(bridged: Bridged, operations: Sequence[Operation]) -> None:
     """ConfigurationError, before anything is written, where the stage or the connector does not let the school be
-    written."""
+    written, or what is written would not last."""
     if Side.SCHOOL not in bridged.policy.writable:
         raise ConfigurationError(
-            f"{bridged.code}: stage {bridged.policy.stage} writes nothing to the school. Expected: hybrid or soaking. "
+            f"{bridged.code}: stage {bridged.policy.stage} writes nothing to the school. Expected: hybrid. "
             f"Nothing was done. See: schoolbridge stage {bridged.code}"
+        )
+    elsewhere = sorted(name for name in ("user", "group") if bridged.policy.existence(bridged.kinds[name]) is _CLOUD)
+    if elsewhere:
+        raise ConfigurationError(
+            f"{bridged.code}: in stage {bridged.policy.stage} the cloud decides which {' and '.join(elsewhere)} "
+            f"records there are, and the mirror would take back what is written at the school. Expected: hybrid, where "
+            f"the school decides. Nothing was done. Change people in the cloud"
         )
     connector = bridged.connectors[Side.SCHOOL]
     unable = sorted({f"{one.action} {one.kind} records" for one in operations if not able(connector, one)})

@@ -92,7 +92,7 @@ def begin(
     cells = [[list(cell), number] for cell, number in sorted(approved.items())]
     at = found.at if found and goes_on else tx.now
     tx.put(roster_apply, [{"id": id, "phase": BEGUN, "at": at, "approved": dump(cells)}])
-    _remember(tx, told, at)
+    remember(tx, told, at)
     after = {"phase": BEGUN, "steps": len(steps)}
     journal.append(tx, [journal.Entry("roster", actor=actor, cycle=id, reason=reason, after=after)])
 
@@ -102,7 +102,7 @@ def _row(one: Step, number: int) -> dict[str, Any]:
     return {"link": one.link, "number": number, **texts, "before": encode(one.before), "after": encode(one.after)}
 
 
-def _remember(tx: Transaction, told: Iterable[str], at: Any) -> None:
+def remember(tx: Transaction, told: Iterable[str], at: Any) -> None:
     """Who is at the school and in a roster; who is in it only is nobody's business."""
     wanted = set(told)
     people, _ = ends(tx)

@@ -51,6 +51,11 @@ class Rosters:
         with self._write() as tx:
             roster.begin(tx, id, steps, told=told, approved=approved, actor=actor, reason=reason)
 
+    def remember_roster(self, told: Iterable[str]) -> None:
+        """Remember whom a roster brought that has nothing to be written."""
+        with self._write() as tx:
+            roster.remember(tx, told, tx.now)
+
     def adopt_roster(self) -> None:
         """What was made before a crash and was seen since goes on under the link that it has."""
         with self._write() as tx:

@@ -302,6 +302,40 @@ async def test_a_stage_that_does_not_write_the_school_refuses(stage: Stage) -> N
         assert one.versions() == before
 
 
+async def test_where_the_cloud_decides_who_there_is_nothing_is_written_that_would_not_last() -> None:
+    with turning() as (one, turn):
+        await settled(one, turn)
+        one.policy = policy_for(Stage.SOAKING)
+        before = one.versions()
+        with pytest.raises(ConfigurationError, match="the cloud decides"):
+            await apply(one, turn)
+        assert one.versions() == before
+
+
+@pytest.mark.parametrize("cycles", [False, True])
+async def test_who_can_not_be_made_is_told_and_made_once_it_is_repaired(cycles: bool) -> None:
+    with turning() as (one, turn):
+        await settled(one, turn)
+        faults = one.connectors[Side.SCHOOL].faults
+        faults.failing["N0"] = ("invalid", "the directory does not take it")
+        carried = await apply(one, turn)
+        assert len(carried.failed) == 1
+        assert "does not take it" in carried.failed[0]
+        assert [trouble.rule for trouble in one.store.troubles()] == ["failed:invalid"]
+        if cycles:  # the link that was put aside is forgotten meanwhile
+            await one.settle()
+        faults.failing.clear()
+        one.pass_(hours=1)
+        assert (await apply(one, turn)).whole
+        await one.settle()
+        record = one.record(Side.SCHOOL, "N0")
+        assert record is not None
+        everywhere = [one.school.record(r.anchor) for r in one.school.records("group")]
+        assert any(record.anchor in (group.fields["members"] or ()) for group in everywhere if group)  # type: ignore[operator]
+        assert one.record(Side.CLOUD, "N0") is not None
+        assert one.store.troubles() == []
+
+
 async def test_somebody_changed_it_meanwhile_and_nothing_is_overwritten() -> None:
     with turning() as (one, turn):
         await settled(one, turn)
@@ -320,6 +354,11 @@ async def test_somebody_changed_it_meanwhile_and_nothing_is_overwritten() -> Non
         record = one.school.record(anchor)
         assert record is not None
         assert record.fields["display_name"] == "5a"
+        one.connectors[Side.SCHOOL].apply = apply_  # type: ignore[method-assign]
+        one.pass_(hours=1)
+        assert (await apply(one, turn)).whole, "read anew, it is carried out on what stands there now"
+        await one.settle()
+        assert one.store.troubles() == []
 
 
 async def test_who_comes_back_gets_the_account_that_he_had() -> None:
