@@ -16,6 +16,7 @@ from bridge.core.policy import UNLIMITED, Policy, Tally, Threshold, policy_for
 from bridge.core.year import Year
 from bridge.daemon import roster_year, school_year
 from bridge.daemon.roster_year import Asked, Carried
+from bridge.lab.postgres import PostgresServer
 from bridge.ports import ConfigurationError
 from tests.core.years import Turned, last_year, turned
 from tests.daemon.test_year_roster import told
@@ -371,3 +372,20 @@ async def test_who_comes_back_gets_the_account_that_he_had() -> None:
         assert (await apply(one, turn)).whole
         assert shown(one, Side.SCHOOL)[key][1:] == [True, login]
         assert one.school.named("user", "source_anchor", key) == year.people[key]
+
+
+@pytest.mark.postgresql
+async def test_on_postgresql(postgresql_server: PostgresServer) -> None:
+    _, _, result = await undisturbed()
+    with rig(postgresql_server.create_database("roster_apply")) as one:
+        one.policy = free()
+        turn = small()
+        await settled(one, turn)
+        before = shown(one, Side.SCHOOL)
+        one.connectors[Side.SCHOOL].faults.cut_answers = 5
+        assert not (await apply(one, turn)).whole
+        one.calm()
+        await resumed(one, turn, result, looked=True)
+        one.pass_(hours=1)
+        assert (await undo(one)).whole
+        assert shown(one, Side.SCHOOL) == before
