@@ -1,176 +1,19 @@
-"""A roster carried out at the school, cut off at every point, taken up again, mirrored and taken back."""
+"""A roster carried out at the school: what becomes of people and classes, what is refused, what is taken back."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from bridge.core.cutover import Stage
 from bridge.core.model import Side
-from bridge.core.policy import UNLIMITED, Policy, Tally, Threshold, policy_for
+from bridge.core.policy import Tally, Threshold, policy_for
 from bridge.core.year import Year
-from bridge.daemon import roster_year, school_year
-from bridge.daemon.roster_year import Asked, Carried
-from bridge.lab.postgres import PostgresServer
 from bridge.ports import ConfigurationError
-from tests.core.years import Turned, last_year, turned
-from tests.daemon.test_year_roster import told
-from tests.machines.rig import Rig, rig
-from tests.machines.walls import Accesses, Broken
+from tests.core.years import Turned
+from tests.machines.roster_play import apply, both, shown, turning, undo
 from tests.school_years import settled
-
-#: Of the points of a run every so many are tried by ``make test``; all of them by ``make soak``.
-STRIDE = 23
-
-
-def free() -> Policy:
-    return policy_for(Stage.HYBRID, thresholds={("*", "*", "*", tally): UNLIMITED for tally in Tally})
-
-
-def small() -> Turned:
-    chance = random.Random(5)
-    last = last_year(chance, per_year=1, size=8, years=3)
-    return turned(last, chance, way="made", leave=2, repeat=1, newcomers=6, split=0)
-
-
-def asked(now: Year, before: Year | None, **more: Any) -> Asked:
-    old = school_year.Roster(before, {}) if before else None
-    return Asked(school_year.Roster(*told(now)), old, **{"actor": "test", "reason": "August", **more})
-
-
-async def apply(one: Rig, turn: Turned, *, before: bool = True, **more: Any) -> Carried:
-    bridged = one.bridged()
-    return await roster_year.apply(bridged, one.store, asked(turn.now, turn.last if before else None, **more))
-
-
-async def undo(one: Rig) -> Carried:
-    bridged = one.bridged()
-    return await roster_year.undo(bridged, one.store, actor="test", reason="wrong list")
-
-
-def shown(one: Rig, side: Side) -> dict[str, Any]:
-    """Everybody by source anchor and every class by name, without ids; a login belongs to one. Twice is an error."""
-    people: dict[str, Any] = {}
-    key_of: dict[str, str] = {}
-    for record in one.side(side).records("user"):
-        key = str(record.fields["source_anchor"])
-        assert key not in people, f"{key} is at the {side} twice"
-        key_of[record.anchor] = key
-        people[key] = [record.fields.get(name) for name in ("display_name", "enabled", "login")]
-    groups: dict[str, Any] = {}
-    for record in one.side(side).records("group"):
-        name = str(record.fields["display_name"])
-        assert name not in groups or side is Side.CLOUD, f"{name} is at the school twice"
-        groups[f"{name}{' again' if name in groups else ''}"] = sorted(
-            key_of[anchor] for anchor in record.fields.get("members") or () if anchor in key_of
-        )  # type: ignore[union-attr]
-    logins = [row[2] for row in people.values() if row[2]]
-    assert len(logins) == len(set(logins)), "a login was given twice"
-    return {**people, **groups}
-
-
-def both(one: Rig) -> Mapping[Side, Any]:
-    return {side: shown(one, side) for side in Side}
-
-
-@contextmanager
-def turning() -> Iterator[tuple[Rig, Turned]]:
-    with rig() as one:
-        one.threads = False
-        one.policy = free()
-        yield one, small()
-
-
-async def undisturbed() -> tuple[int, int, Mapping[Side, Any]]:
-    with turning() as (one, turn):
-        await settled(one, turn)
-        before = one.school.number
-        wall = Accesses(None)
-        with wall.around(one):
-            carried = await apply(one, turn)
-        assert carried.whole
-        writes = one.school.number - before
-        await one.settle()
-        return wall.count, writes, both(one)
-
-
-async def resumed(one: Rig, turn: Turned, result: Mapping[Side, Any], *, looked: bool) -> None:
-    """Type it again, with a cycle in between or without; then everything is as if nothing had happened."""
-    if looked:
-        await one.cycle()
-    one.pass_(minutes=30)
-    await _again(one, turn)
-    await one.settle()
-    assert both(one) == result
-    number = one.school.number
-    assert (await apply(one, turn, before=False)).written == {}, "a second apply writes nothing"
-    assert one.school.number == number
-    assert one.store.verify().ok
-    bare = [one.id for one in one.store.links(s.link for s in one.store.roster().steps) if one.school.anchor is None]  # type: ignore[union-attr]
-    assert bare == []
-
-
-async def _again(one: Rig, turn: Turned) -> None:
-    for _ in range(3):
-        if (await apply(one, turn)).whole:
-            return
-        one.pass_(hours=1)
-    raise AssertionError("not done after three times")
-
-
-@pytest.mark.parametrize("looked", [False, True])
-async def test_the_database_may_fail_at_any_point(looked: bool) -> None:
-    await _database(looked, STRIDE)
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("looked", [False, True])
-async def test_the_database_may_fail_at_every_point(looked: bool) -> None:
-    await _database(looked, 1)
-
-
-async def _database(looked: bool, stride: int) -> None:
-    number, _, result = await undisturbed()
-    assert number > 100
-    for point in range(1, number + 1, stride):
-        with turning() as (one, turn):
-            await settled(one, turn)
-            with Accesses(point).around(one), pytest.raises(Broken):
-                await apply(one, turn)
-            await resumed(one, turn, result, looked=looked)
-
-
-@pytest.mark.parametrize("looked", [False, True])
-@pytest.mark.parametrize("fault", ["cut_writes", "cut_answers"])
-async def test_the_line_may_break_before_and_after_a_write(fault: str, looked: bool) -> None:
-    await _line(fault, looked, 4)
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("looked", [False, True])
-@pytest.mark.parametrize("fault", ["cut_writes", "cut_answers"])
-async def test_the_line_may_break_before_and_after_every_write(fault: str, looked: bool) -> None:
-    await _line(fault, looked, 1)
-
-
-async def _line(fault: str, looked: bool, stride: int) -> None:
-    _, writes, result = await undisturbed()
-    assert writes > 15
-    for point in range(0, writes, stride):
-        with turning() as (one, turn):
-            await settled(one, turn)
-            setattr(one.connectors[Side.SCHOOL].faults, fault, point)
-            carried = await apply(one, turn)
-            assert not carried.whole, "what was cut off says so"
-            one.calm()
-            await resumed(one, turn, result, looked=looked)
 
 
 async def test_classes_keep_their_groups_and_nobody_is_made_anew_in_the_cloud() -> None:
@@ -212,19 +55,6 @@ async def test_taken_back() -> None:
         assert {key: row for key, row in there.items() if key != "5a"} == {
             key: row for key, row in before[Side.CLOUD].items() if key != "5a"
         }
-
-
-async def test_taken_back_after_a_crash_in_the_middle() -> None:
-    for point in (0, 7, 12):
-        with turning() as (one, turn):
-            await settled(one, turn)
-            before = shown(one, Side.SCHOOL)
-            one.connectors[Side.SCHOOL].faults.cut_answers = point
-            assert not (await apply(one, turn)).whole
-            one.calm()
-            one.pass_(hours=1)
-            assert (await undo(one)).whole
-            assert shown(one, Side.SCHOOL) == before
 
 
 async def test_what_changed_since_is_not_taken_back() -> None:
@@ -372,20 +202,3 @@ async def test_who_comes_back_gets_the_account_that_he_had() -> None:
         assert (await apply(one, turn)).whole
         assert shown(one, Side.SCHOOL)[key][1:] == [True, login]
         assert one.school.named("user", "source_anchor", key) == year.people[key]
-
-
-@pytest.mark.postgresql
-async def test_on_postgresql(postgresql_server: PostgresServer) -> None:
-    _, _, result = await undisturbed()
-    with rig(postgresql_server.create_database("roster_apply")) as one:
-        one.policy = free()
-        turn = small()
-        await settled(one, turn)
-        before = shown(one, Side.SCHOOL)
-        one.connectors[Side.SCHOOL].faults.cut_answers = 5
-        assert not (await apply(one, turn)).whole
-        one.calm()
-        await resumed(one, turn, result, looked=True)
-        one.pass_(hours=1)
-        assert (await undo(one)).whole
-        assert shown(one, Side.SCHOOL) == before
