@@ -194,7 +194,7 @@ async def settle_year(rig: Rig, **more: object) -> None:
     assert {(one.anchor, one.after["display_name"]) for one in wanted} == {
         (one.anchor, one.after["display_name"]) for one in shown
     }, "what was shown before is done"
-    carried = await carry_out(rig.bridged(), wanted, anchors={}, cycle="Y1")
+    carried = await carry_out(rig.bridged(), wanted, cycle="Y1")
     assert carried.failed == []
 
 

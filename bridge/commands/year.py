@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table as Drawn
 
 from bridge.commands.session import NOTHING, SOMETHING, Mistake, Session, plain, session_of
+from bridge.commands.year_roster import apply_roster, read, takes_back_roster, undo_roster
 from bridge.core.freeze import Phase
 from bridge.core.year import GroupChange, PersonChange
 from bridge.daemon import school_year, wiring
@@ -35,6 +36,10 @@ ReasonOption = Annotated[str, typer.Option(help="Why; goes into the journal.")]
 ChooseOption = Annotated[
     list[str] | None,
     typer.Option("--choose", help="What a person decided: 6a=5b (this year's class = last year's) or 6a=new."),
+]
+RosterOption = Annotated[Path | None, typer.Option(help="This year's export of the school's program (CSV).")]
+BeforeOption = Annotated[
+    Path | None, typer.Option(help="Last year's export: whom one brought may leave by one. Once is enough.")
 ]
 
 
@@ -64,8 +69,8 @@ def open_(context: typer.Context, school: SchoolArgument, reason: ReasonOption =
 def plan(
     context: typer.Context,
     school: SchoolArgument,
-    roster: Annotated[Path | None, typer.Option(help="This year's export of the school's program (CSV).")] = None,
-    before: Annotated[Path | None, typer.Option(help="Last year's export: whom one brought may leave by one.")] = None,
+    roster: RosterOption = None,
+    before: BeforeOption = None,
     choose: ChooseOption = None,
     out: Annotated[Path | None, typer.Option(help="Also as a PDF; the file must not exist yet.")] = None,
     language: Annotated[
@@ -92,12 +97,28 @@ def plan(
 
 
 def apply(
-    context: typer.Context, school: SchoolArgument, choose: ChooseOption = None, reason: ReasonOption = ""
+    context: typer.Context,
+    school: SchoolArgument,
+    choose: ChooseOption = None,
+    reason: ReasonOption = "",
+    roster: RosterOption = None,
+    before: BeforeOption = None,
+    expect: Annotated[
+        int | None, typer.Option(help="With --roster: how many changes you saw; passes the school's thresholds.")
+    ] = None,
 ) -> int:
-    """Carry the plan out: classes keep their groups in the cloud, what ended is archived. One operation, with undo."""
+    """Carry the plan out: classes keep their groups in the cloud, what ended is archived. One operation, with undo.
+
+    With --roster the school's directory is written, as year plan --roster showed it; stop the daemon for that.
+    """
     session = session_of(context)
     one = session.school(school)
     _said(reason)
+    if roster is not None:
+        chosen = dict(_pair(text) for text in choose or ())
+        return apply_roster(session, one, roster, before, chosen=chosen, expect=expect, reason=reason)
+    if before is not None or expect is not None:
+        raise Mistake("--before and --expect go with --roster")
     id_ = _id()
     with wiring.database(session.settings, create=False) as database:
         store = database.school(one.code, one.kinds())
@@ -126,6 +147,8 @@ def undo(context: typer.Context, school: SchoolArgument, reason: ReasonOption = 
     _said(reason)
     with wiring.database(session.settings, create=False) as database:
         store = database.school(one.code, one.kinds())
+        if takes_back_roster(store):
+            return undo_roster(session, one, store, reason)
         id_ = store.undo_year(actor=actor(), reason=reason)
         phase = store.year_phase()
     answer = {"ok": True, "school": one.code, "operation": id_, "phase": phase.value}
@@ -162,10 +185,7 @@ def _planned(
     chosen = dict(_pair(text) for text in choose or ())
     if before is not None and roster is None:
         raise Mistake("--before goes with --roster: last year's export beside this year's")
-    told, brought = (
-        asyncio.run(school_year.roster(session.settings, session.catalog, one, file)) if file else None
-        for file in (roster, before)
-    )
+    told, brought = (read(session, one, file) for file in (roster, before))
     years = {"told": told.year if told else None, "before": brought.year if brought else None}
     planned = school_year.plan(store, **years, chosen=chosen)
     wanted = school_year.wanted(store, planned, told.fields) if told else school_year.archives(store, planned)
@@ -181,7 +201,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 async def _carry(session: Session, one: School, store: SchoolStore, wanted: Sequence[Wanted], id_: str) -> Carried:
     async with wiring.bridged(session.settings, session.catalog, one, store) as bridged:
-        return await carry_out(bridged, wanted, anchors={}, cycle=id_)
+        return await carry_out(bridged, wanted, cycle=id_)
 
 
 def _print(out: Path, planned: school_year.Planned, one: School, language: str) -> None:
@@ -234,6 +254,7 @@ def _draw(screen: Console, planned: school_year.Planned, one: School, language: 
         screen.print(drawn if table.rows else f"{plain(one.code)}: {table.title}: {table.empty}")
     if planned.roster:
         screen.print(f"{wanted} changes would have to be made at the school; --json lists them. Nothing was written")
+        screen.print(f"To make them: schoolbridge year apply {plain(one.code)} --roster ... --reason '...'")
     elif planned.opened is None:
         screen.print("no school year is open: compared with what both sides last agreed on")
 

@@ -57,9 +57,14 @@ def renamed(name: str, to: str) -> str:
     old = found[0]
     if old.upper() == old and old.lower() != old:
         text = text.upper()
-    elif old.lower() == old and old.upper() != old and not old.isdigit():
+    elif old.lower() == old and not old.isdigit() and (found["upper"] or _small(name[: found.start()])):
         text = text.lower()
     return f"{name[: found.start()]}{text}{name[found.end() :]}"
+
+
+def _small(prefix: str) -> bool:
+    """Whether what stands before the unit is written small: klasse-10d becomes klasse-ef, but Klasse 10d Klasse EF."""
+    return prefix.lower() == prefix and prefix.upper() != prefix
 
 
 def order(name: str) -> tuple[int, str, str]:

@@ -15,13 +15,13 @@ never taken out of a class; what is open is not planned at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from bridge.core.model import Action, Fields, Side
-from bridge.core.naming import local_part, numbered
-from bridge.core.units import renamed
-from bridge.core.year import Certainty, GroupChange, GroupTurn, PersonTurn, YearPlan
+from bridge.core.naming import local_part, nickname, numbered
+from bridge.core.units import renamed, unit
+from bridge.core.year import CLASS, Certainty, GroupChange, GroupTurn, PersonTurn, YearPlan
 
 #: The longest sAMAccountName of a person (MS-ADA3 2.222).
 LONGEST_LOGIN = 20
@@ -62,11 +62,13 @@ def for_school(
     *,
     called: Callable[[str], str],
     logins: Iterable[str] = (),
+    of_groups: Mapping[str, str] = {},
 ) -> list[Wanted]:
     """What makes the directory look as a roster says: people first, then groups, in an order in which no name is taken.
 
     ``told``: source anchor -> the roster's fields of a person. ``present``: source anchor -> what the directory has of
     a person. ``called`` makes the name of what ended. ``logins``: every login that was ever given; nobody else gets it.
+    ``of_groups``: name -> login of the directory's groups, by which new ones are called alike.
     """
     taken = {login.casefold() for login in logins}
     wanted: list[Wanted] = []
@@ -84,6 +86,8 @@ def for_school(
     settled = {one.person.key for one in plan.people if one.certainty is not Certainty.OPEN}
     settled -= {one.person.key for one in plan.people if one.turn is PersonTurn.MANUAL}
     groups = [one for change in plan.groups if (one := _group(change, settled, called)) is not None]
+    style = sorted(one.before.name for one in plan.groups if one.before and one.before.role == CLASS)
+    groups = [_called(one, style, of_groups, taken) if one.action is Action.CREATE else one for one in groups]
     return wanted + _in_turn(groups)
 
 
@@ -108,13 +112,38 @@ def _leaves(key: str, there: Found | None) -> list[Wanted]:
 
 def _made(key: str, told: Fields, taken: set[str]) -> Wanted:
     base = local_part(f"{told.get('given_name')}.{told.get('surname')}") or local_part(key) or "person"
+    login = _free(base, taken)
+    fields = {name: told.get(name) for name in ("source_anchor", *NAMES, "role")}
+    after = {**fields, "enabled": True, "login": login}
+    return Wanted(Side.SCHOOL, "user", Action.CREATE, None, key, after=after, reason="new")
+
+
+def _free(base: str, taken: set[str]) -> str:
     number = 1
     while (login := numbered(base, number, longest=LONGEST_LOGIN)).casefold() in taken:
         number += 1
     taken.add(login.casefold())
-    fields = {name: told.get(name) for name in ("source_anchor", *NAMES, "role")}
-    after = {**fields, "enabled": True, "login": login}
-    return Wanted(Side.SCHOOL, "user", Action.CREATE, None, key, after=after, reason="new")
+    return login
+
+
+def _called(one: Wanted, style: Sequence[str], of_groups: Mapping[str, str], taken: set[str]) -> Wanted:
+    """A new class is called as the others are: Klasse 5b where there is a Klasse 5a; so is its login."""
+    name = str(one.after["display_name"])
+    told = next((told for told in style if unit(told)), "") if one.after.get("role") == CLASS else ""
+    name = renamed(told, name) if told and unit(name) else name
+    return replace(one, after={**one.after, "display_name": name, "login": _free(login_of(name, of_groups), taken)})
+
+
+def login_of(name: str, of_groups: Mapping[str, str]) -> str:
+    """The login of a new group, made as those of the others are: ``klasse-5b`` where ``Klasse 5a`` is ``klasse-5a``."""
+    if name in of_groups:
+        return of_groups[name]
+    for other, login in sorted(of_groups.items()):
+        for old, new in ((other, name), (other.split()[-1], name.split()[-1])):
+            end = nickname(old).casefold()
+            if end and login.casefold().endswith(end) and other.split()[:-1] == name.split()[:-1]:
+                return login[: len(login) - len(end)] + nickname(new).casefold()
+    return nickname(name).casefold() or "group"
 
 
 def _kept(key: str, told: Fields, there: Found) -> list[Wanted]:

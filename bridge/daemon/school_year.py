@@ -18,7 +18,7 @@ from bridge.core.year_wanted import Found, Wanted, for_school
 from bridge.core.year_wanted import archives as wanted_archives
 from bridge.daemon import wiring
 from bridge.daemon.catalog import Catalog
-from bridge.ports import ConfigurationError
+from bridge.ports import ConfigurationError, Connector
 from bridge.ports.years import OpenYear, Settlement
 from bridge.settings import School, Settings
 from bridge.state.store import SchoolStore
@@ -54,7 +54,11 @@ async def roster(settings: Settings, catalog: Catalog, school: School, path: Pat
         asked = catalog.options("roster").model_validate({"path": path, **options})
     except ValidationError as error:
         raise ConfigurationError(f"the roster can't be read like that: {error.errors()[0]['msg']}") from None
-    connector = await catalog.connect("roster", asked, wiring.context(settings, school))
+    return await read_roster(await catalog.connect("roster", asked, wiring.context(settings, school)))
+
+
+async def read_roster(connector: Connector) -> Roster:
+    """What a connector to a roster tells."""
     people: dict[str, Person] = {}
     fields: dict[str, Fields] = {}
     groups: list[Group] = []
@@ -73,9 +77,13 @@ async def roster(settings: Settings, catalog: Catalog, school: School, path: Pat
 def wanted(store: SchoolStore, planned: Planned, told: Mapping[str, Fields]) -> list[Wanted]:
     """What would have to be written at the school so that it is as a roster says."""
     present, logins = store.year_people()
+    groups = store.year_logins()
     found = {key: Found(anchor, fields) for key, (anchor, fields) in present.items()}
     opened = planned.opened.at if planned.opened else store.database.clock()
-    return for_school(planned.plan, told, found, called=lambda name: archive_name(name, opened), logins=logins)
+    return for_school(
+        planned.plan, told, found, called=lambda name: archive_name(name, opened), logins={*logins, *groups.values()},
+        of_groups=groups,
+    )  # fmt: skip
 
 
 def plan(
@@ -89,7 +97,7 @@ def plan(
     if told is not None:
         last, now = store.year_now(), told
         _check_roster(store.code, last, now)
-        brought: frozenset[str] | None = frozenset(before.people) if before else frozenset()
+        brought: frozenset[str] | None = store.brought() | (frozenset(before.people) if before else frozenset())
     else:
         last, now, brought = opened.last if opened else store.year_agreed(), store.year_now(), None
         if opened is not None:

@@ -41,7 +41,8 @@ def resolved(bridged: Bridged, operation: Operation, anchors: Anchors) -> Operat
             missing = frozenset(link for link in value - kept if _anchor(anchors, link, operation.side) is None)
             after[column.name] = value - missing
             agreed = agree.get(column.name)
-            agree[column.name] = (agreed if isinstance(agreed, frozenset) else frozenset()) - missing
+            if agree:  # where nothing is agreed on yet, nothing is
+                agree[column.name] = (agreed if isinstance(agreed, frozenset) else frozenset()) - missing
     if after == operation.after and agree == operation.agree:
         return operation
     return replace(operation, after=after, agree=agree)

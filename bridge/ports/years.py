@@ -8,6 +8,7 @@ from datetime import datetime
 
 from bridge.core.freeze import Phase
 from bridge.core.year import Year
+from bridge.core.year_steps import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +39,17 @@ class Settlement:
     def something(self) -> bool:
         """Whether there is anything to settle."""
         return bool(self.relinked or self.archived or self.anew)
+
+
+@dataclass(frozen=True, slots=True)
+class RosterApply:
+    """The last roster that was carried out at the school, or begun to be.
+
+    ``steps`` in the order of writing. ``approved``: cell of the guard -> number that a person let pass.
+    """
+
+    id: str
+    phase: str
+    at: datetime
+    steps: Sequence[Step] = ()
+    approved: Mapping[tuple[str, str, str, str], int] = field(default_factory=dict)

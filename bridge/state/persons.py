@@ -61,6 +61,9 @@ RULES: Mapping[str, Rule | None] = {
     "password_state": _BY_LINK,
     "year": Rule(texts=("last", "done")),
     "generation": _BY_ANCHOR,
+    "roster": _BY_LINK,
+    "roster_apply": None,  # numbers only
+    "roster_step": Rule(links=("link",), texts=("before", "after")),
     "drift": Rule(links=("link",), texts=("found", "wanted")),
     "hold": Rule(links=("link",), texts=("note",)),
     "handed_out": _BY_LINK,

@@ -21,6 +21,7 @@ from bridge.state.journal import Checkpoint, Verdict, Written
 from bridge.state.leaving import Leaving
 from bridge.state.orphans import Orphan, orphans
 from bridge.state.record import intend, record
+from bridge.state.rosters import Rosters
 from bridge.state.tables import binding, handed_out, school
 from bridge.state.transaction import Transaction
 from bridge.state.years import Years
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from bridge.state.database import Database
 
 
-class SchoolStore(Drifting, Leaving, Years):
+class SchoolStore(Drifting, Leaving, Rosters, Years):
     """What the bridge remembers of one school. Not thread-safe; one for each thread."""
 
     def __init__(self, database: Database, code: str, kinds: Mapping[str, Kind]) -> None:

@@ -16,6 +16,9 @@ from bridge.state.columns import partial_index as _partial
 from bridge.state.columns import table as _table
 from bridge.state.columns import text_column as _text
 from bridge.state.columns import time_column as _time
+from bridge.state.roster_tables import roster as roster
+from bridge.state.roster_tables import roster_apply as roster_apply
+from bridge.state.roster_tables import roster_step as roster_step
 
 #: The newest of the migrations, which make these tables.
 REVISION = "0001"

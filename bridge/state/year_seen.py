@@ -160,3 +160,11 @@ def people(tx: Transaction) -> tuple[dict[str, tuple[str, Fields]], frozenset[st
         if row.gone is None:
             found[str(fields.get("source_anchor") or row.anchor)] = (row.anchor, fields)
     return found, frozenset(logins - {""})
+
+
+def logins(tx: Transaction) -> dict[str, str]:
+    """Name -> login of the school's living groups."""
+    mine = and_(observation.c.school == tx.school, observation.c.side == Side.SCHOOL, observation.c.kind == "group")
+    fields = [decode(row.fields) for row in tx.rows(select(observation.c.fields).where(mine, observation.c.gone.is_(
+        None)))]  # fmt: skip
+    return {str(one.get("display_name") or ""): str(one["login"]) for one in fields if one.get("login")}

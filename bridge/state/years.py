@@ -10,7 +10,7 @@ from bridge.core.freeze import Phase
 from bridge.core.model import Fields
 from bridge.core.year import Year
 from bridge.ports.years import OpenYear, Settlement
-from bridge.state import year, year_seen, year_undo
+from bridge.state import roster, year, year_seen, year_undo
 from bridge.state.transaction import Transaction
 
 
@@ -48,6 +48,11 @@ class Years:
         with self._read() as tx:
             return year_seen.people(tx)
 
+    def year_logins(self) -> Mapping[str, str]:
+        """Name -> login of the school's groups that are there."""
+        with self._read() as tx:
+            return year_seen.logins(tx)
+
     def year_archived(self) -> Sequence[tuple[str, str, str]]:
         """Archived groups that are still there: (anchor in the cloud, name that was agreed, name that it shows)."""
         with self._read() as tx:
@@ -76,4 +81,5 @@ class Years:
     def close_year(self, *, actor: str, reason: str) -> None:
         """Nothing is frozen any more, and nothing can be undone."""
         with self._write() as tx:
-            year.close(tx, actor=actor, reason=reason)
+            if not roster.close(tx, actor=actor, reason=reason) or year.row(tx) is not None:
+                year.close(tx, actor=actor, reason=reason)

@@ -42,7 +42,8 @@ def test_unit(name: str, told: Unit | None) -> None:
 @pytest.mark.parametrize(
     ("old", "to", "new"),
     [
-        ("Klasse-05A", "6a", "Klasse-06A"), ("klasse-10d", "EF", "klasse-ef"), ("5a", "05B", "5b"), ("EF", "Q1", "Q1"),
+        ("Klasse-05A", "6a", "Klasse-06A"), ("klasse-10d", "EF", "klasse-ef"),
+        ("Klasse 10d", "EF", "Klasse EF"), ("10d", "EF", "EF"), ("5a", "05B", "5b"), ("EF", "Q1", "Q1"),
         ("Eulen", "6a", "6a"), ("09B", "10b", "10B"),
     ],
 )  # fmt: skip

@@ -65,7 +65,7 @@ async def test_groups_that_are_refilled_keep_to_their_pupils(make_sandbox: MakeS
         assert {name: row[0] for name, row in groups(sandbox).items()} == {name: row[0] for name, row in before.items()}
         planned = school_year.plan(one.store)
         one.store.apply_year("Y1", school_year.settlement(planned), actor="test", reason="August")
-        assert not (await carry_out(one.bridged(), school_year.unnamed(one.store), anchors={}, cycle="Y1")).failed
+        assert not (await carry_out(one.bridged(), school_year.unnamed(one.store), cycle="Y1")).failed
         await cycled(one)
         now = groups(sandbox)
         assert now["6a"] == (before["5a"][0], 6)

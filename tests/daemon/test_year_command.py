@@ -186,6 +186,62 @@ def test_a_roster(school: Embedded, tmp_path: Path) -> None:
     assert "Nothing was written" in screen.out
 
 
+def test_a_roster_is_carried_out_and_taken_back(school: Embedded, tmp_path: Path) -> None:
+    now = {**dict.fromkeys(range(9), "6a"), 9: "5a", **dict.fromkeys(range(10, 20), "7a"), 90: "5a"}
+    file = roster(tmp_path / "now.csv", now, R3="Anders")
+    old = roster(tmp_path / "old.csv", dict.fromkeys(range(26), "x"))
+    words = ("year", "apply", "0123", "--roster", str(file), "--reason", "August")
+    before, anchors = names(school), school.accounts()
+    number = len(
+        school.run("year", "plan", "0123", "--roster", str(file), "--before", str(old), "--json").json["wanted"]
+    )
+    off = school.run(*words, "--before", str(old), "--expect", str(number + 1))
+    assert (off.code, f"but {number} changes" in off.err) == (1, True)
+    done = school.run(*words, "--before", str(old), "--json")
+    assert done.code == 0, done.err
+    assert sum(done.json["written"].values()) == number
+    assert done.json["manual"] == ["R26", "R27", "R28", "R29"]
+    assert school.run("sync").code == 0
+    after = names(school)
+    assert (after["6a"][0], after["7a"][0]) == (before["5a"][0], before["6a"][0]), "classes keep their groups"
+    assert after["5a"][1] == {"R9", "R90"}
+    accounts = school.accounts()
+    assert anchors.keys() <= accounts.keys()
+    assert {one["source_anchor"] for one in accounts.values() if one["enabled"] is False} == {
+        f"R{n}" for n in range(20, 26)
+    }
+    again = school.run(*words)
+    assert (again.code, "nothing was written" in again.out) == (0, True)
+    journal = school.run("journal", "show", "--json").json["rows"]
+    mine = [row for row in journal if row["cycle"] == done.json["operation"]]
+    assert {row["action"] for row in mine} >= {"roster", "intend", "create", "update", "disable"}
+
+    undone = school.run("year", "undo", "0123", "--reason", "wrong list", "--json")
+    assert (undone.code, undone.json["against"]) == (0, [])
+    assert school.run("sync").code == 0
+    called = {anchor: name for name, (anchor, _) in names(school).items()}
+    assert [called[before[name][0]] for name in ("6a", "7a")] == ["6a", "7a"]
+    assert school.run("year", "undo", "0123", "--reason", "again").code == 1
+    assert school.run("journal", "verify").code == 0
+
+
+def test_a_roster_is_not_carried_out_while_the_directory_is_rebuilt_or_read_only(
+    school: Embedded, tmp_path: Path
+) -> None:
+    file = roster(tmp_path / "now.csv", {**dict.fromkeys(range(10), "6a"), **dict.fromkeys(range(10, 20), "7a")})
+    words = ("year", "apply", "0123", "--roster", str(file), "--reason", "August")
+    school.run("year", "open", "0123", "--reason", "August")
+    answer = school.run(*words)
+    assert (answer.code, "rebuilds the directory by hand" in answer.err) == (1, True)
+    school.run("year", "close", "0123", "--reason", "August")
+    school.run("stage", "0123", "pause", "--reason", "holidays")
+    before = school.root.joinpath("school.json").read_bytes()
+    answer = school.run(*words)
+    assert (answer.code, "writes nothing to the school" in answer.err) == (1, True)
+    assert school.root.joinpath("school.json").read_bytes() == before
+    assert school.run("year", "apply", "0123", "--expect", "3", "--reason", "x").code == 1
+
+
 def test_a_roster_of_another_school_is_refused(school: Embedded, tmp_path: Path) -> None:
     file = roster(tmp_path / "now.csv", dict.fromkeys(range(500, 530), "5a"))
     answer = school.run("year", "plan", "0123", "--roster", str(file))

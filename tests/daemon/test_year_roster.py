@@ -9,10 +9,11 @@ from dataclasses import replace
 import pytest
 
 from bridge.core.model import Action, Fields, Side
+from bridge.core.policy import UNLIMITED, Tally
 from bridge.core.year import Year
 from bridge.core.year_wanted import Wanted
 from bridge.daemon import school_year
-from bridge.engine.wanted import Carried, carry_out
+from bridge.daemon.roster_year import Asked, Carried, apply
 from bridge.ports import ConfigurationError
 from tests.core.years import last_year, turned
 from tests.machines.rig import Rig, rig
@@ -38,9 +39,16 @@ def planned(one: Rig, now: Year, before: Year) -> tuple[school_year.Planned, lis
     return plan, school_year.wanted(one.store, plan, fields)
 
 
-async def carried(one: Rig, wanted: list[Wanted]) -> Carried:
-    anchors = {key: anchor for key, (anchor, _) in one.store.year_people()[0].items()}
-    return await carry_out(one.bridged(), wanted, anchors=anchors, cycle="Y1")
+def asked(now: Year, before: Year | None, **more: object) -> Asked:
+    said: dict[str, object] = {"actor": "test", "reason": "August", **more}
+    old = school_year.Roster(before, {}) if before else None
+    return Asked(school_year.Roster(*told(now)), old, **said)  # type: ignore[arg-type]
+
+
+async def carried(one: Rig, now: Year, before: Year | None, **more: object) -> Carried:
+    one.policy = replace(one.policy, thresholds={("*", "*", "*", tally): UNLIMITED for tally in Tally})
+    bridged = one.bridged()
+    return await apply(bridged, one.store, asked(now, before, **more))
 
 
 def classes(one: Rig) -> dict[str, frozenset[str]]:
@@ -62,8 +70,8 @@ async def test_the_school_becomes_what_the_roster_says(seed: int) -> None:
         kept = {record.anchor for record in one.school.records()}
         plan, wanted = planned(one, turn.now, last)
         assert plan.plan.undecided == []
-        result = await carried(one, wanted)
-        assert (result.failed, result.written) == ([], len(wanted))
+        result = await carried(one, turn.now, last)
+        assert (result.failed, sum(result.written.values())) == ([], len(wanted))
         now = {group.name: group.members for group in turn.now.groups}
         there = classes(one)
         assert {name: there[name] for name in now} == now
@@ -95,7 +103,7 @@ async def test_accounts_made_by_hand_and_teachers_stay_where_they_are() -> None:
             "M": "manual"
         }
         assert {row.key for row in wanted} & {"T", "M"} == set()
-        assert (await carried(one, wanted)).failed == []
+        assert (await carried(one, turn.now, last)).failed == []
         after = one.school.record(group)
         assert after is not None
         assert {teacher, manual} <= after.fields["members"]  # type: ignore[operator]
@@ -107,12 +115,10 @@ async def test_a_side_that_can_not_be_written_says_so_and_nothing_happens() -> N
     turn = turned(last_year(chance, per_year=1, size=10, years=2), chance, way="made", newcomers=3)
     with rig() as one:
         await settled(one, turn)
-        _, wanted = planned(one, turn.now, turn.last)
         one.connectors[Side.SCHOOL].options = one.connectors[Side.SCHOOL].options.model_copy(update={"read_only": True})
         before = one.versions()
-        result = await carried(one, wanted)
-        assert result.written == 0
-        assert len(result.failed) == len(wanted)
+        with pytest.raises(ConfigurationError, match="the school can't create group records"):
+            await carried(one, turn.now, turn.last)
         assert one.versions() == before
 
 

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from bridge.core.model import Action, Evidence
+from bridge.core.year_steps import Step
 from bridge.ports import ConfigurationError, Removal, Trouble
 from bridge.state import SchoolStore, open_database
 from bridge.state.erase import Erased, compact, erase
@@ -32,6 +33,9 @@ def people(store: SchoolStore, tmp_path: Path) -> SchoolStore:
         agree={"display_name": NAME, "source_anchor": "zoe"}, role="pupil",
     )  # fmt: skip
     store.record([done(rename, "ZOE")], cycle="c", now=NOW)
+    step = Step("Lzoe", "user", "zoe", Action.UPDATE, {"display_name": "Zoë Früher"}, {"display_name": NAME})
+    store.begin_roster("o", [step], told=["zoe", "ben"], approved={}, actor="t", reason="August")
+    assert store.brought() == {"zoe", "ben"}
     text = f"west: user Lben: looks like {NAME}"
     store.trouble([Trouble("Lben", "user", CLOUD, Action.UPDATE, "", "guard:rename", text, NOW)])
     store.fold(SCHOOL, page(Removal("zoe", Evidence.DELETED)), now=NOW)
@@ -59,6 +63,7 @@ def test_no_row_is_left_and_everything_else_still_fits(people: SchoolStore) -> N
     assert [word for word in words if word in everything(people)]
     result = erased(people)
     assert result.rows["observation"] == 2
+    assert people.brought() == {"ben"}
     assert result.journal_rows >= 2
     assert [word for word in words if word in everything(people)] == []
     assert "west: user lben: looks like lzoe" in everything(people)

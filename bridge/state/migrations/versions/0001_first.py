@@ -248,6 +248,10 @@ def _due() -> None:
     _table("whereabouts", ("school",), ("filled", _TEXT))
     _table("year", ("school",), ("id", _TEXT), ("phase", _TEXT), ("at", _TIME), ("last", _TEXT), ("done", _TEXT))
     _table("generation", ("school", "anchor"), ("source_anchor", _TEXT))
+    _table("roster", ("school", "anchor"), ("link", _TEXT), ("first", _TIME), ("last", _TIME))
+    _table("roster_apply", ("school",), ("id", _TEXT), ("phase", _TEXT), ("at", _TIME), ("approved", _TEXT))
+    step = [(name, _TEXT) for name in ("kind", "source_anchor", "action", "before", "after")]
+    _table("roster_step", ("school", "link"), ("number", _NUMBER), *step)
 
 
 def _journal() -> None:
