@@ -149,12 +149,25 @@ def undo(context: typer.Context, school: SchoolArgument, reason: ReasonOption = 
         store = database.school(one.code, one.kinds())
         if takes_back_roster(store):
             return undo_roster(session, one, store, reason)
+        names = school_year.renamed(store)
         id_ = store.undo_year(actor=actor(), reason=reason)
         phase = store.year_phase()
-    answer = {"ok": True, "school": one.code, "operation": id_, "phase": phase.value}
-    now = "open again" if phase is Phase.OPEN else "closed"
-    session.show(answer, lambda out: out.print(f"{plain(one.code)}: {id_} is undone; the school year is {now}"))
+        # While a year is open the mirror leaves classes alone: their names are given back here.
+        carried = asyncio.run(_carry(session, one, store, names, id_)) if names else Carried()
+    answer = {
+        "ok": not carried.failed, "school": one.code, "operation": id_, "phase": phase.value, "failed": carried.failed,
+    }  # fmt: skip
+    session.show(answer, lambda out: _draw_undone(out, one, id_, phase, carried))
     return NOTHING
+
+
+def _draw_undone(out: Console, one: School, id_: str, phase: Phase, carried: Carried) -> None:
+    now = "open again" if phase is Phase.OPEN else "closed"
+    out.print(f"{plain(one.code)}: {id_} is undone; the school year is {now}")
+    for message in carried.failed:
+        out.print(f"  [yellow]![/] {plain(message)}")
+    if carried.failed:
+        out.print("  Groups that were archived keep that name until the year is closed, or give it back by hand")
 
 
 def close(context: typer.Context, school: SchoolArgument, reason: ReasonOption = "") -> int:

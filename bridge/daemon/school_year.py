@@ -186,6 +186,18 @@ def archives(store: SchoolStore, planned: Planned) -> list[Wanted]:
     return list(wanted_archives(planned.plan, clouds, lambda name: archive_name(name, opened)))
 
 
+def renamed(store: SchoolStore) -> list[Wanted]:
+    """Archived groups and the names that they had: what an undo gives back in the cloud.
+
+    What they show was seen before they were renamed, perhaps: the name is written in any case.
+    """
+    return [
+        Wanted(Side.CLOUD, "group", Action.UPDATE, anchor, anchor, {"display_name": shown}, {"display_name": name},
+               reason="undone")
+        for anchor, name, shown in store.year_archived()
+    ]  # fmt: skip
+
+
 def unnamed(store: SchoolStore) -> list[Wanted]:
     """Archived groups that do not show it by their names in the cloud yet; none unless a year is applied."""
     opened = store.year()
