@@ -6,23 +6,17 @@ The school's end is looked at with the lab's own LDAP connection, and by really 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from ldap3.core.exceptions import LDAPException
 
 from bridge.lab.directories import SambaDirectory
 from bridge.lab.seed import Person
 from bridge.lab.stage import Stage
+from bridge.lab.steps import TakeStep
 
 _AT_FIRST, _FIRST, _SECOND = "Anfang-Anker-19", "Kranich-Segel-47", "Birke-Laterne-82"
 _LOGIN = "mika.oesker"
-
-
-class TakeStep(Protocol):
-    """``Demo.step``: wait until the probe gives what is expected."""
-
-    def __call__(self, name: str, expected: Any, probe: Callable[[], Any], *, timeout: float = 20.0) -> None: ...
 
 
 class BothWays:

@@ -8,24 +8,19 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from bridge.lab.seed import Person
 from bridge.lab.stage import Stage
+from bridge.lab.steps import TakeStep
 
 _HOMES = 5
 _PHOTOS = 1000
 _FILM = 12 * 1024 * 1024
 _TRASH = ".schoolbridge-trash"
 _DELETED_HERE, _DELETED_THERE = "Klassenfahrt Rügen/Bild 0007.jpg", "Klassenfahrt Rügen/Bild 0008.jpg"
-
-
-class TakeStep(Protocol):
-    """``Demo.step``: wait until the probe gives what is expected."""
-
-    def __call__(self, name: str, expected: Any, probe: Callable[[], Any], *, timeout: float = 20.0) -> None: ...
 
 
 class Homes:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from bridge.lab.directories import SambaDirectory
 from bridge.lab.stage import Stage
+from bridge.lab.steps import TakeStep
 
 #: Last year's class -> this year's.
 _PROMOTED = {f"{year}{letter}": f"{year + 1}{letter}" for year in (6, 7, 8, 9) for letter in "abcd"}
-
-
-class TakeStep(Protocol):
-    """``Demo.step``: wait until the probe gives what is expected."""
-
-    def __call__(self, name: str, expected: Any, probe: Callable[[], Any], *, timeout: float = 20.0) -> None: ...
 
 
 class SchoolYear:
