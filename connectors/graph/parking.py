@@ -56,28 +56,33 @@ class Parking:
                 job.fail(cause, f"user {job.anchor} is not written: {BARS[cause]}, but that of its new school.")
 
     async def leave_groups(self, jobs: Iterable[Job]) -> None:
-        """Take whom we have just parked out of this school's groups: once taken over, nobody here would do it.
+        """Take whom we are about to park out of this school's groups: once taken over, nobody here would do it.
 
-        What fails stays: the account is parked all the same, and the groups show the member to everybody who looks.
+        Before the park: a bridge that dies in between finds the person still to be disabled. What can't be left for
+        good (a group that is not ours to write any more) stays, and the account is parked all the same.
         """
-        parked = [job for job in jobs if job.alive and job.write.action is Action.DISABLE]
-        if not self._desk.options.take_over or not parked:
+        leaving = [job for job in jobs if job.alive and job.write.action is Action.DISABLE]
+        if not self._desk.options.take_over or not leaving:
             return
-        looks = [Part(job.write.id, "GET", directory_url.groups_of(job.anchor)) for job in parked]
+        looks = [Part(job.write.id, "GET", directory_url.groups_of(job.anchor)) for job in leaving]
         answers = await self._desk.batches.run(looks)
         school = self._desk.names.school
-        memberships = [
-            (str(row["id"]), job.anchor)
-            for job in parked
+        memberships = {
+            f"{row['id']} {job.anchor}": (str(row["id"]), job)
+            for job in leaving
             for row in answers[job.write.id].body.get("value", ())
             if anchor_of(school, row.get("uniqueName"))
-        ]
-        await self._desk.batches.run(
+        }
+        left = await self._desk.batches.run(
             [
-                Part(f"{group} {user}", "DELETE", directory_url.reference(group, "members", user))
-                for group, user in memberships
+                Part(key, "DELETE", directory_url.reference(group, "members", job.anchor))
+                for key, (group, job) in memberships.items()
             ]
         )
+        told = [(job, answers[job.write.id]) for job in leaving]
+        for job, answer in [*told, *((memberships[key][1], answer) for key, answer in left.items())]:
+            if answer.throttled or answer.in_doubt:
+                job.judge(answer)
 
     async def take_over(self, jobs: Sequence[Job]) -> list[Job]:
         """Look in the whole tenant for accounts of these people; returns the jobs for which there is none.

@@ -39,10 +39,10 @@ class UserWriter:
         creates = [job for job in jobs if job.alive and job.write.action is Action.CREATE]
         others = [job for job in jobs if job.alive and job.write.action is not Action.CREATE]
         await self._parking.keep_off(others)
+        await self._parking.leave_groups(others)
         await self._first([job for job in others if job.alive])
         await self._create(creates)
         await self._then(job for job in jobs if job.alive)
-        await self._parking.leave_groups(jobs)
         await self._license([job for job in jobs if job.alive and "licenses" in job.write.fields])
         for job in jobs:
             yield job.outcome() or job
