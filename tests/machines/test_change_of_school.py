@@ -124,3 +124,55 @@ async def test_the_tenant_fails_in_every_way_meanwhile(both: Town, seed: int) ->
             await school.cycle()
         await both.settle()
         check(both, account, at=OLD if number % 2 else NEW)
+
+
+# --- what decision 017 once did not do --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["store", "before", "after"])
+async def test_enrolled_after_the_old_school_deleted_the_account(cloud: Sandbox, where: str) -> None:
+    """Killed at every write of the take-over out of the recycle bin."""
+    async with town(cloud) as one:
+        await begin(one)
+        died = True
+        for lives in range(12):
+            key = f"z{lives}"
+            one.old.enrol(key)
+            await one.settle()
+            account = one.account(key)[0]
+            one.old.leave(key)
+            await one.settle()
+            await one.pass_(days=31)
+            await one.settle()
+            assert one.accounts(key) == []
+            one.new.enrol(key)
+            one.new.put("5x", key, "cem")
+            died = await one.new.killed(lives, where=where)
+            await one.settle()
+            assert one.account(key) == (account, NEW, True)
+            assert one.groups(key) == {"sb-0456-5x"}
+            if not died:
+                break
+        assert not died
+
+
+@pytest.mark.parametrize("where", ["store", "before", "after"])
+async def test_new_at_both_schools_in_the_same_moment(cloud: Sandbox, where: str) -> None:
+    """Both bridges at once, one of them killed; who comes second gets the account when the first one lets go."""
+    async with town(cloud) as one:
+        await begin(one)
+        for lives in range(8):
+            key = f"z{lives}"
+            for school in one.schools:
+                school.enrol(key)
+            died, _ = await asyncio.gather(one.old.killed(lives, where=where), one.new.cycle())
+            await one.settle()
+            account, at, enabled = one.account(key)
+            assert enabled
+            first, second = one.schools if at == OLD else reversed(one.schools)
+            first.leave(key)
+            await one.settle()
+            assert one.account(key) == (account, second.code, True)
+            if not died:
+                break
+        assert one.cloud.counters().get("users deleted", 0) == 0

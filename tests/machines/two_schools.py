@@ -1,4 +1,4 @@
-"""Two schools of one authority on one tenant: each with a bridge and a state of its own, which know nothing of the other.
+"""Two schools of one authority on one tenant, each with a bridge and a state of its own, unknown to each other.
 
 The tenant is a sandbox behind real HTTP. A bridge can be killed at any writing call of its store (``Dying``) and before
 or after any request that changes the tenant (``Fuse``); afterwards it starts anew with nothing but its state.
