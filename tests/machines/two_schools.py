@@ -167,7 +167,10 @@ class Town:
             reports = [await school.cycle() for school in self.schools]
             for school in self.schools:
                 school.release_all()
-            busy = any(one.error or one.executed or one.noted for one in reports)
+            # Who waits for the other school is told at every try.
+            busy = any(
+                one.error or one.executed or one.noted or set(one.failed) - {"user:held_elsewhere"} for one in reports
+            )
             quiet = 0 if busy else quiet + 1
             if quiet == 2:
                 return
