@@ -111,7 +111,7 @@ class Tokens:
                 http_client=self._session(),
                 client_capabilities=["CP1"],
             )
-        except OSError as error:  # what requests raises is one
+        except (OSError, msal.exceptions.MsalError) as error:  # what requests raises is an OSError
             raise Unreachable(
                 f"The login service {options.authority_url} does not answer ({type(error).__name__})."
             ) from None

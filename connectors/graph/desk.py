@@ -107,6 +107,8 @@ class Job:
     unknown: dict[str, set[str]] = field(default_factory=dict)
     failed: Failed | None = None
     adopted: bool = False
+    claimed: bool = False
+    """The account is there, but not enabled: somebody else may be making one, too (see ``claims``)."""
     open: Answer | None = None
     held: frozenset[str] | None = None
     """SKU ids that the user holds, where that was read."""

@@ -60,6 +60,11 @@ def deleted(key: str) -> str:
     return f"/directory/deletedItems/{segment(key)}"
 
 
+def deleted_users(select: Iterable[str]) -> str:
+    """The users in the recycle bin."""
+    return f"/directory/deletedItems/microsoft.graph.user?$select={','.join(select)}&$top=999"
+
+
 def restore(key: str) -> str:
     """The action that takes an object out of the recycle bin."""
     return f"{deleted(key)}/restore"

@@ -14,10 +14,9 @@ from typing import Any
 
 from bridge.core.model import Fields, Value
 from connectors.graph.directory_url import literal
-from connectors.graph.marks import PARKED, anchor_of
+from connectors.graph.extensions import EXTENSION, get, put
+from connectors.graph.marks import ASIDE, CLAIMED, PARKED, anchor_of
 from connectors.graph.options import EXTENSIONS, Options
-
-EXTENSION = "onPremisesExtensionAttributes"
 
 #: Kind field -> Graph property of what Graph calls by another name.
 USER = {
@@ -118,8 +117,11 @@ class Names:
         """The changed plain fields of a group."""
         return self._body(fields, GROUP)
 
-    def new_user(self, fields: Fields, *, key: str, password: str) -> Body:
-        """Everything that creates a user. ValueError when a field that Graph insists on is missing."""
+    def new_user(self, fields: Fields, *, key: str, password: str, claim: bool = False) -> Body:
+        """Everything that creates a user; with ``claim`` disabled, and only claimed for this school.
+
+        ValueError when a field that Graph insists on is missing.
+        """
         body = self._body(fields, self._user)
         upn = str(fields.get("upn") or "")
         if "@" not in upn or not fields.get("display_name"):
@@ -137,6 +139,9 @@ class Names:
         properties["mailNickname"] = _NO_NICKNAME.sub("_", upn.rpartition("@")[0])[:64]
         properties["passwordProfile"] = {"password": password, "forceChangePasswordNextSignIn": True}
         self._mark(properties, key)
+        if claim:
+            properties["accountEnabled"] = False
+            self._put_mark(properties, CLAIMED + self.school)
         return Body(properties, body.refused)
 
     def new_group(self, fields: Fields) -> Body:
@@ -158,8 +163,8 @@ class Names:
     def _mark(self, properties: dict[str, Any], key: str) -> None:
         # A copy: the extension attributes may be shared with another body.
         properties[EXTENSION] = dict(properties.get(EXTENSION) or {})
-        _put(properties, self._options.anchor, key)
-        _put(properties, self._options.mark, self.school)
+        put(properties, self._options.anchor, key)
+        put(properties, self._options.mark, self.school)
 
     def _body(self, fields: Fields, names: Mapping[str, str]) -> Body:
         properties: dict[str, Any] = {}
@@ -174,7 +179,7 @@ class Names:
                     f"Longer than the {longest} characters that {target} may have. Shorten it at the school."
                 )
                 continue
-            _put(properties, target, _outward(value))
+            put(properties, target, _outward(value))
         return Body(properties, refused)
 
     # --- from Graph -------------------------------------------------------------------------------------------------
@@ -183,7 +188,7 @@ class Names:
         """The fields of a user as Graph shows it. ``skus``: SKU id -> part number of those that are managed."""
         fields: dict[str, Value] = {}
         for name, target in self._user.items():
-            value = _get(entity, target)
+            value = get(entity, target)
             if value not in (None, ""):
                 fields[name] = value if isinstance(value, bool) else str(value)
         if key := self.user_key(entity):
@@ -210,13 +215,13 @@ class Names:
 
     def marked(self, entity: Mapping[str, Any]) -> bool:
         """Whether a user carries our mark."""
-        return _get(entity, self._options.mark) in self._own
+        return get(entity, self._options.mark) in self._own
 
     def user_key(self, entity: Mapping[str, Any]) -> str | None:
-        """The source anchor that a user carries, if it carries our mark."""
-        if not self.marked(entity):
+        """The source anchor that a user carries, if it carries our mark or was claimed by us."""
+        if not self.marked(entity) and not self.claimed(entity):
             return None
-        found = _get(entity, self._options.anchor)
+        found = get(entity, self._options.anchor)
         return str(found) if found else None
 
     def user_bar(self, entity: Mapping[str, Any]) -> str | None:
@@ -225,7 +230,7 @@ class Names:
             return "synced"
         if entity.get("userType") not in (None, "Member"):
             return "guest"
-        mark = _get(entity, self._options.mark)
+        mark = get(entity, self._options.mark)
         if mark:
             return None if mark in self._own else "foreign"
         domain = str(entity.get("userPrincipalName") or "").rpartition("@")[2].casefold()
@@ -247,7 +252,22 @@ class Names:
 
     def holder(self, entity: Mapping[str, Any]) -> str:
         """The mark that a user carries; empty without one."""
-        return str(_get(entity, self._options.mark) or "")
+        return str(get(entity, self._options.mark) or "")
+
+    def claimed(self, entity: Mapping[str, Any]) -> bool:
+        """Whether we began to make this account and have not enabled it yet."""
+        return self.holder(entity) == CLAIMED + self.school
+
+    def anchor(self, entity: Mapping[str, Any]) -> str:
+        """The source anchor that a user carries, whoever's it is; empty without one."""
+        return str(get(entity, self._options.anchor) or "")
+
+    def aside(self) -> dict[str, Any]:
+        """What sets an account aside that we began to make: no anchor, and nobody's mark."""
+        properties: dict[str, Any] = {}
+        put(properties, self._options.anchor, None)
+        self._put_mark(properties, ASIDE + self.school)
+        return properties
 
     def park(self, properties: dict[str, Any]) -> None:
         """Mark a user as one that another school may take over."""
@@ -259,26 +279,13 @@ class Names:
 
     def _put_mark(self, properties: dict[str, Any], mark: str) -> None:
         properties[EXTENSION] = dict(properties.get(EXTENSION) or {})
-        _put(properties, self._options.mark, mark)
+        put(properties, self._options.mark, mark)
 
     def anchor_filter(self, key: str) -> str:
         """The condition that finds a user by its source anchor."""
         name = self._options.anchor
         path = f"{EXTENSION}/{name}" if name in EXTENSIONS else name
         return f"{path} eq {literal(key)}"
-
-
-def _put(properties: dict[str, Any], target: str, value: Any) -> None:
-    if target in EXTENSIONS:
-        properties.setdefault(EXTENSION, {})[target] = value
-    else:
-        properties[target] = value
-
-
-def _get(entity: Mapping[str, Any], target: str) -> Any:
-    if target in EXTENSIONS:
-        return (entity.get(EXTENSION) or {}).get(target)
-    return entity.get(target)
 
 
 def _outward(value: Value) -> Any:

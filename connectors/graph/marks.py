@@ -9,11 +9,20 @@ _ESCAPE = re.compile(r"_([0-9a-f]{2})")
 LONGEST_UNIQUE = 120
 #: Before a school's mark: the person left, and another school may take the account over.
 PARKED = "parked:"
+#: Before a school's mark: an account that is being made, not enabled before nobody else is seen to make one.
+CLAIMED = "claimed:"
+#: Before a school's mark: another school was first; never enabled, and without a source anchor.
+ASIDE = "aside:"
 
 
 def parked_by(mark: str) -> str | None:
     """The school that parked an account; None for one that is not parked."""
     return mark.removeprefix(PARKED) if mark.startswith(PARKED) else None
+
+
+def school_of(mark: str) -> str:
+    """The school in a mark, whatever stands before it."""
+    return mark.removeprefix(PARKED).removeprefix(CLAIMED).removeprefix(ASIDE)
 
 
 def unique_name(school: str, key: str) -> str:

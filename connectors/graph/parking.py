@@ -4,6 +4,7 @@
 |---|---|---|
 | ``0123`` | school 0123 | no: the other school waits |
 | ``parked:0123`` | school 0123, which disabled it: the person left | yes, by the school with that source anchor |
+| ``claimed:0123`` | school 0123, which is making it: see ``claims`` | no: the other school waits |
 
 See docs/decisions/017. Only with ``take_over``: the source anchors of all schools of the tenant have to be of one kind.
 """
@@ -16,8 +17,9 @@ from typing import Any
 from bridge.core.model import Action
 from connectors.graph import directory_url
 from connectors.graph.batch import Part
+from connectors.graph.bin import Bin
 from connectors.graph.desk import BARS, Desk, Job
-from connectors.graph.marks import anchor_of, parked_by
+from connectors.graph.marks import CLAIMED, anchor_of, parked_by, school_of
 
 EVENTUAL = {"ConsistencyLevel": "eventual"}
 
@@ -26,7 +28,7 @@ class Parking:
     """Accounts that change schools, for the writer of one school."""
 
     def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+        self._desk, self._bin = desk, Bin(desk)
 
     def mark(self, job: Job, properties: dict[str, Any]) -> None:
         """Park whom a retirement disables; take the mark back for whom the school enables again."""
@@ -56,33 +58,39 @@ class Parking:
                 job.fail(cause, f"user {job.anchor} is not written: {BARS[cause]}, but that of its new school.")
 
     async def leave_groups(self, jobs: Iterable[Job]) -> None:
-        """Take whom we have just parked out of this school's groups: once taken over, nobody here would do it.
+        """Take whom we are about to park out of this school's groups: once taken over, nobody here would do it.
 
-        What fails stays: the account is parked all the same, and the groups show the member to everybody who looks.
+        Before the park: a bridge that dies in between finds the person still to be disabled. What can't be left for
+        good (a group that is not ours to write any more) stays, and the account is parked all the same.
         """
-        parked = [job for job in jobs if job.alive and job.write.action is Action.DISABLE]
-        if not self._desk.options.take_over or not parked:
+        leaving = [job for job in jobs if job.alive and job.write.action is Action.DISABLE]
+        if not self._desk.options.take_over or not leaving:
             return
-        looks = [Part(job.write.id, "GET", directory_url.groups_of(job.anchor)) for job in parked]
+        looks = [Part(job.write.id, "GET", directory_url.groups_of(job.anchor)) for job in leaving]
         answers = await self._desk.batches.run(looks)
         school = self._desk.names.school
-        memberships = [
-            (str(row["id"]), job.anchor)
-            for job in parked
+        memberships = {
+            f"{row['id']} {job.anchor}": (str(row["id"]), job)
+            for job in leaving
             for row in answers[job.write.id].body.get("value", ())
             if anchor_of(school, row.get("uniqueName"))
-        ]
-        await self._desk.batches.run(
+        }
+        left = await self._desk.batches.run(
             [
-                Part(f"{group} {user}", "DELETE", directory_url.reference(group, "members", user))
-                for group, user in memberships
+                Part(key, "DELETE", directory_url.reference(group, "members", job.anchor))
+                for key, (group, job) in memberships.items()
             ]
         )
+        told = [(job, answers[job.write.id]) for job in leaving]
+        for job, answer in [*told, *((memberships[key][1], answer) for key, answer in left.items())]:
+            if answer.throttled or answer.in_doubt:
+                job.judge(answer)
 
     async def take_over(self, jobs: Sequence[Job]) -> list[Job]:
         """Look in the whole tenant for accounts of these people; returns the jobs for which there is none.
 
-        A parked one is adopted (``job.adopted``), one that another school still has is waited for.
+        A parked one is adopted (``job.adopted``), also out of the recycle bin; one that another school still has is
+        waited for.
         """
         if not self._desk.options.take_over or not jobs:
             return list(jobs)
@@ -101,31 +109,36 @@ class Parking:
             if not rows:
                 absent.append(job)
             else:
-                self._decide(job, rows)
-        return absent
+                self.decide(job, rows)
+        return await self._bin.take_out(absent, self.adopt)
 
-    def _decide(self, job: Job, rows: Sequence[Mapping[str, Any]]) -> None:
+    def decide(self, job: Job, rows: Sequence[Mapping[str, Any]]) -> None:
+        """What follows from the accounts with the person's source anchor, of which there is at least one."""
         names, key = self._desk.names, job.write.key
         ours = [row for row in rows if names.user_key(row) == key]
-        parked = [row for row in rows if parked_by(names.holder(row)) is not None]
+        made = [row for row in rows if not names.holder(row).startswith(CLAIMED)]
+        parked = [row for row in made if parked_by(names.holder(row)) is not None]
         if ours:
-            self._adopt(job, ours[0])
-        elif len(rows) > 1:
+            self.adopt(job, min(ours, key=names.claimed))
+        elif len(made) > 1:
             ids = ", ".join(str(row["id"]) for row in rows)
             job.fail("disputed", f"user {key}: several accounts of the tenant carry this source anchor ({ids}). None "
                      f"was taken over and none made. Take the anchor away from all but one.")  # fmt: skip
         elif not parked:
-            job.fail("held_elsewhere", f"user {key}: the account {rows[0]['id']} with this source anchor belongs to "
-                     f"school {names.holder(rows[0])}. No second one is made. It is taken over as soon as that school "
-                     f"lets the person go; tried again by itself.", transient=True)  # fmt: skip
-        elif rows[0].get("onPremisesSyncEnabled"):
-            job.fail("synced", f"user {rows[0]['id']} can't be taken over: {BARS['synced']}.")
+            other = (made or rows)[0]
+            job.fail("held_elsewhere", f"user {key}: the account {other['id']} with this source anchor belongs to "
+                     f"school {school_of(names.holder(other))}. No second one is made. It is taken over as soon as "
+                     f"that school lets the person go; tried again by itself.", transient=True)  # fmt: skip
+        elif parked[0].get("onPremisesSyncEnabled"):
+            job.fail("synced", f"user {parked[0]['id']} can't be taken over: {BARS['synced']}.")
         else:
-            self._adopt(job, rows[0])
+            self.adopt(job, parked[0])
 
-    def _adopt(self, job: Job, row: Mapping[str, Any]) -> None:
+    def adopt(self, job: Job, row: Mapping[str, Any]) -> None:
+        """The account is there; what is only claimed has to be confirmed before it is enabled."""
         job.anchor = str(row["id"])
-        job.adopted = True
+        job.claimed = self._desk.names.claimed(row)
+        job.adopted = not job.claimed
         job.held = frozenset(str(one["skuId"]).lower() for one in row.get("assignedLicenses") or ())
         self._desk.bar(job.anchor, None)
         self._desk.ghosts.seen(job.write.key)

@@ -2,7 +2,7 @@
 
 1. the write itself: POST, PATCH, DELETE, restore;
 2. what a create left unclear (name taken, answer lost): look first, create again only what is certainly not there;
-3. what has to follow: fields after a restore or an adoption, sessions after a disable;
+3. what has to follow: fields after a restore, an adoption or a confirmed claim, sessions after a disable;
 4. licences, from a counted stock.
 
 A user is never made twice: the login is unique in the tenant, also while a new user is not visible yet.
@@ -18,6 +18,7 @@ from bridge.ports import Outcome, Write
 from connectors.graph import directory_url
 from connectors.graph.answers import Answer
 from connectors.graph.batch import Part
+from connectors.graph.claims import Claims
 from connectors.graph.desk import BARS, Desk, Job
 from connectors.graph.parking import Parking
 from connectors.graph.passwords import unseen
@@ -30,7 +31,7 @@ class UserWriter:
     """Writes users of one school."""
 
     def __init__(self, desk: Desk) -> None:
-        self._desk, self._parking = desk, Parking(desk)
+        self._desk, self._parking, self._claims = desk, Parking(desk), Claims(desk)
 
     async def apply(self, writes: Sequence[Write]) -> AsyncIterator[Outcome | Job]:
         """One outcome each; a ``Job`` where the service is too busy to know."""
@@ -39,10 +40,11 @@ class UserWriter:
         creates = [job for job in jobs if job.alive and job.write.action is Action.CREATE]
         others = [job for job in jobs if job.alive and job.write.action is not Action.CREATE]
         await self._parking.keep_off(others)
+        await self._parking.leave_groups(others)
         await self._first([job for job in others if job.alive])
         await self._create(creates)
+        await self._claims.confirm([job for job in creates if job.alive and job.claimed])
         await self._then(job for job in jobs if job.alive)
-        await self._parking.leave_groups(jobs)
         await self._license([job for job in jobs if job.alive and "licenses" in job.write.fields])
         for job in jobs:
             yield job.outcome() or job
@@ -131,7 +133,8 @@ class UserWriter:
         parts = []
         for job in jobs:
             try:
-                body = self._desk.names.new_user(job.write.fields, key=job.write.key, password=unseen())
+                claim = self._desk.options.take_over
+                body = self._desk.names.new_user(job.write.fields, key=job.write.key, password=unseen(), claim=claim)
             except ValueError as error:
                 job.fail("invalid", f"user {job.write.key} can't be created: {error}.")
                 continue
@@ -145,6 +148,7 @@ class UserWriter:
                 continue
             if answer.ok and answer.body.get("id"):
                 job.anchor = str(answer.body["id"])
+                job.claimed = self._desk.options.take_over
                 self._desk.recent.add(job.anchor)
             elif answer.taken:
                 taken.add(job.write.id)
@@ -176,7 +180,7 @@ class UserWriter:
             answer = answers[job.write.id]
             ours = [row for row in answer.body.get("value", ()) if self._desk.names.user_key(row) == job.write.key]
             if ours:
-                self._adopt(job, ours[0])
+                self._parking.adopt(job, ours[0])
             elif answer.ok:
                 absent.append(job)
             else:
@@ -190,17 +194,12 @@ class UserWriter:
         if not job.judge(answer):
             return True
         if self._desk.names.user_key(answer.body) == job.write.key:
-            self._adopt(job, answer.body)
+            self._parking.adopt(job, answer.body)
+        elif self._desk.names.holder(answer.body) and self._desk.names.anchor(answer.body) == job.write.key:
+            self._parking.decide(job, [answer.body])  # another school made the same person just now
         else:
             job.fail("name_taken", f"user {job.write.key}: its login belongs to somebody else ({answer.body['id']}).")
         return True
-
-    def _adopt(self, job: Job, entity: Any) -> None:
-        job.anchor = str(entity["id"])
-        job.adopted = True
-        self._desk.ghosts.seen(job.write.key)
-        job.held = frozenset(str(row["skuId"]).lower() for row in entity.get("assignedLicenses") or ())
-        self._desk.recent.add(job.anchor)
 
     def _give_up(self, post: Iterable[Job], look: Iterable[Job]) -> None:
         for job in look:
@@ -216,7 +215,7 @@ class UserWriter:
         parts = []
         for job in jobs:
             path = directory_url.entity("users", job.anchor)
-            if job.adopted or job.write.action is Action.RESTORE:
+            if job.adopted or job.claimed or job.write.action is Action.RESTORE:
                 properties = self._properties(job)
                 properties.pop("userPrincipalName", None)  # a login that somebody may already use is not changed
                 if properties:

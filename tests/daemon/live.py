@@ -81,6 +81,7 @@ class Live:
                 place=place or _PLACE.format(root=root),
             )
         )
+        self._url, self._ca_file = url, ca_file
         access: dict[str, str] = {"tenant": _TENANT, "client_id": _APP, "secret": _SECRET, "ca_file": ca_file}
         self.cloud = CloudReader(url, admin_key="of-the-test", **access)
         self.drives = DriveReader(url, **access)
@@ -98,6 +99,17 @@ class Live:
         assert self._sandbox.stdout is not None
         ready: dict[str, Any] = json.loads(self._sandbox.stdout.readline())
         return ready
+
+    def beside(self, root: Path, code: str) -> Embedded:
+        """Another school's bridge, with a state of its own, on the same tenant; its homes are below ``root``."""
+        (root / "homes").mkdir(parents=True)
+        (root / "client.secret").touch(0o600)
+        (root / "client.secret").write_text(_SECRET)
+        other = Embedded(root)
+        text = _SCHOOL.format(root=root, tenant=_TENANT, app=_APP, url=self._url, ca_file=self._ca_file,
+                              place=_PLACE.format(root=root))  # fmt: skip
+        other.school_file.write_text(text.replace('"0123"', f'"{code}"'))
+        return other
 
     # -- the daemon
 

@@ -34,7 +34,7 @@ from tests.sandbox.plugin import MakeSandbox
 #: Cloud property -> attribute of the directory, of what has to look alike.
 ALIKE = {"displayName": "displayName", "givenName": "givenName", "surname": "sn"}
 _LETTERS = "äößüÉłşabcdefgh"
-_FAULTS: Sequence[Mapping[str, Any]] = (
+FAULTS: Sequence[Mapping[str, Any]] = (
     {"kind": "throttle", "path": ".*", "count": 2, "retry_after": 1},
     {"kind": "unavailable", "path": ".*", "count": 2, "where": "request"},
     {"kind": "drop-after", "path": ".*batch.*", "count": 1, "where": "request"},
@@ -224,7 +224,7 @@ class Both:
             act(group.dn, one.dn)
 
     async def trouble(self) -> None:
-        fault = dict(self.random.choice(_FAULTS))
+        fault = dict(self.random.choice(FAULTS))
         self.cloud.faults.add(fault.pop("kind"), **fault)
 
     # --- what must hold ---------------------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ def test_every_delete_is_of_a_whole_object_or_a_reference() -> None:
                 found.add((path.name, ast.unparse(node.args[-1])))
     assert found == {
         ("members.py", "directory_url.reference(job.anchor, relation, key)"),
-        ("parking.py", "directory_url.reference(group, 'members', user)"),
+        ("parking.py", "directory_url.reference(group, 'members', job.anchor)"),
         ("write_groups.py", "path"),
         ("write_users.py", "path"),
     }
