@@ -6,12 +6,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bridge.core.kinds import Authority
-from bridge.core.model import Action, Evidence, Operation
+from bridge.core.model import Action, Evidence, Link, Operation, Side
 from bridge.engine.bridged import Bridged, Report
 from bridge.engine.contents import DEFERRED, UNFINISHED
 from bridge.ports import Failed, Page, Removal, Trouble, Written
 
 _FIRST_RETRY = {True: timedelta(seconds=30), False: timedelta(minutes=5)}
+#: Entra ID keeps deleted users and groups for 30 days (learn.microsoft.com/entra/architecture/recover-from-deletions).
+LONGEST_BIN = timedelta(days=31)
 _LAST_RETRY = {True: timedelta(minutes=15), False: timedelta(hours=24)}
 
 
@@ -45,16 +47,24 @@ def refused(operation: Operation, written: Written, *, attempts: int, now: datet
     return replace(failed(operation, outcome, attempts=attempts, now=now), rule=cause)
 
 
+def _outlived(bridged: Bridged, link: Link) -> bool:
+    """Whether our own deletion of the cloud's record is older than the recycle bin of any cloud."""
+    taken = link.taken
+    ours = taken is not None and taken.step is Action.DELETE and taken.side is Side.CLOUD
+    return ours and taken is not None and bridged.clock() - taken.at >= LONGEST_BIN
+
+
 async def for_good(bridged: Bridged, report: Report, operation: Operation, outcome: Failed) -> bool:
     """Whether a restore found nothing to restore: then it is made anew from the other side, by the next pass.
 
-    A person who deletes a file of a share leaves nothing in our trash. Accounts are no such case: a replica that lags
-    may not know a deleted one yet, and nobody is to be made twice.
+    A person who deletes a file of a share leaves nothing in our trash. With accounts a replica that lags may not know a
+    deleted one yet, and nobody is to be made twice: only what we deleted so long ago that no recycle bin has it is gone.
     """
-    lost = operation.action is Action.RESTORE and outcome.cause == "gone" and not outcome.transient
-    if not lost or bridged.policy.existence(bridged.kinds[operation.kind]) is not Authority.BOTH:
+    if operation.action is not Action.RESTORE or outcome.cause != "gone" or outcome.transient:
         return False
     (link,) = await bridged.remember(bridged.store.links, {operation.link})
+    if bridged.policy.existence(bridged.kinds[operation.kind]) is not Authority.BOTH and not _outlived(bridged, link):
+        return False
     # What was made before this in the same turn may have got the anchor; then the link has another one by now.
     if operation.anchor == link.end(operation.side).anchor:
         page = Page(removals=(Removal(operation.anchor or "", Evidence.PURGED),))
