@@ -57,8 +57,8 @@ def _outlived(bridged: Bridged, link: Link) -> bool:
 async def for_good(bridged: Bridged, report: Report, operation: Operation, outcome: Failed) -> bool:
     """Whether a restore found nothing to restore: then it is made anew from the other side, by the next pass.
 
-    A person who deletes a file of a share leaves nothing in our trash. With accounts a replica that lags may not know a
-    deleted one yet, and nobody is to be made twice: only what we deleted so long ago that no recycle bin has it is gone.
+    A person who deletes a file of a share leaves nothing in our trash. With accounts a replica that lags may not know
+    a deleted one yet, and nobody is to be made twice: gone is what we deleted so long ago that no recycle bin has it.
     """
     if operation.action is not Action.RESTORE or outcome.cause != "gone" or outcome.transient:
         return False
