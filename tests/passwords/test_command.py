@@ -177,7 +177,7 @@ async def test_from_one_person_to_a_class(bridge: Bridge, server: SchoolServer, 
     assert out.exists(), done.out + done.err
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
     text = "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(out.read_bytes())).pages)
-    assert done.json["printed"] == text.count("Gilt am Schulrechner") > 1
+    assert done.json["printed"] == text.count("Gilt am Schulrechner") > 1, done.out
     assert len(done.json["failed"]) <= 1, "what is refused for lack of a right is not tried for the others"
     words, opened = text.split(), 0
     for one in people:
