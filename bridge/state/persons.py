@@ -61,7 +61,7 @@ RULES: Mapping[str, Rule | None] = {
     "password_state": _BY_LINK,
     "year": Rule(texts=("last", "done")),
     "generation": _BY_ANCHOR,
-    "roster": _BY_LINK,
+    "roster": Rule(links=("link",), anchors=("anchor",)),
     "roster_apply": None,  # numbers only
     "roster_step": Rule(links=("link",), texts=("before", "after")),
     "drift": Rule(links=("link",), texts=("found", "wanted")),
