@@ -63,12 +63,15 @@ def _revive_or_create(desired: Desired, side: Side) -> Operation:
         return operation_for(desired, side, Action.RESTORE, after=values)
     wanted = {name: value for name, value in values.items() if value not in (None, "", frozenset())}
     source = link.end(side.other).record
-    assigned = [column for column in kind.fields if column.assigned_from and column.where.value == side.value]
-    bases = {column.assigned_from or "": source.fields.get(column.assigned_from or "") for column in assigned if source}
-    # Assigned columns carry their base here; the engine turns it into a name that nobody ever had. Where a person is
-    # placed at the school may depend on the login in the cloud: the base itself goes along.
-    named = {column.name: bases.get(column.assigned_from or "") for column in assigned}
-    along: Fields = bases if side is Side.SCHOOL else {kind.claim: True} if kind.claim else {}
+    bases = {
+        column.name: (column.assigned_from, source.fields.get(column.assigned_from) if source else None)
+        for column in kind.fields
+        if column.assigned_from and column.where.value == side.value
+    }
+    # Assigned columns carry their base here; the engine turns it into a name that nobody ever had.
+    named = {name: base for name, (_, base) in bases.items()}
+    # Where somebody is placed at the school may depend on the login in the cloud: the base itself goes along.
+    along: Fields = dict(bases.values()) if side is Side.SCHOOL else {kind.claim: True} if kind.claim else {}
     return operation_for(desired, side, Action.CREATE, after={**wanted, **named, **along})
 
 

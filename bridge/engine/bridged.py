@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 
 from bridge.core.kinds import Kind
-from bridge.core.model import Conflict, Drift, Hold, Operation, Side
+from bridge.core.model import Conflict, Hold, Operation, Side
 from bridge.core.policy import Policy
 from bridge.engine.load import Load
 from bridge.engine.rehearsed import Rehearsed
@@ -88,7 +88,6 @@ class Report:
     held: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
     conflicts: list[Conflict] = field(default_factory=list)
-    drifts: list[Drift] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     warned: dict[str, list[str]] = field(default_factory=dict)

@@ -228,7 +228,6 @@ async def _carry_out(
         going = {operation.link for operation in allowed}
         if drifts := [one for one in reconciled.drifts if one.held or one.link in going]:
             # Before it is put right: what somebody typed must not be lost with a crash.
-            report.drifts += drifts
             await bridged.remember(bridged.store.drifted, drifts, now=bridged.clock())
         turn = Turn(bridged, report, later, {link.id: link.attempts for link in links}, over=over)
         bridged.load.batch(total(amount_of(one, bridged.kinds) for one in allowed))
