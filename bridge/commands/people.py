@@ -19,6 +19,7 @@ from bridge.daemon.actor import actor
 from bridge.ports import Pair
 from bridge.settings import School
 from bridge.settings.render import guess
+from bridge.state.roots import BETWEEN
 from bridge.state.store import SchoolStore
 
 if TYPE_CHECKING:
@@ -34,24 +35,28 @@ def register(app: typer.Typer) -> None:
 
 def release(
     context: typer.Context,
-    school: Annotated[str, typer.Argument(help="Code of the school.")],
+    school: Annotated[
+        str, typer.Argument(help="Code of the school, or of one of its folders as `quarantine` shows it.")
+    ],
     name: Annotated[str | None, typer.Argument(help="Whom: link, anchor, login or name of one object.")] = None,
     every: Annotated[str | None, typer.Option("--all", help="All that the guard holds of a sort: user:delete.")] = None,
     reason: Annotated[str, typer.Option(help="Why; goes into the journal.")] = "",
 ) -> int:
     """Let something pass that is held: one object by name, or all of a sort. Good for one write each."""
     session = session_of(context)
-    one = session.school(school)
+    one = session.school(school.partition(BETWEEN)[0])
     if (name is None) == (every is None):
         raise Mistake("say whom to release: either a name, or --all KIND:TALLY as the message of the guard said")
     if not reason.strip():
         raise Mistake("say why with --reason: it goes into the journal")
     with wiring.database(session.settings, create=False) as database:
-        store = database.school(one.code, one.kinds())
+        if school != one.code and school not in (known := database.schools()):
+            raise Mistake(f'{one.code} mirrors no folder with the code "{plain(school)}"; {guess(school, known)}')
+        store = database.school(school, one.kinds())
         links = _of_a_sort(store, every) if every is not None else [_named(store, str(name))]
         store.release(*links, actor=actor(), reason=reason)
-    answer = {"ok": True, "school": one.code, "released": links}
-    session.show(answer, lambda out: out.print(f"{plain(one.code)}: {len(links)} released; the next cycle goes on"))
+    answer = {"ok": True, "school": school, "released": links}
+    session.show(answer, lambda out: out.print(f"{plain(school)}: {len(links)} released; the next cycle goes on"))
     return NOTHING
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.core.kinds import KINDS
 from bridge.core.model import Action, Digest, Operation, Side
-from bridge.ports import Done, Observation, Page, Pair, Written
+from bridge.ports import Done, Observation, Page, Pair, Trouble, Written
 from bridge.state import open_database
 from tests.daemon.embedded import Embedded
 
@@ -54,3 +54,16 @@ def test_what_can_not_be_decided_is_told(disputed: Embedded) -> None:
     twice = disputed.run("conflicts", "0123", "--keep-this", "1", "--keep-both", "2")
     assert twice.code == 1
     assert "one at a time" in twice.err
+
+
+def test_what_the_guard_holds_in_a_folder_is_released_as_its_message_says(disputed: Embedded) -> None:
+    code = "0123/homes/anna"
+    database = open_database(f"sqlite:///{disputed.root}/state.db", clock=lambda: NOW)
+    store = database.school(code, {name: KINDS[name] for name in ("folder", "file")})
+    store.trouble([Trouble("L1", "file", Side.CLOUD, Action.DELETE, "", "guard:delete", "too many", NOW)])
+    answer = disputed.run("release", code, "--all", "file:delete", "--reason", "they tidied up", "--json")
+    assert (answer.code, answer.json["released"]) == (0, ["L1"])
+    assert store.released() == {"L1"}
+    database.close()
+    unknown = disputed.run("release", "0123/homes/ben", "--all", "file:delete", "--reason", "x")
+    assert (unknown.code, "mirrors no folder" in unknown.err) == (1, True)
