@@ -34,9 +34,13 @@ def register(app: typer.Typer) -> None:
 def drift(
     context: typer.Context,
     school: Annotated[str | None, typer.Argument(help="The school's code; not needed where there is only one.")] = None,
-    take: Annotated[str | None, typer.Option(help="LINK:FIELD whose value counts, this once, on both sides.")] = None,
-    revert: Annotated[str | None, typer.Option(help="LINK:FIELD that the owner's value is written over.")] = None,
-    hand_over: Annotated[str | None, typer.Option(help="LINK:FIELD that this side owns from now on.")] = None,
+    take: Annotated[
+        str | None, typer.Option(help="LINK:FIELD:SIDE whose value counts, this once, on both sides.")
+    ] = None,
+    revert: Annotated[str | None, typer.Option(help="LINK:FIELD:SIDE that the owner's value is written over.")] = None,
+    hand_over: Annotated[
+        str | None, typer.Option(help="LINK:FIELD:SIDE: that side owns the field from now on.")
+    ] = None,
     reason: Annotated[str, typer.Option(help="Why; it stands in the journal.")] = "",
 ) -> int:
     """List values that were changed on the side that does not own them, or decide about one."""
@@ -52,7 +56,7 @@ def drift(
         store = database.school(one.code, one.kinds())
         for choice, name in choices.items():
             row = _of(store.drifts(), name, one.code)
-            store.choose(row.link, row.field, choice, actor=actor(), reason=reason)
+            store.choose(row.link, row.field, row.side, choice, actor=actor(), reason=reason)
         found = store.drifts()
     session.show({"drifts": [_tree(row) for row in found]}, lambda out: _draw(out, one.code, found))
     return NOTHING
@@ -60,10 +64,14 @@ def drift(
 
 def _of(rows: Sequence[Drifted], name: str, code: str) -> Drifted:
     for row in rows:
-        if f"{row.link}:{row.field}" == name:
+        if _handle(row) == name:
             return row
-    known = guess(name, (f"{row.link}:{row.field}" for row in rows))
+    known = guess(name, map(_handle, rows))
     raise Mistake(f'{code} knows no drift of "{plain(name)}"; {known}')
+
+
+def _handle(row: Drifted) -> str:
+    return f"{row.link}:{row.field}:{row.side}"
 
 
 def _tree(row: Drifted) -> dict[str, Any]:
@@ -89,11 +97,10 @@ def _draw(out: Console, code: str, rows: Sequence[Drifted]) -> None:
         return
     for row in rows:
         state = _STATES.get(row.state, row.state)
-        out.print(f"[bold]{row.link}:{row.field}[/] {row.at:%Y-%m-%d %H:%M} {row.kind}, {plain(state)}")
+        out.print(f"[bold]{_handle(row)}[/] {row.at:%Y-%m-%d %H:%M} {row.kind}, {plain(state)}")
         found, wanted = plain(str(_shown(row.found))), plain(str(_shown(row.wanted)))
         out.print(f"    the {row.side} was changed to {found}; the {row.side.other} has {wanted}")
     if any(row.state in {HELD, REVERTED} for row in rows):
         out.print(
-            f"decide: schoolbridge drift {code} --take LINK:FIELD | --revert LINK:FIELD | --hand-over LINK:FIELD "
-            f"--reason '...'"
+            f"decide: schoolbridge drift {code} --take LINK:FIELD:SIDE | --revert ... | --hand-over ... --reason '...'"
         )

@@ -126,10 +126,8 @@ def merge(
 
 def owner_of(link: Link, kind: Kind, column: Field, policy: Policy) -> Authority:
     """Whose value of a field counts for this very object."""
-    decided = link.decided.get(column.name)
-    if decided is not None and decided.choice is Choice.HAND_OVER:
-        return Authority(decided.side.value)
-    return policy.owner(kind, column)
+    handed = link.owners.get(column.name)
+    return Authority(handed.value) if handed is not None else policy.owner(kind, column)
 
 
 def _newest(link: Link, column: Field, values: tuple[Value, Value, Value]) -> Authority:

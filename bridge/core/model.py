@@ -91,7 +91,7 @@ class Choice(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A choice about one field of a link: the value that was found, and on which side."""
+    """To take or revert what drifted in one field of a link: the value that was found, and on which side."""
 
     choice: Choice
     side: Side
@@ -113,7 +113,8 @@ class Link:
 
     ``agreed`` is None before the first agreement. ``retired_at`` says since when the object is being retired, ``taken``
     how far that went. ``stopped`` are spans (from, until) in which a person holds every retirement, also future ones.
-    ``attempts`` counts failed writes in a row. ``decided`` holds by field what a person chose where values drifted.
+    ``attempts`` counts failed writes in a row. ``decided`` holds by field what a person chose where values drifted,
+    ``owners`` whom fields of this very object were handed over to.
     """
 
     id: str
@@ -124,6 +125,7 @@ class Link:
     retired_at: datetime | None = None
     attempts: int = 0
     decided: Mapping[str, Decided] = field(default_factory=dict)
+    owners: Mapping[str, Side] = field(default_factory=dict)
     taken: Taken | None = None
     stopped: tuple[tuple[datetime, datetime], ...] = ()
 

@@ -1,7 +1,8 @@
 """Values that were changed on the side that does not own them: what was found, what became of it, what a person chose.
 
-One row a field of a link, the newest counts. ``held`` waits for a person; ``reverted`` was put right and may still be
-taken; ``take`` and ``revert`` are decided and not agreed yet; ``taken`` is done; ``handed-over`` holds for ever.
+One row a field of a link and side, the newest counts. ``held`` waits for a person; ``reverted`` was put right and may
+still be taken; ``take`` and ``revert`` are decided and not agreed yet; ``taken`` is done; ``hand-over`` holds until it is
+reverted.
 """
 
 from __future__ import annotations
@@ -43,10 +44,10 @@ class Drifted:
 
 def note(tx: Transaction, drifts: Sequence[Drift]) -> None:
     """Remember drifts; a value that is held already keeps its time, and a choice its row."""
-    known = {(one.link, one.field): one for one in _rows(tx, {one.link for one in drifts})}
+    known = {(one.link, one.field, one.side): one for one in _rows(tx, {one.link for one in drifts})}
     rows = []
     for one in drifts:
-        before = known.get((one.link, one.field))
+        before = known.get((one.link, one.field, one.side))
         if before is not None and before.state in _DECIDED and before.found == one.found:
             continue
         state = HELD if one.held else REVERTED
@@ -67,15 +68,19 @@ def settle(tx: Transaction, done: Sequence[Done]) -> None:
         after = _AFTER.get(one.state)
         reached = one.state == Choice.REVERT.value or agreed[one.link].get(one.field) == one.found
         if after is not None and reached and one.field in agreed[one.link]:
-            _mark(tx, one.link, one.field, state=after)
+            _mark(tx, one, state=after)
 
 
-def decided(tx: Transaction, links: Sequence[str]) -> dict[str, dict[str, Decided]]:
-    """Link -> field -> what a person chose and still counts."""
-    found: dict[str, dict[str, Decided]] = {}
+def decided(tx: Transaction, links: Sequence[str]) -> tuple[dict[str, dict[str, Decided]], dict[str, dict[str, Side]]]:
+    """Link -> field -> what a person chose and is not done yet; link -> field -> the side it was handed over to."""
+    chosen: dict[str, dict[str, Decided]] = {}
+    owners: dict[str, dict[str, Side]] = {}
     for one in _rows(tx, links, states=_DECIDED):
-        found.setdefault(one.link, {})[one.field] = Decided(Choice(one.state), one.side, one.found)
-    return found
+        if one.state == Choice.HAND_OVER.value:
+            owners.setdefault(one.link, {})[one.field] = one.side
+        else:
+            chosen.setdefault(one.link, {})[one.field] = Decided(Choice(one.state), one.side, one.found)
+    return chosen, owners
 
 
 def drifts(tx: Transaction) -> list[Drifted]:
@@ -84,21 +89,24 @@ def drifts(tx: Transaction) -> list[Drifted]:
     return [_drifted(dict(row._mapping)) for row in tx.rows(query)]
 
 
-def choose(tx: Transaction, link: str, field: str, choice: Choice, *, actor: str, reason: str) -> None:
+def choose(tx: Transaction, link: str, field: str, side: Side, choice: Choice, *, actor: str, reason: str) -> None:
     """Decide one drift, journaled; its link is looked at next. KeyError where there is none."""
-    one = next((row for row in _rows(tx, [link]) if row.field == field), None)
-    if one is None:
-        raise KeyError(field)
-    _mark(tx, link, field, state=choice.value)
+    rows = {row.side: row for row in _rows(tx, [link]) if row.field == field}
+    one = rows[side]
+    _mark(tx, one, state=choice.value)
+    # What is decided last about a field counts.
+    other = rows.get(side.other)
+    if other is not None and (other.state in _AFTER or choice is Choice.HAND_OVER) and other.state in _DECIDED:
+        _mark(tx, other, state=REVERTED)
     entry = journal.Entry(action=f"drift {choice}", actor=actor, side=one.side, kind=one.kind, link=link, reason=reason,
                           after={"field": field}, outcome="decided")  # fmt: skip
     journal.append(tx, [entry])
     touch.touch(tx, [link])
 
 
-def _mark(tx: Transaction, link: str, field: str, *, state: str) -> None:
-    mine = and_(drift.c.school == tx.school, drift.c.link == link, drift.c.field == field)
-    tx.run(update(drift).where(mine).values(state=state, at=tx.now))
+def _mark(tx: Transaction, one: Drifted, *, state: str) -> None:
+    same = and_(drift.c.link == one.link, drift.c.field == one.field, drift.c.side == one.side.value)
+    tx.run(update(drift).where(drift.c.school == tx.school, same).values(state=state, at=tx.now))
 
 
 def _rows(tx: Transaction, links: Iterable[str], *, states: Sequence[str] = ()) -> list[Drifted]:

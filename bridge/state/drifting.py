@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from bridge.core.model import Choice, Drift
+from bridge.core.model import Choice, Drift, Side
 from bridge.state import drift
 from bridge.state.trees import Trees
 
@@ -22,7 +22,7 @@ class Drifting(Trees):
         with self._read() as tx:
             return drift.drifts(tx)
 
-    def choose(self, link: str, field: str, choice: Choice, *, actor: str, reason: str) -> None:
+    def choose(self, link: str, field: str, side: Side, choice: Choice, *, actor: str, reason: str) -> None:
         """Decide about one of them; the next cycle carries it out. KeyError where there is none."""
         with self._write() as tx:
-            drift.choose(tx, link, field, choice, actor=actor, reason=reason)
+            drift.choose(tx, link, field, side, choice, actor=actor, reason=reason)

@@ -82,7 +82,7 @@ def resolve(tx: Transaction, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[Link
     schools = _endpoints(tx, Side.SCHOOL, rows)
     clouds = _endpoints(tx, Side.CLOUD, rows)
     agreed = agreements(tx, rows)
-    decided = drift.decided(tx, [row.id for row in rows if tx.kinds[row.kind].parent is None])
+    decided, owners = drift.decided(tx, [row.id for row in rows if tx.kinds[row.kind].parent is None])
     stopped = holds.stopped(tx, [row.id for row in rows if tx.kinds[row.kind].role])
     return [
         Link(
@@ -94,6 +94,7 @@ def resolve(tx: Transaction, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[Link
             retired_at=row.retired_at,
             attempts=row.attempts or 0,
             decided=decided.get(row.id, {}),
+            owners=owners.get(row.id, {}),
             taken=Taken(Action(row.step), row.step_at, Side(row.step_on)) if row.step else None,
             stopped=stopped.get(row.id, ()),
         )

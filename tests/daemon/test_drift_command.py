@@ -34,7 +34,7 @@ def test_drift_is_listed_and_decided(drifted: Embedded) -> None:
     assert (found["field"], found["side"], found["found"], found["wanted"], found["state"]) == (
         "display_name", "cloud", "[Ännchen]", "Anna", "reverted",
     )  # fmt: skip
-    name = f"{found['link']}:display_name"
+    name = f"{found['link']}:display_name:cloud"
     shown = drifted.run("drift").out
     assert name in shown
     assert "[Ännchen]" in shown

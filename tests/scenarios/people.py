@@ -127,10 +127,12 @@ class People(Player[MemorySide]):
     def then_choose(self, choice: str, value: Mapping[str, str]) -> None:
         for name, field in value.items():
             link = next(one.link for one in self.rig.store.find(name) if one.link)
-            self.rig.store.choose(link, field, Choice(choice), actor="test", reason="asked")
+            (side, *_) = [one.side for one in self.rig.store.drifts() if (one.link, one.field) == (link, field)]
+            self.rig.store.choose(link, field, side, Choice(choice), actor="test", reason="asked")
 
     def then_drift(self, words: str, expected: Mapping[str, str]) -> None:
-        assert {one.field: one.state for one in self.rig.store.drifts()} == expected
+        found = {one.field: one.state for one in reversed(self.rig.store.drifts())}
+        assert found == expected, self.rig.store.drifts()
 
     def then_fault(self, words: str, value: Any) -> None:
         side, fault = words.split()

@@ -208,9 +208,8 @@ def _due() -> None:
     )
     _table(
         "drift",
-        ("school", "link", "field"),
+        ("school", "link", "field", "side"),
         ("kind", _TEXT),
-        ("side", _TEXT),
         ("found", _TEXT),
         ("wanted", _TEXT),
         ("state", _TEXT),
