@@ -1,8 +1,8 @@
 """Values that were changed on the side that does not own them: what was found, what became of it, what a person chose.
 
 One row a field of a link and side, the newest counts. ``held`` waits for a person; ``reverted`` was put right and may
-still be taken; ``take`` and ``revert`` are decided and not agreed yet; ``taken`` is done; ``hand-over`` holds until it is
-reverted.
+still be taken; ``take`` and ``revert`` are decided and not agreed yet; ``taken`` is done; ``hand-over`` holds until
+it is reverted.
 """
 
 from __future__ import annotations
