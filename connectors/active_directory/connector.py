@@ -133,10 +133,11 @@ class ActiveDirectory:
 
     async def apply(self, writes: Sequence[Write]) -> AsyncIterator[Outcome]:
         """See the port. Writes to the server that is read, and to no other."""
-        able = [one for one in writes if one.action in self.capabilities.writes.get(one.kind, frozenset())]
+        can = self.capabilities.writes
         for write in writes:
-            if write not in able:
+            if write.action not in can.get(write.kind, frozenset()):
                 yield Failed(write.id, "unsupported", f"{write.action} {write.kind}: {self._why_not()}")
+        able = [write for write in writes if write.action in can.get(write.kind, frozenset())]
         if not able or self._writer is None:
             return
         if any(write.kind != able[0].kind for write in able):
