@@ -35,7 +35,7 @@ class Parking:
         if job.write.action is Action.DISABLE:
             self._desk.names.park(properties)
         elif job.write.fields.get("enabled") is True:
-            self._desk.names.claim(properties)
+            self._desk.names.own(properties)
 
     async def keep_off(self, jobs: Sequence[Job]) -> None:
         """Fail what would disable or delete an account that another school has taken over meanwhile."""
