@@ -61,11 +61,10 @@ class ActiveDirectory:
             self._writer = Writer(
                 options, options.writeback, self._mapping, writing, school=context.school, extra=context.attributes
             )
-
+        setting = Directory(options, self._password, name=f"ad-passwords-{context.school}", writing=True)
         self._passwords = PasswordSetter(
-            options, Directory(options, self._password, name=f"ad-passwords-{context.school}"), self._mapping,
-            context=context, known=lambda: self._observer.known,
-        )  # fmt: skip
+            options, setting, self._mapping, context=context, known=lambda: self._observer.known
+        )
 
     @property
     def capabilities(self) -> Capabilities:
