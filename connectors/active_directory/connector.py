@@ -207,7 +207,8 @@ class ActiveDirectory:
 
     async def check(self) -> Sequence[Finding]:
         """See the port."""
-        return await probe(self._directory, self._options, self._mapping, now=self._context.clock())
+        context = self._context
+        return await probe(self._directory, self._options, self._mapping, context.attributes, now=context.clock())
 
     async def close(self) -> None:
         """See the port."""
