@@ -46,8 +46,7 @@ def switch(desk: Desk, job: Job, entry: Entry, *, on: bool | None) -> None:
     if gone := notes.ours(entry):
         changes[notes.ATTRIBUTE] = [(ldap3.MODIFY_DELETE, gone)]
     if notes.is_new(entry):
-        password = f'"{secrets.token_urlsafe(48)}aA1!"'.encode("utf-16-le")
-        edits.modify(desk.session, entry.guid, {"unicodePwd": [(ldap3.MODIFY_REPLACE, [password])]})
+        edits.modify(desk.session, entry.guid, {"unicodePwd": edits.reset(f"{secrets.token_urlsafe(48)}aA1!")})
         # Nobody knows it: the first one that somebody gets has to be given, and the age counts from then.
         changes["pwdLastSet"] = [(ldap3.MODIFY_REPLACE, [b"0"])]
     try:

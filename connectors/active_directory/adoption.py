@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bridge.ports import chunks
 from connectors.active_directory.desk import Desk, Job
 from connectors.active_directory.edits import Rejected
 from connectors.active_directory.mapping import CONSISTENCY_GUID
@@ -39,10 +40,8 @@ class Found:
 def look_for(desk: Desk, kind: str, jobs: Sequence[Job]) -> Found:
     """Search the whole domain, also the limbo: nobody outside of the scope is made twice either."""
     found = Found({}, {})
-    for start in range(0, len(jobs), _CREATIONS_A_SEARCH):
-        parts: list[str] = []
-        for job in jobs[start : start + _CREATIONS_A_SEARCH]:
-            parts += _conditions(desk, job)
+    for some in chunks(jobs, _CREATIONS_A_SEARCH):
+        parts = [part for job in some for part in _conditions(desk, job)]
         if not parts:
             continue
         for entry in desk.session.all(f"(|{''.join(parts)})", desk.attributes(kind)):

@@ -61,11 +61,10 @@ class ActiveDirectory:
             self._writer = Writer(
                 options, options.writeback, self._mapping, writing, school=context.school, extra=context.attributes
             )
-
+        setting = Directory(options, self._password, name=f"ad-passwords-{context.school}", writing=True)
         self._passwords = PasswordSetter(
-            options, Directory(options, self._password, name=f"ad-passwords-{context.school}"), self._mapping,
-            context=context, known=lambda: self._observer.known,
-        )  # fmt: skip
+            options, setting, self._mapping, context=context, known=lambda: self._observer.known
+        )
 
     @property
     def capabilities(self) -> Capabilities:
@@ -133,10 +132,11 @@ class ActiveDirectory:
 
     async def apply(self, writes: Sequence[Write]) -> AsyncIterator[Outcome]:
         """See the port. Writes to the server that is read, and to no other."""
-        able = [one for one in writes if one.action in self.capabilities.writes.get(one.kind, frozenset())]
+        can = self.capabilities.writes
         for write in writes:
-            if write not in able:
+            if write.action not in can.get(write.kind, frozenset()):
                 yield Failed(write.id, "unsupported", f"{write.action} {write.kind}: {self._why_not()}")
+        able = [write for write in writes if write.action in can.get(write.kind, frozenset())]
         if not able or self._writer is None:
             return
         if any(write.kind != able[0].kind for write in able):
@@ -207,7 +207,8 @@ class ActiveDirectory:
 
     async def check(self) -> Sequence[Finding]:
         """See the port."""
-        return await probe(self._directory, self._options, self._mapping, now=self._context.clock())
+        context = self._context
+        return await probe(self._directory, self._options, self._mapping, context.attributes, now=context.clock())
 
     async def close(self) -> None:
         """See the port."""

@@ -159,6 +159,14 @@ class Desk:
             for name, why in self.ways[kind].refused(wanted, fields).items():
                 job.refused.setdefault(name, why)
 
+    def read_new(self, kind: str, dn: str) -> Entry:
+        """What was just made there. Rejected."""
+        try:
+            ((entry,), _) = self.session.search(dn, "(objectClass=*)", self.attributes(kind))
+        except (LookupError, ValueError):
+            raise Rejected("stale", "it vanished as soon as it was made; it is looked for again") from None
+        return entry
+
     def there(self, guid: str) -> Entry | None:
         """An OU by objectGUID; None where there is none any more."""
         try:

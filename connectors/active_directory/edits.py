@@ -13,7 +13,8 @@ from dataclasses import replace
 
 import ldap3
 
-from connectors.active_directory.session import NO_SUCH_OBJECT, Session
+from bridge.ports import Unreachable
+from connectors.active_directory.session import NO_SUCH_OBJECT, OVERLOADED, Session
 from connectors.active_directory.wire import Entry, guid_base
 
 Change = tuple[str, list[bytes]]  # ldap3's name of what is done, and the values
@@ -21,7 +22,7 @@ Changes = Mapping[str, Sequence[Change]]
 #: A value that is there already, or not there any more, is no error. Samba does not heed it for members.
 PERMISSIVE = ("1.2.840.113556.1.4.1413", False, None)
 NO_SUCH_ATTRIBUTE, VALUE_EXISTS, UNWILLING, ENTRY_EXISTS = 16, 20, 53, 68
-_INSUFFICIENT_RIGHTS = 50
+INSUFFICIENT_RIGHTS = 50
 
 #: Result code -> cause, and what to tell (RFC 4511 4.1.9).
 _MEANING = {
@@ -52,9 +53,11 @@ def _judge(session: Session, answer: tuple[int, str]) -> None:
     code, said = answer
     if code == 0:
         return
+    if code in OVERLOADED:
+        raise Unreachable(f"{session.server}: {OVERLOADED[code]} while writing")
     number = re.match(r"[0-9A-Fa-f]{8}", said)  # the rest may hold names
     detail = f" ({session.host}: {code}{f', {number[0]}' if number else ''})"
-    if code == _INSUFFICIENT_RIGHTS:
+    if code == INSUFFICIENT_RIGHTS:
         raise Rejected(
             "denied",
             f"{session.account} may not write that there{detail}. Delegate the school's OU to it, see `Rights to "
@@ -71,6 +74,11 @@ def modify(session: Session, guid: str, changes: Changes, *, permissive: bool = 
     if wanted:
         controls = [PERMISSIVE] if permissive else None
         _judge(session, session.send("modify", guid_base(guid), wanted, controls=controls))
+
+
+def reset(secret: str) -> list[Change]:
+    """Of unicodePwd: quoted, UTF-16LE; to replace it is a reset, for which the old one need not be known."""
+    return [(ldap3.MODIFY_REPLACE, [f'"{secret}"'.encode("utf-16-le")])]
 
 
 def add(session: Session, dn: str, kind: str, values: Mapping[str, Sequence[bytes]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import ssl
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from bridge.core.model import Fields
@@ -23,8 +23,11 @@ _DELETED_OBJECTS = "18E2EA80684F11D2B9AA00C04F79F805"  # GUID_DELETED_OBJECTS_CO
 _SHORT, _SKEW, _WIDE_SKEW = timedelta(days=30), timedelta(seconds=60), timedelta(minutes=5)
 
 
-async def probe(directory: Directory, options: Options, mapping: FieldMapping, *, now: datetime) -> Sequence[Finding]:
-    """All findings; never raises for what it finds wrong."""
+async def probe(
+    directory: Directory, options: Options, mapping: FieldMapping, extra: Mapping[str, Mapping[str, str]],
+    *, now: datetime,
+) -> Sequence[Finding]:  # fmt: skip
+    """All findings; never raises for what it finds wrong. ``extra`` as for `FieldMapping`."""
     findings: list[Finding] = []
     try:
         root = await directory.begin()
@@ -37,7 +40,7 @@ async def probe(directory: Directory, options: Options, mapping: FieldMapping, *
         lambda: directory.run(lambda session: list(_deleted_objects(session, options))),
         lambda: directory.run(lambda session: list(_attributes(session, mapping))),
         lambda: _population(directory, options, mapping, now),
-        lambda: directory.run(lambda session: list(rights(session, options, mapping, now=now))),
+        lambda: directory.run(lambda session: list(rights(session, options, extra, now=now))),
     )
     for step in steps:
         try:

@@ -19,6 +19,7 @@ from connectors.active_directory.activity import activity, is_active, switch
 from connectors.active_directory.desk import Desk, Job
 from connectors.active_directory.edits import ENTRY_EXISTS, Rejected, as_if, swapped
 from connectors.active_directory.mapping import untouchable
+from connectors.active_directory.naming import login_name, move_in
 from connectors.active_directory.notes import Notes
 from connectors.active_directory.reader import GROUP, USER
 from connectors.active_directory.session import NO_SUCH_OBJECT
@@ -43,18 +44,13 @@ def retire(desk: Desk, job: Job, entry: Entry) -> None:
         if rejected.code != ENTRY_EXISTS:
             raise
         edits.modify(desk.session, entry.guid, _noting(entry, Notes(name=entry.text("cn"))))
-        edits.move(desk.session, entry.dn, _login_name(entry), limbo)
+        edits.move(desk.session, entry.dn, login_name(entry), limbo)
     job.retired = True
 
 
 def _noting(entry: Entry, noted: Notes) -> dict[str, list[edits.Change]]:
     missing = [value for value in noted.values() if value not in notes.ours(entry)]
     return {notes.ATTRIBUTE: [(ldap3.MODIFY_ADD, missing)]} if missing else {}
-
-
-def _login_name(entry: Entry) -> str:
-    """A relative name that nobody else can have: the login is unique in the domain."""
-    return f"CN={escaped(entry.text('sAMAccountName'))}"
 
 
 def _groups_around(desk: Desk, entry: Entry) -> tuple[str, ...]:
@@ -86,12 +82,7 @@ def bring_back(desk: Desk, job: Job, entry: Entry) -> None:
     joined.would(kind, as_if(entry, values, dn=f"{own},{place}"))
     edits.modify(desk.session, entry.guid, {name: swapped(entry, name, new) for name, new in values.items()})
     rejoin(desk, entry)
-    try:
-        edits.move(desk.session, entry.dn, own, place)
-    except Rejected as rejected:
-        if rejected.code != ENTRY_EXISTS:
-            raise
-        edits.move(desk.session, entry.dn, _login_name(entry), place)
+    move_in(desk.session, entry, own, place)
     switch(desk, job, entry, on=as_before(job, entry))
 
 

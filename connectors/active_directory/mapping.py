@@ -138,8 +138,8 @@ class FieldMapping:
         fields["enabled"] = _enabled(entry, around.now)
         fields["consent"] = self._consents(role, entry, scope, around)
         fields["usage_location"] = self._options.usage_location
-        if moment := _moment(entry.number("pwdLastSet")):
-            fields[UNVERSIONED] = moment
+        if moment := moment_of(entry.number("pwdLastSet")):
+            fields[UNVERSIONED] = f"{moment:%Y-%m-%dT%H:%M:%SZ}"
         return fields
 
     def group(self, entry: Entry, around: Surroundings, roles: Mapping[str, str]) -> Fields | Skipped:
@@ -267,9 +267,9 @@ def _enabled(entry: Entry, now: datetime) -> bool:
     return expires == 0 or expires >= _NEVER_AT or _EPOCH + timedelta(microseconds=expires // 10) > now
 
 
-def _moment(ticks: int) -> str | None:
-    """A time in 100 ns since 1601 as text; None for 0: a password that has to be changed at the next logon."""
-    return f"{_EPOCH + timedelta(microseconds=ticks // 10):%Y-%m-%dT%H:%M:%SZ}" if 0 < ticks < _NEVER_AT else None
+def moment_of(ticks: int) -> datetime | None:
+    """A time in 100 ns since 1601; None for 0: a password that has to be changed at the next logon."""
+    return _EPOCH + timedelta(microseconds=ticks // 10) if 0 < ticks < _NEVER_AT else None
 
 
 def file_time(moment: datetime) -> int:

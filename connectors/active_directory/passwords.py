@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import ldap3
@@ -20,12 +19,13 @@ from ldap3.core.exceptions import LDAPException
 
 from bridge.core.password_rules import Names, Rules, Words
 from bridge.ports import Asked, BridgeError, Context, InDoubt, NotSet, Refused, Removal, Unreachable
+from connectors.active_directory import edits
 from connectors.active_directory.directory import Directory
-from connectors.active_directory.mapping import FieldMapping
+from connectors.active_directory.mapping import FieldMapping, moment_of
 from connectors.active_directory.options import Options
 from connectors.active_directory.reader import PEOPLE, Reader
 from connectors.active_directory.scope import Scope
-from connectors.active_directory.session import CAREFUL, Session
+from connectors.active_directory.session import CAREFUL, NO_SUCH_OBJECT, OVERLOADED, Session
 from connectors.active_directory.trust import VerifiedTls
 from connectors.active_directory.wire import Entry, equals_filter, guid_base
 
@@ -36,10 +36,8 @@ _DOMAIN_RULES = ("minPwdLength", "pwdProperties", "pwdHistoryLength", "minPwdAge
 _FINE_RULES = ("msDS-MinimumPasswordLength", "msDS-PasswordComplexityEnabled", "msDS-PasswordHistoryLength",
                "msDS-MinimumPasswordAge")  # fmt: skip
 _OWN = ("sAMAccountName", "displayName", "givenName", "sn", "pwdLastSet", "msDS-ResultantPSO")
-_EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 _SCOPE_HOLDS = 60.0  # seconds for which the privileged groups are not read again: a class is set within them
 _POLICY = "0000052D"  # ERROR_PASSWORD_RESTRICTION, MS-ERREF 2.2
-_OVERLOADED = (3, 11, 51, 52)  # LDAP result codes, RFC 4511 appendix A
 
 
 class PasswordSetter:
@@ -66,7 +64,7 @@ class PasswordSetter:
 
         def job(session: Session) -> None:
             self._judged(session, anchor)
-            _write(session, anchor, secret, must_change=must_change, account=self._options.account or "the bridge")
+            _write(session, anchor, secret, must_change=must_change)
 
         await self._directory.begin()
         await self._directory.run(job)
@@ -96,7 +94,7 @@ class PasswordSetter:
     def _ask(self, session: Session, anchor: str) -> Asked:
         entry = self._judged(session, anchor)
         names = Names(*(entry.text(name) for name in ("sAMAccountName", "displayName", "givenName", "sn")))
-        return Asked(_rules(session, entry), names, file_time_of(entry.number("pwdLastSet")))
+        return Asked(_rules(session, entry), names, moment_of(entry.number("pwdLastSet")))
 
     def _judged(self, session: Session, anchor: str) -> Entry:
         """The account as it stands now. Raises NotSet where the bridge may not touch it."""
@@ -149,11 +147,6 @@ def _rules(session: Session, entry: Entry) -> Rules:
     )
 
 
-def file_time_of(ticks: int) -> datetime | None:
-    """When that was, in 100 ns since 1601; None for 0, which stands for: has to be changed at the next login."""
-    return _EPOCH + timedelta(microseconds=ticks // 10) if ticks > 0 else None
-
-
 def _opens(session: Session, options: Options, dn: str, secret: str) -> bool:
     """Whether a bind as this person succeeds, on a connection of its own that is closed again."""
     tls = VerifiedTls(session.host, options.ca_file)
@@ -170,43 +163,34 @@ def _opens(session: Session, options: Options, dn: str, secret: str) -> bool:
     finally:
         with contextlib.suppress(LDAPException, OSError):
             own.strategy.close()
-    if answer[1]["result"] in _OVERLOADED:
+    if answer[1]["result"] in OVERLOADED:
         raise Unreachable(f"{session.server} is overloaded ({answer[1]['description']})")
     # 773: right, but to be changed first.
     return bool(answer[0]) or "data 773" in str(answer[1].get("message", ""))
 
 
-def _write(session: Session, anchor: str, secret: str, *, must_change: bool, account: str) -> None:
-    # Quoted, UTF-16LE: replacing it is a reset, for which the old one need not be known.
-    changes: dict[str, Any] = {"unicodePwd": [(ldap3.MODIFY_REPLACE, [f'"{secret}"'.encode("utf-16-le")])]}
+def _write(session: Session, anchor: str, secret: str, *, must_change: bool) -> None:
+    changes = {"unicodePwd": edits.reset(secret)}
     if must_change:
         changes["pwdLastSet"] = [(ldap3.MODIFY_REPLACE, [b"0"])]
-    connection = session._connection  # every session only reads; this request is the one exception
-    connection.read_only = False
     try:
-        _, result, _, _ = connection.modify(guid_base(anchor), changes)
-    except (LDAPException, OSError) as error:
-        session.close()
-        raise InDoubt(f"{session.server} did not answer ({type(error).__name__})") from None
-    finally:
-        connection.read_only = True
-    if result["result"]:
-        raise _refusal(session, anchor, result, account=account)
+        code, said = session.send("modify", guid_base(anchor), changes)
+    except Unreachable as error:
+        raise InDoubt(str(error)) from None
+    if code:
+        raise _refusal(session, anchor, code, said)
 
 
-def _refusal(session: Session, anchor: str, result: Mapping[str, Any], *, account: str) -> NotSet | BridgeError:
-    code, message = result["result"], str(result.get("message", ""))
-    if _POLICY in message.upper():
+def _refusal(session: Session, anchor: str, code: int, said: str) -> NotSet | BridgeError:
+    if _POLICY in said.upper():
         return NotSet("policy", f"the school's directory does not take this password for user {anchor} ({_POLICY})")
-    if code == ldap3.core.results.RESULT_INSUFFICIENT_ACCESS_RIGHTS:
+    if code == edits.INSUFFICIENT_RIGHTS:
         return Refused(
-            f"{session.server}: {account} may not set the password of user {anchor}. Grant it the right Reset password "
-            f"and write access to pwdLastSet on the OU, see docs/connect/active_directory.md"
+            f"{session.server}: {session.account} may not set the password of user {anchor}. Grant it the right "
+            f"Reset password and write access to pwdLastSet on the OU, see docs/connect/active_directory.md"
         )
-    if code == ldap3.core.results.RESULT_NO_SUCH_OBJECT:
+    if code == NO_SUCH_OBJECT:
         return NotSet("gone", f"user {anchor} is not there in the school's directory")
-    if code in _OVERLOADED:
-        return Unreachable(f"{session.server} is overloaded ({result['description']})")
-    return NotSet(
-        "refused", f"{session.server} refused the password of user {anchor}: {result['description']} ({code})"
-    )
+    if code in OVERLOADED:
+        return Unreachable(f"{session.server} is overloaded ({OVERLOADED[code]})")
+    return NotSet("refused", f"{session.server} refused the password of user {anchor} (LDAP result code {code})")

@@ -106,6 +106,21 @@ def resolve(session: Session, options: Options, known: Mapping[str, str]) -> dic
     return found
 
 
+def check_limbo(options: Options, places: Mapping[str, Place], base: str) -> None:
+    """The limbo by where it stands, however it is written: what lies in it counts as deleted. ConfigurationError."""
+    if options.writeback is None:
+        return
+    limbo = places[options.writeback.limbo]
+    inside = {written: places[written].parts for written in (*options.scope.ous, *options.writeback.ous()[1:])}
+    inside["the whole domain"] = name_parts(base)
+    for written, parts in inside.items():
+        if parts[: len(limbo.parts)] == limbo.parts:
+            raise ConfigurationError(
+                f"expected `writeback.limbo` ({limbo.written}) to be an OU of its own, found {written} in it, so that "
+                f"all its people would count as deleted. Name another OU for the limbo, or move {written} out of it."
+            )
+
+
 def full_name(written: str, base: str) -> str:
     """A configured name with the domain's part added where it was left out."""
     parts, domain = name_parts(written), name_parts(base)
@@ -175,6 +190,7 @@ class Scope:
     ) -> Scope:  # fmt: skip
         """Find all places, and read all circles or take them from ``before``. Raises ConfigurationError."""
         places = resolve(session, options, known)
+        check_limbo(options, places, session.root.base)
         if before:
             circles, protected = before.circles, before.protected
         else:

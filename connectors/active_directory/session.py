@@ -47,7 +47,7 @@ CAREFUL: dict[str, Any] = {
 }  # fmt: skip
 NO_SUCH_OBJECT = 32
 _UNSET_TOMBSTONE_LIFETIME = 60  # days, where the attribute has no value (MS-ADTS 6.1.1.2.4.1.1)
-_OVERLOADED = {3: "time limit", 11: "administrative limit", 51: "busy", 52: "unavailable"}
+OVERLOADED = {3: "time limit", 11: "administrative limit", 51: "busy", 52: "unavailable"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +102,8 @@ class Session:
             return
         self.close()
         code, message = answer[1]["result"], answer[1].get("message", "")
-        if code in _OVERLOADED:
-            raise Unreachable(f"{self.server} is {_OVERLOADED[code]}")
+        if code in OVERLOADED:
+            raise Unreachable(f"{self.server} is {OVERLOADED[code]}")
         trouble = bind_trouble(message, answer[1]["description"], code=code)
         raise Refused(f"{self.server} does not let {self.account} in: {trouble}")
 
@@ -161,8 +161,8 @@ class Session:
             raise LookupError(base)
         if code == 50:
             raise Refused(f"{self.server}: {self.account} may not read {base}. Grant it read rights there.")
-        if code in _OVERLOADED:
-            raise Unreachable(f"{self.server}: {_OVERLOADED[code]} while searching {base}")
+        if code in OVERLOADED:
+            raise Unreachable(f"{self.server}: {OVERLOADED[code]} while searching {base}")
         if code:
             self.close()
             raise Unreachable(f"{self.server} answered {result['description']} ({code}): {result.get('message', '')}")
@@ -178,14 +178,13 @@ class Session:
         """One request that writes, by ldap3's name for it: its result code, and what the server says of it.
 
         Only on a session made with ``writing``; `edits.py` knows what the codes mean.
+        Unreachable where it may have been done all the same.
         """
         self.requests += 1
         try:
             _, result, _, _ = getattr(self._connection, verb)(*arguments, **more)
         except (LDAPException, OSError) as error:
             raise self._translated(error) from None
-        if result["result"] in _OVERLOADED:
-            raise Unreachable(f"{self.server}: {_OVERLOADED[result['result']]} while writing")
         return result["result"], result.get("message", "")
 
     def pages(

@@ -15,6 +15,7 @@ from bridge.core.model import Fields, Value
 from connectors.active_directory.mapping import CONSISTENCY_GUID
 from connectors.active_directory.options import GROUP_DEFAULTS, USER_DEFAULTS, Options
 from connectors.active_directory.wire import guid_bytes, is_canonical
+from connectors.active_directory.writeback import NEVER_BY_RULE
 
 _PLAIN = re.compile(r"\s*(?:attr|values)\.([A-Za-z]\w*)\s*")
 _NATURAL = {
@@ -40,7 +41,9 @@ class Ways:
         for name, text in self._expressions.items():
             plain = _PLAIN.fullmatch(text)
             found = plain[1] if plain else _NATURAL[kind].get(name) if text == defaults.get(name) else None
-            if found and found.lower() not in _NOT_WRITTEN:
+            # The one exception: the login is checked before it is written.
+            allowed = name == "login" or not found or found.lower() not in NEVER_BY_RULE
+            if found and allowed and found.lower() not in _NOT_WRITTEN:
                 self._attributes[name] = found
         self._attributes.update(named)
 

@@ -7,7 +7,7 @@ be asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 import ldap3
@@ -15,7 +15,7 @@ import ldap3
 from bridge.ports import Finding
 from connectors.active_directory import notes
 from connectors.active_directory.desk import CONDITIONS
-from connectors.active_directory.mapping import CONSISTENCY_GUID, FieldMapping, untouchable
+from connectors.active_directory.mapping import CONSISTENCY_GUID, untouchable
 from connectors.active_directory.options import Options
 from connectors.active_directory.reader import GROUP, USER
 from connectors.active_directory.scope import Scope
@@ -32,8 +32,13 @@ _ALWAYS = {
 _SAMPLE = 200  # objects that are looked at for one that is not privileged
 
 
-def rights(session: Session, options: Options, mapping: FieldMapping, *, now: datetime) -> Iterator[Finding]:
-    """One line for each OU and each kind; nothing where nothing is written. Raises ConfigurationError."""
+def rights(
+    session: Session, options: Options, extra: Mapping[str, Mapping[str, str]], *, now: datetime
+) -> Iterator[Finding]:
+    """One line for each OU and each kind; nothing where nothing is written. Raises ConfigurationError.
+
+    ``extra`` as for `FieldMapping`.
+    """
     back = options.writeback
     if back is None or back.read_only:
         return
@@ -41,7 +46,7 @@ def rights(session: Session, options: Options, mapping: FieldMapping, *, now: da
     for written, classes in _wanted(back).items():
         yield _children(session, scope, written, classes)
     for kind in (USER, GROUP):
-        yield _attributes(session, scope, kind, _needed(options, kind))
+        yield _attributes(session, scope, kind, _needed(options, kind, extra.get(kind, {})))
     if not back.people:
         yield Finding("writeback", None, "no rule in `writeback.people`: no account is made", "Add one if needed.")
 
@@ -58,8 +63,8 @@ def _wanted(back: Writeback) -> dict[str, set[str]]:
     return wanted
 
 
-def _needed(options: Options, kind: str) -> tuple[str, ...]:
-    names = (*_ALWAYS[kind], *Ways(options, kind, {}).attributes)
+def _needed(options: Options, kind: str, extra: Mapping[str, str]) -> tuple[str, ...]:
+    names = (*_ALWAYS[kind], *Ways(options, kind, extra).attributes)
     reference = options.reference_attribute
     key = reference if reference and kind == USER else CONSISTENCY_GUID
     return tuple(dict.fromkeys((*names, key)))

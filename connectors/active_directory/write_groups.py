@@ -15,7 +15,8 @@ from bridge.ports import Outcome, Write
 from connectors.active_directory import adoption, edits, limbo, memberships
 from connectors.active_directory.activity import switch
 from connectors.active_directory.desk import Desk, Job
-from connectors.active_directory.edits import ENTRY_EXISTS, Rejected, as_if, swapped
+from connectors.active_directory.edits import Rejected, as_if, swapped
+from connectors.active_directory.naming import check_login, move_in
 from connectors.active_directory.reader import GROUP, USER
 from connectors.active_directory.wire import Entry, equals_filter, escaped, name_parts, split_name
 from connectors.active_directory.writeback import ClassPlace, GroupPlace
@@ -23,7 +24,6 @@ from connectors.expression import ExpressionError
 
 GLOBAL_SECURITY = b"-2147483646"  # groupType, MS-ADTS 2.2.12
 LONGEST_LOGIN = 64  # of the CN that is made of it
-_NOT_IN_LOGINS = frozenset('"/\\[]:;|=,+*?<>@')
 _NO_OWNERS = (
     "owners follow from the directory: the members with one of `owner_roles`, or managedBy. Make the owner a member, "
     "or set managedBy there."
@@ -93,12 +93,7 @@ def _again(desk: Desk, entry: Entry) -> Entry:
 def _make(desk: Desk, job: Job, found: adoption.Found) -> Entry:
     """Add the group, without members. Rejected."""
     fields, login = job.write.fields, str(job.write.fields.get("login") or "")
-    if not 0 < len(login) <= LONGEST_LOGIN or set(login) & _NOT_IN_LOGINS or not login.isprintable():
-        raise Rejected(
-            "invalid",
-            f"expected a name (sAMAccountName) of 1 to {LONGEST_LOGIN} characters without any of "
-            f"{' '.join(sorted(_NOT_IN_LOGINS))}, found one of {len(login)}. Correct the naming rule",
-        )
+    check_login(login, longest=LONGEST_LOGIN)
     rule = desk.rule(GROUP, fields)
     if not isinstance(rule, GroupPlace):
         raise Rejected("invalid", "no rule in `writeback.groups` says where the group is made. Add one")
@@ -114,10 +109,7 @@ def _make(desk: Desk, job: Job, found: adoption.Found) -> Entry:
     if found.taken(login):
         raise Rejected("name_taken", "its name belongs to another object")
     edits.add(desk.session, dn, "group", {name: several for name, several in values.items() if name != "cn"})
-    try:
-        ((entry,), _) = desk.session.search(dn, "(objectClass=*)", desk.attributes(GROUP))
-    except (LookupError, ValueError):
-        raise Rejected("stale", "it vanished as soon as it was made; it is looked for again") from None
+    entry = desk.read_new(GROUP, dn)
     job.anchor = entry.guid
     found.by_login[login.casefold()] = entry
     found.by_key.setdefault(job.write.key.casefold(), []).append(entry)
@@ -190,13 +182,7 @@ def _moved(desk: Desk, job: Job, person: Entry, place: str) -> Entry:
         return person
     try:
         desk.would(USER, as_if(person, {}, dn=f"{own},{place}"))
-        try:
-            edits.move(desk.session, person.dn, own, place)
-        except Rejected as rejected:
-            if rejected.code != ENTRY_EXISTS:
-                raise
-            own = f"CN={escaped(person.text('sAMAccountName'))}"
-            edits.move(desk.session, person.dn, own, place)
+        own = move_in(desk.session, person, own, place)
     except Rejected as rejected:
         job.refused[f"ou:{person.guid}"] = f"user {person.guid} stays where it is: {rejected}."
         return person

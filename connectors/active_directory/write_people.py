@@ -17,13 +17,13 @@ from connectors.active_directory.activity import switch
 from connectors.active_directory.desk import Desk, Job
 from connectors.active_directory.edits import Rejected, as_if, swapped
 from connectors.active_directory.mapping import DISABLED, NORMAL_ACCOUNT, untouchable
+from connectors.active_directory.naming import check_login
 from connectors.active_directory.reader import USER
 from connectors.active_directory.wire import Entry, escaped
 from connectors.active_directory.writeback import PersonPlace
 from connectors.expression import ExpressionError
 
 LONGEST_LOGIN = 20
-_NOT_IN_LOGINS = frozenset('"/\\[]:;|=,+*?<>@')
 #: Of a would-be account: an own one that nobody has yet, so that it is judged as an ordinary one.
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 
@@ -81,7 +81,7 @@ def update(desk: Desk, job: Job, entry: Entry, wanted: Fields) -> None:
     login = wanted.get("login")
     values = desk.ways[USER].values(wanted)
     if login is not None:
-        _check_login(login)
+        check_login(login, longest=LONGEST_LOGIN)
     desk.would(USER, as_if(entry, values))
     edits.modify(desk.session, entry.guid, {name: swapped(entry, name, found) for name, found in values.items()})
     if login is not None and str(login) != entry.text("sAMAccountName") == entry.text("cn"):
@@ -95,16 +95,6 @@ def _activate(desk: Desk, job: Job, entry: Entry, wanted: Fields) -> None:
         limbo.rejoin(desk, entry)
     if "enabled" in wanted or notes.is_new(entry):
         switch(desk, job, entry, on=bool(wanted.get("enabled")))
-
-
-def _check_login(login: object) -> None:
-    text = str(login or "")
-    if not text or len(text) > LONGEST_LOGIN or set(text) & _NOT_IN_LOGINS or text[-1] == "." or not text.isprintable():
-        raise Rejected(
-            "invalid",
-            f"expected a login of 1 to {LONGEST_LOGIN} characters without any of {' '.join(sorted(_NOT_IN_LOGINS))} "
-            f"and without a dot at its end, found one of {len(text)}. Correct the naming rule",
-        )
 
 
 # --- what is new --------------------------------------------------------------------------------------------------
@@ -128,7 +118,7 @@ def _create(desk: Desk, job: Job, found: adoption.Found) -> None:
 def _make(desk: Desk, job: Job, found: adoption.Found) -> Entry:
     """Add the account, disabled. Rejected."""
     fields, login = job.write.fields, str(job.write.fields.get("login") or "")
-    _check_login(login)
+    check_login(login, longest=LONGEST_LOGIN)
     rule = desk.rule(USER, fields)
     if not isinstance(rule, PersonPlace):
         raise Rejected("invalid", "no rule in `writeback.people` says where the account is made. Add one")
@@ -148,7 +138,7 @@ def _make(desk: Desk, job: Job, found: adoption.Found) -> Entry:
         raise Rejected("name_taken", "its login belongs to another object")
     noted = [notes.NEW, *notes.Notes(groups=groups).values()]
     edits.add(desk.session, dn, "user", {**values, **off, notes.ATTRIBUTE: noted})
-    found.by_login[login.casefold()] = entry = _read_new(desk, dn)
+    found.by_login[login.casefold()] = entry = desk.read_new(USER, dn)
     found.by_key.setdefault(job.write.key.casefold(), []).append(entry)
     job.anchor = entry.guid
     return entry
@@ -162,11 +152,3 @@ def _groups(desk: Desk, rule: PersonPlace) -> tuple[str, ...]:
             "privileged", "a rule in `writeback.people` would put it into a privileged group. Correct `groups`"
         )
     return groups
-
-
-def _read_new(desk: Desk, dn: str) -> Entry:
-    try:
-        ((entry,), _) = desk.session.search(dn, "(objectClass=*)", desk.attributes(USER))
-    except (LookupError, ValueError):
-        raise Rejected("stale", "it vanished as soon as it was made; it is looked for again") from None
-    return entry

@@ -22,11 +22,8 @@ from typing import Any
 
 from connectors.graph import directory_url
 from connectors.graph.batch import Part
-from connectors.graph.desk import Desk, Job
+from connectors.graph.desk import LOOK_AGAIN, Desk, Job
 from connectors.graph.marks import CLAIMED, school_of
-
-EVENTUAL = {"ConsistencyLevel": "eventual"}
-LOOK_AGAIN = 1.0  # seconds before the first repeated look; doubled each time
 
 
 class Claims:
@@ -53,13 +50,7 @@ class Claims:
 
     async def _look(self, jobs: Sequence[Job], aside: list[Job]) -> list[Job]:
         """One look at all of them; returns those whose own account does not show yet."""
-        names = self._desk.names
-        parts = [
-            Part(job.write.id, "GET", headers=EVENTUAL,
-                 path=directory_url.filtered("users", names.anchor_filter(job.write.key), names.user_select))
-            for job in jobs
-        ]  # fmt: skip
-        answers = await self._desk.batches.run(parts)
+        names, answers = self._desk.names, await self._desk.with_anchor(jobs)
         unseen = []
         for job in jobs:
             if not job.judge(answers[job.write.id]):

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bridge.core.model import Action
 from bridge.ports import Context, Failed, Outcome, Write, Written
+from connectors.graph import directory_url
 from connectors.graph.answers import Answer
-from connectors.graph.batch import Batches
+from connectors.graph.batch import Batches, Part
 from connectors.graph.client import Client
 from connectors.graph.licences import Licences
 from connectors.graph.mapping import Names
 from connectors.graph.options import Options
 
 RECENT = 900.0  # seconds during which an object of ours may still be invisible somewhere
+LOOK_AGAIN = 1.0  # seconds before the first repeated look-up; doubled each time
 
 BARS = {
     "synced": "it is mastered by another synchronisation (onPremisesSyncEnabled); end that first",
@@ -95,6 +97,14 @@ class Desk:
             self.barred.pop(anchor, None)
         else:
             self.barred[anchor] = cause
+
+    async def with_anchor(self, jobs: Sequence[Job]) -> dict[str, Answer]:
+        """Everybody in the whole tenant who carries the source anchor of a job: its write's id -> Graph's answer."""
+        parts = []
+        for job in jobs:
+            path = directory_url.filtered("users", self.names.anchor_filter(job.write.key), self.names.user_select)
+            parts.append(Part(job.write.id, "GET", path, headers=directory_url.EVENTUAL))
+        return await self.batches.run(parts)
 
 
 @dataclass(slots=True)

@@ -16,6 +16,8 @@ Relation = Literal["members", "owners"]
 
 REF = "$ref"
 RELATIONS: tuple[Relation, ...] = ("owners", "members")
+#: Header of an advanced query.
+EVENTUAL = {"ConsistencyLevel": "eventual"}
 
 
 def segment(value: str) -> str:
@@ -71,7 +73,7 @@ def restore(key: str) -> str:
 
 
 def filtered(collection: Collection, condition: str, select: Iterable[str]) -> str:
-    """Objects by an advanced query; needs ``ConsistencyLevel: eventual``."""
+    """Objects by an advanced query; needs the header `EVENTUAL`."""
     return f"/{collection}?$count=true&$select={','.join(select)}&$filter={quote(condition, safe='')}"
 
 

@@ -161,10 +161,8 @@ class Names:
         return Body(properties, body.refused)
 
     def _mark(self, properties: dict[str, Any], key: str) -> None:
-        # A copy: the extension attributes may be shared with another body.
-        properties[EXTENSION] = dict(properties.get(EXTENSION) or {})
+        self.own(properties)
         put(properties, self._options.anchor, key)
-        put(properties, self._options.mark, self.school)
 
     def _body(self, fields: Fields, names: Mapping[str, str]) -> Body:
         properties: dict[str, Any] = {}
@@ -273,11 +271,12 @@ class Names:
         """Mark a user as one that another school may take over."""
         self._put_mark(properties, PARKED + self.school)
 
-    def claim(self, properties: dict[str, Any]) -> None:
-        """Mark a user as this school's again."""
+    def own(self, properties: dict[str, Any]) -> None:
+        """Mark a user as this school's, neither parked nor only claimed."""
         self._put_mark(properties, self.school)
 
     def _put_mark(self, properties: dict[str, Any], mark: str) -> None:
+        # A copy: the extension attributes may be shared with another body.
         properties[EXTENSION] = dict(properties.get(EXTENSION) or {})
         put(properties, self._options.mark, mark)
 

@@ -32,7 +32,7 @@ class _Empty(Mapping[str, Any]):
 
 
 class Newcomers:
-    """The rules of the options, compiled once. ``failed``: what went wrong with them, for a person, by kind."""
+    """The rules of the options, compiled once. ``failed``: what went wrong since the last listing began, by kind."""
 
     def __init__(self, options: Options) -> None:
         rules = options.newcomers

@@ -92,6 +92,8 @@ class Observer:
         """See ``Connector.observe``."""
         place = Place.of(token, self._select)
         self._skus = await self._desk.licences.parts()
+        if place.listing and not place.users:
+            self._newcomers.failed.clear()  # everybody is looked at again
         pages = self._listing(place) if place.listing else self._changes(place)
         async for page in pages:
             yield page

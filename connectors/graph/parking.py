@@ -21,8 +21,6 @@ from connectors.graph.bin import Bin
 from connectors.graph.desk import BARS, Desk, Job
 from connectors.graph.marks import CLAIMED, anchor_of, parked_by, school_of
 
-EVENTUAL = {"ConsistencyLevel": "eventual"}
-
 
 class Parking:
     """Accounts that change schools, for the writer of one school."""
@@ -37,7 +35,7 @@ class Parking:
         if job.write.action is Action.DISABLE:
             self._desk.names.park(properties)
         elif job.write.fields.get("enabled") is True:
-            self._desk.names.claim(properties)
+            self._desk.names.own(properties)
 
     async def keep_off(self, jobs: Sequence[Job]) -> None:
         """Fail what would disable or delete an account that another school has taken over meanwhile."""
@@ -94,13 +92,7 @@ class Parking:
         """
         if not self._desk.options.take_over or not jobs:
             return list(jobs)
-        names = self._desk.names
-        parts = [
-            Part(job.write.id, "GET", headers=EVENTUAL,
-                 path=directory_url.filtered("users", names.anchor_filter(job.write.key), names.user_select))
-            for job in jobs
-        ]  # fmt: skip
-        answers = await self._desk.batches.run(parts)
+        names, answers = self._desk.names, await self._desk.with_anchor(jobs)
         absent = []
         for job in jobs:
             if not job.judge(answers[job.write.id]):

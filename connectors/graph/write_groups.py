@@ -21,7 +21,6 @@ from connectors.graph.desk import BARS, Desk, Job
 from connectors.graph.marks import unique_name
 from connectors.graph.members import Members
 
-EVENTUAL = {"ConsistencyLevel": "eventual"}
 UPSERT = {"Prefer": "create-if-missing"}
 
 #: (write id, relation) -> references that were bound when the group was made. An owner is no member by that.
@@ -171,7 +170,8 @@ class GroupWriter:
             nickname = str(job.write.fields.get("mail_nickname"))
             condition = f"mailNickname eq {directory_url.literal(nickname)}"
             path = directory_url.filtered("groups", condition, ("id",))
-            found = (await self._desk.batches.run([Part("taken", "GET", path, headers=EVENTUAL)]))["taken"]
+            look = Part("taken", "GET", path, headers=directory_url.EVENTUAL)
+            found = (await self._desk.batches.run([look]))["taken"]
             if found.ok and found.body.get("value"):
                 job.judge(first)
             else:

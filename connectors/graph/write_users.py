@@ -19,12 +19,9 @@ from connectors.graph import directory_url
 from connectors.graph.answers import Answer
 from connectors.graph.batch import Part
 from connectors.graph.claims import Claims
-from connectors.graph.desk import BARS, Desk, Job
+from connectors.graph.desk import BARS, LOOK_AGAIN, Desk, Job
 from connectors.graph.parking import Parking
 from connectors.graph.passwords import unseen
-
-EVENTUAL = {"ConsistencyLevel": "eventual"}
-LOOK_AGAIN = 1.0  # seconds before the first repeated look-up; doubled each time
 
 
 class UserWriter:
@@ -169,12 +166,7 @@ class UserWriter:
         ]  # fmt: skip
         answers = await self._desk.batches.run(by_login)
         rest = [job for job in jobs if not self._found(job, answers[job.write.id])]
-        by_anchor = [
-            Part(job.write.id, "GET", headers=EVENTUAL, path=directory_url.filtered(
-                "users", self._desk.names.anchor_filter(job.write.key), self._desk.names.user_select))
-            for job in rest
-        ]  # fmt: skip
-        answers = await self._desk.batches.run(by_anchor)
+        answers = await self._desk.with_anchor(rest)
         absent = []
         for job in rest:
             answer = answers[job.write.id]

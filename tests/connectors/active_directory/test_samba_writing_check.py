@@ -54,6 +54,16 @@ async def test_an_attribute_that_was_not_delegated_is_named(made: Callable[..., 
     assert "displayName" not in found.found
 
 
+async def test_an_attribute_of_the_schools_own_list_is_asked_for_too(made: Callable[..., Any]) -> None:
+    server = (await made()).server
+    more = context(server, attributes={"user": {"room": "attr.roomNumber"}})
+    connector = ActiveDirectory(writing_options(server), more)
+    (found,) = [one for one in await connector.check() if one.subject == "write user"]
+    assert found.ok is False
+    assert "roomNumber" in found.found
+    await connector.close()
+
+
 async def test_a_limbo_that_is_not_there_is_told(samba_dc: Any) -> None:
     server: SchoolServer = samba_dc(school=draw_school(1, SMALL))
     connector = ActiveDirectory(writing_options(server), context(server))

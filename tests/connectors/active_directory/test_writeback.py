@@ -11,6 +11,7 @@ from bridge.ports import ConfigurationError
 from connectors.active_directory import Options
 from connectors.active_directory.notes import Notes, notes_of
 from connectors.active_directory.placement import Placement
+from connectors.active_directory.scope import Place, check_limbo
 from connectors.active_directory.ways import Ways
 from connectors.active_directory.wire import Entry, escaped, is_canonical, name_parts, split_name
 from connectors.active_directory.writeback import Writeback
@@ -83,6 +84,23 @@ def test_the_way_of_a_field() -> None:
     assert refused.keys() == {"title", "surname", "nonsense"}
     assert "shows something else" in refused["title"]
     assert "can't be turned round" in refused["surname"]
+
+
+def test_what_gives_power_has_no_way_whatever_is_read_from_it() -> None:
+    given = options(user_fields={"surname": "attr.sAMAccountName", "login": "attr.sAMAccountName"})
+    ways = Ways(given, "user", {"spn": "values.servicePrincipalName", "flags": "attr.userAccountControl"})
+    fields = {"surname": "x", "login": "anna", "spn": frozenset({"http/x"}), "flags": "512"}
+    assert ways.values(fields) == {"sAMAccountName": [b"anna"]}
+
+
+@pytest.mark.parametrize("limbo", ["ou=schule,DC=x", "DC=x"])
+def test_a_limbo_around_the_school_is_refused_however_it_is_written(limbo: str) -> None:
+    given = options(writeback={"limbo": limbo})
+    places = {limbo: Place(limbo, GUID, limbo), "OU=Schule": Place("OU=Schule", GUID, "OU=Schule,DC=x")}
+    with pytest.raises(ConfigurationError, match="count as deleted"):
+        check_limbo(given, places, "DC=x")
+    inside = Place(limbo, GUID, "OU=Limbo,OU=Schule,DC=x")
+    check_limbo(given, {**places, limbo: inside}, "DC=x")
 
 
 def test_where_the_key_is_kept() -> None:

@@ -62,6 +62,17 @@ async def test_a_rule_that_fails_lets_nobody_in_and_says_so(cloud: Sandbox) -> N
     await graph.close()
 
 
+async def test_a_rule_that_failed_is_told_until_everybody_was_looked_at_again(cloud: Sandbox) -> None:
+    cloud.load({"users": seeds(1)})
+    graph = connector(cloud, newcomers={"users": "user.display_name != 'Neu' and user.upn > 5"})
+    pages = await observe(graph)
+    [anchor] = [one.anchor for page in pages for one in page.observations]
+    await done(graph, change("user", anchor, fields={"display_name": "Neu"}))
+    assert (await observe(graph, pages[-1].token))[-1].warnings == pages[-1].warnings != ()
+    assert (await observe(graph))[-1].warnings == ()
+    await graph.close()
+
+
 async def test_with_another_rule_everybody_is_looked_at_again(cloud: Sandbox) -> None:
     cloud.load({"users": seeds(1)})
     first, second = connector(cloud), connector(cloud, newcomers={"users": "true"})
