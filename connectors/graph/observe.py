@@ -85,7 +85,7 @@ class Observer:
         rules = desk.options.newcomers.model_dump_json()
         select = ",".join((*desk.names.user_select, *GROUP_SELECT, desk.names.school, rules))
         self._select = hashlib.sha256(select.encode()).hexdigest()[:12]
-        self._newcomers = Newcomers(desk.options)
+        self._newcomers = Newcomers(desk)
         self._skus: Mapping[str, str] = {}
 
     async def observe(self, token: str | None) -> AsyncIterator[Page]:

@@ -69,7 +69,9 @@ class Newcomers(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     users: Annotated[str, Field(max_length=2000), _compiles("user")] | None = Field(
-        None, description="Expression over the fields of a `user`, such as `user.department == 'Gymnasium Nord'`."
+        None,
+        description="Expression over the fields of a `user`, such as `user.department == 'Gymnasium Nord'` "
+        "(a field beside the basic ones has to stand under `attributes`).",
     )
     groups: Annotated[str, Field(max_length=2000), _compiles("group")] | None = Field(
         None,

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from bridge.core.model import Fields
+from bridge.ports import ConfigurationError
 from connectors.graph import GraphConnector
 from connectors.sandbox import Sandbox
 from tests.connectors.graph.kit import DOMAIN, SCHOOL, change, connector, done, new_group, observe, options, seeds
@@ -90,3 +91,8 @@ async def test_with_another_rule_everybody_is_looked_at_again(cloud: Sandbox) ->
 def test_a_wrong_rule_is_refused_at_once(cloud: Sandbox, newcomers: dict[str, str], wrong: str) -> None:
     with pytest.raises(ValidationError, match=wrong):
         options(cloud, newcomers=newcomers)
+
+
+def test_a_rule_about_a_field_that_nobody_has_is_refused(cloud: Sandbox) -> None:
+    with pytest.raises(ConfigurationError, match=r"user\.departmant"):
+        connector(cloud, newcomers={"users": "user.departmant == 'SSG'"})
