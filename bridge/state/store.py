@@ -19,6 +19,7 @@ from bridge.state.drifting import Drifting
 from bridge.state.fold import fold
 from bridge.state.journal import Checkpoint, Verdict, Written
 from bridge.state.leaving import Leaving
+from bridge.state.lookup import Lookup
 from bridge.state.orphans import Orphan, orphans
 from bridge.state.record import intend, record
 from bridge.state.rosters import Rosters
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from bridge.state.database import Database
 
 
-class SchoolStore(Drifting, Leaving, Rosters, Years):
+class SchoolStore(Drifting, Leaving, Lookup, Rosters, Years):
     """What the bridge remembers of one school. Not thread-safe; one for each thread."""
 
     def __init__(self, database: Database, code: str, kinds: Mapping[str, Kind]) -> None:
@@ -242,11 +243,6 @@ class SchoolStore(Drifting, Leaving, Rosters, Years):
         """(side, kind) -> records that are there."""
         with self._read() as tx:
             return books.counts(tx)
-
-    def find(self, text: str, *, limit: int = 50) -> Sequence[books.Sighting]:
-        """Records by name, login, UPN, anchor or link; exact matches first."""
-        with self._read() as tx:
-            return books.find(tx, text, limit=limit)
 
     def handed_out(self, ids: Iterable[str]) -> Mapping[str, datetime]:
         """Link -> when its first password was handed out."""
