@@ -24,7 +24,7 @@ from bridge.state.orphans import Orphan, orphans
 from bridge.state.record import intend, record
 from bridge.state.rosters import Rosters
 from bridge.state.tables import binding, handed_out, school
-from bridge.state.transaction import Transaction
+from bridge.state.transaction import Transaction, writing
 from bridge.state.years import Years
 
 if TYPE_CHECKING:
@@ -51,9 +51,7 @@ class SchoolStore(Drifting, Leaving, Lookup, Rosters, Years):
 
     @contextmanager
     def _write(self, now: datetime | None = None) -> Iterator[Transaction]:
-        with self.database.write() as connection:
-            tx = Transaction(connection, self.code, self.kinds, now or self.database.clock(), self.database.key)
-            tx.rows(select(school.c.code).where(school.c.code == self.code).with_for_update())
+        with writing(self.database, self.code, self.kinds, now=now) as tx:
             yield tx
 
     # what a school is
