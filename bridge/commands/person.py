@@ -94,7 +94,7 @@ def erase(
             done = erasing.erase(tx, person, actor=actor(), reason=reason)
         person_homes.forget_indexes(folders)
         compact = erasing.compact(database)
-        found = [row for row in receipts.receipts(store) if row["seq"] == done.seq]
+        found = [row for row in receipts.receipts(store, after=done.seq - 1) if row["seq"] == done.seq]
         printed = wiring.now().isoformat(timespec="seconds")
         trash = [{"root": home.code, "versions": home.emptied, "not_reached": home.why} for home in folders]
         more = {"rows": dict(done.rows), "journal_rows": done.journal_rows, "folders": trash, "compacted": compact}
