@@ -17,12 +17,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bridge.commands.persons import person as one_person
 from bridge.commands.session import ERROR, NOTHING, Mistake, Session, plain, session_of
 from bridge.core.cutover import Stage
 from bridge.core.model import Side
 from bridge.daemon import samba_password, wiring
 from bridge.daemon.actor import actor
-from bridge.daemon.password_people import Age, account_of, ages, members, whose
+from bridge.daemon.password_people import Age, account_of, ages, members
 from bridge.daemon.passwords import Desk, Outcome, set_password
 from bridge.ports import Passwords
 from bridge.settings import School
@@ -116,7 +117,7 @@ async def _one(
     session: Session, school: School, store: SchoolStore, name: str, secret: str | None, *, must_change: bool
 ) -> Outcome:
     sides = writable(school, store)
-    account = account_of(whose(store, name), sides)
+    account = account_of(one_person(store, name), sides)
     async with desk_at(session, school, store, frozenset(account.anchors), reason="command") as desk:
         return await set_password(desk, account, secret, must_change=must_change)
 
@@ -205,7 +206,7 @@ def _draw_class(screen: Console, school: School, printed: int, bad: Sequence[Out
 
 
 def _status(session: Session, school: School, store: SchoolStore, person: str | None) -> int:
-    found = ages(store, whose(store, person) if person else None)
+    found = ages(store, one_person(store, person) if person else None)
     shown = found if person else [one for one in found if one.older or one.differs]
     rows = [
         {

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from sqlalchemy import select
 
 from bridge.commands.persons import person as living
 from bridge.commands.session import NOTHING, Mistake, Session, plain, session_of
@@ -21,8 +20,7 @@ from bridge.state import erase as erasing
 from bridge.state.database import Database
 from bridge.state.persons import Whom, found_by, rows, whom
 from bridge.state.store import SchoolStore
-from bridge.state.tables import school as school_table
-from bridge.state.transaction import Transaction
+from bridge.state.transaction import writing
 
 
 def register(app: typer.Typer) -> None:
@@ -92,10 +90,11 @@ def erase(
         _may(store, person, force)
         # The trash first: without the state nobody would know any more where it lies.
         folders = asyncio.run(person_homes.look(_ground(session, one, database), person.roots, empty=True))
-        done = _erase(database, store, person, reason)
+        with writing(database, one.code, one.kinds()) as tx:
+            done = erasing.erase(tx, person, actor=actor(), reason=reason)
         person_homes.forget_indexes(folders)
         compact = erasing.compact(database)
-        found = [row for row in receipts.receipts(store) if row["seq"] == done.seq]
+        found = [row for row in receipts.receipts(store, after=done.seq - 1) if row["seq"] == done.seq]
         printed = wiring.now().isoformat(timespec="seconds")
         trash = [{"root": home.code, "versions": home.emptied, "not_reached": home.why} for home in folders]
         more = {"rows": dict(done.rows), "journal_rows": done.journal_rows, "folders": trash, "compacted": compact}
@@ -181,11 +180,3 @@ def _may(store: SchoolStore, person: Whom, force: str) -> None:
             f"{store.code}: {person.link} is still there in {erasing.sides(person)}. Expected: gone on both sides. "
             f"Nothing was erased. Delete the person there first, or type --force {store.code} to erase all the same"
         )
-
-
-def _erase(database: Database, store: SchoolStore, person: Whom, reason: str) -> erasing.Erased:
-    with database.write() as connection:
-        tx = Transaction(connection, store.code, store.kinds, database.clock(), database.key)
-        mine = school_table.c.code == store.code
-        tx.rows(select(school_table.c.code).where(mine).with_for_update())
-        return erasing.erase(tx, person, database.key, actor=actor(), reason=reason)

@@ -1,4 +1,4 @@
-"""Whose passwords: one person by name, a class; and how old they are on each side. Reads the state only."""
+"""Whose passwords: accounts, a class; and how old they are on each side. Reads the state only."""
 
 from __future__ import annotations
 
@@ -43,21 +43,6 @@ class Age:
     def differs(self) -> bool:
         """Whether the bridge itself left the two different, or does not know."""
         return self.kept is not None and self.kept.differs
-
-
-def whose(store: SchoolStore, name: str) -> Link:
-    """The one person of this name, login, anchor or link; ConfigurationError when there is none, or several."""
-    found = [one for one in store.links([name]) if one.kind == "user"]
-    if not found:
-        sightings = [one for one in store.find(name, limit=_ALL) if one.kind == "user" and one.link]
-        exact = [one for one in sightings if name.casefold() in {text.casefold() for text in one.shown.values()}]
-        found = list(store.links({one.link for one in exact or sightings if one.link}))
-    if not found:
-        raise ConfigurationError(f'nobody is known by "{name}"; part of a name, login or anchor is enough')
-    if len(found) > 1:
-        links = ", ".join(sorted(one.id for one in found)[:10])
-        raise ConfigurationError(f'"{name}" fits {len(found)} people; use one of the links: {links}')
-    return found[0]
 
 
 def account_of(link: Link, writable: Iterable[Side]) -> Account:

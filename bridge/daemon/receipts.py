@@ -46,11 +46,11 @@ _WORDS = {
 }
 
 
-def receipts(store: SchoolStore, *, since: datetime | None = None) -> list[dict[str, Any]]:
-    """All receipts of a school's people and groups since a time, oldest first."""
+def receipts(store: SchoolStore, *, since: datetime | None = None, after: int = 0) -> list[dict[str, Any]]:
+    """All receipts of a school's people and groups since a time or after a row of the journal, oldest first."""
     return [
         _receipt(row)
-        for row in store.journal()
+        for row in store.journal(after=after)
         if (since is None or row.at >= since) and row.entry.action in _STEPS and _of_people(row)
     ]
 
@@ -124,5 +124,7 @@ def _parts(words: Mapping[str, Any], said: Mapping[str, Any]) -> Iterable[Part]:
 
 def missing(store: SchoolStore, said: Mapping[str, Any]) -> list[int]:
     """Numbers of receipts whose row the journal does not have (any more) with this hash."""
-    hashes = {row.seq: row.hash for row in store.journal()}
-    return [int(one["seq"]) for one in said.get("receipts", ()) if hashes.get(int(one["seq"])) != one["hash"]]
+    told = [(int(one["seq"]), one["hash"]) for one in said.get("receipts", ())]
+    wanted = {seq for seq, _ in told}
+    hashes = {row.seq: row.hash for row in store.journal() if row.seq in wanted}
+    return [seq for seq, digest in told if hashes.get(seq) != digest]

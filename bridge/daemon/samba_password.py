@@ -113,6 +113,5 @@ async def take(desk: Desk, store: SchoolStore, change: Change) -> Dealt:
 
 
 def _link_of(store: SchoolStore, guid: str) -> Link | None:
-    found = [one for one in store.find(guid) if one.anchor == guid and one.kind == "user" and one.side is Side.SCHOOL]
-    links = store.links([found[0].link]) if found and found[0].link else []
-    return links[0] if links else None
+    links = store.links(store.linked(Side.SCHOOL, [guid]).values())
+    return next((one for one in links if one.kind == "user"), None)

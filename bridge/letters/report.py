@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from anyascii import anyascii
 from fpdf import FPDF
 from fpdf.fonts import FontFace
 
-from bridge.letters.document import FONTS, MARGIN, WIDTH
+from bridge.letters.document import FONTS, MARGIN, WIDTH, printable
 
 _PAGE = {"de": "Seite {} von {{nb}}", "en": "Page {} of {{nb}}"}
 
@@ -82,8 +80,4 @@ class _Sheet(FPDF):
                     cells.cell(self._plain(text))
 
     def _plain(self, text: str) -> str:
-        """``text`` composed, control characters dropped, letters that the font lacks transliterated."""
-        known = self.fonts["sans"].cmap  # type: ignore[union-attr]
-        letters = unicodedata.normalize("NFC", text)
-        flat = "".join(letter for letter in letters if letter.isprintable() or letter == "\n")
-        return "".join(letter if ord(letter) in known or letter == "\n" else anyascii(letter) or "?" for letter in flat)
+        return printable(self, text, "sans", lines=True)

@@ -13,7 +13,6 @@ class Words:
     title: str
     group: str
     without: str
-    name: str
     login: str
     password: str
     change: str
@@ -31,7 +30,6 @@ WORDS: Mapping[str, Words] = {
         title="Zugangsdaten",
         group="Klasse {}",
         without="Ohne Klasse",
-        name="Name",
         login="Anmeldename",
         password="Erstes Kennwort",  # noqa: S106
         change="Bei der ersten Anmeldung ist ein eigenes Kennwort zu wählen. Danach diesen Zettel vernichten.",
@@ -47,7 +45,6 @@ WORDS: Mapping[str, Words] = {
         title="Login details",
         group="Class {}",
         without="Without a class",
-        name="Name",
         login="User name",
         password="First password",  # noqa: S106
         change="You will have to choose a password of your own at the first login. Destroy this slip afterwards.",

@@ -26,7 +26,6 @@ from bridge.state import journal as chain
 from bridge.state.canonical import dump, shift, to_hex
 from bridge.state.database import Database
 from bridge.state.persons import RULES, Rule, Whom, about, mentions, spellings
-from bridge.state.reserved import Key
 from bridge.state.tables import journal, metadata, name, observation, reference, school
 from bridge.state.transaction import Transaction
 
@@ -45,11 +44,11 @@ class Erased:
     roots: Mapping[str, str]
 
 
-def erase(tx: Transaction, person: Whom, key: Key, *, actor: str, reason: str) -> Erased:
+def erase(tx: Transaction, person: Whom, *, actor: str, reason: str) -> Erased:
     """Everything of it in this transaction; the link's id is all that is left, and means nobody any more."""
     counts: Counter[str] = Counter()
     heads = {code: _head(tx, code) for code in person.roots}
-    counts["name"] = _reserve(tx, person, key)
+    counts["name"] = _reserve(tx, person)
     numbers = _journal(tx, person)
     _unrefer(tx, person)
     for table in metadata.sorted_tables:
@@ -79,11 +78,11 @@ def _run(tx: Transaction, statement: Any) -> int:
     return max(0, tx.connection.execute(statement).rowcount)
 
 
-def _reserve(tx: Transaction, person: Whom, key: Key) -> int:
+def _reserve(tx: Transaction, person: Whom) -> int:
     mine = and_(name.c.school == tx.school, name.c.link == person.link)
     given = tx.rows(select(name.c.space, name.c.folded, name.c.at).where(mine))
     hashed = [
-        {"space": one.space, "folded": key.hash_name(one.space, one.folded), "name": "", "link": "", "at": one.at}
+        {"space": one.space, "folded": tx.key.hash_name(one.space, one.folded), "name": "", "link": "", "at": one.at}
         for one in given
     ]
     tx.run(delete(name).where(mine))

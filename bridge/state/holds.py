@@ -14,9 +14,6 @@ from bridge.state import journal, touch
 from bridge.state.tables import hold
 from bridge.state.transaction import BATCH, Transaction
 
-#: Why somebody may be held: an examination that is open, a legal claim, an offer to the archive.
-REASONS = ("exam", "legal", "archive")
-
 Spans = tuple[tuple[datetime, datetime], ...]
 
 

@@ -19,7 +19,7 @@ from bridge.state import guardbook, journal
 from bridge.state.database import Database
 from bridge.state.roots import BETWEEN
 from bridge.state.tables import binding, tally, trouble, whereabouts
-from bridge.state.transaction import Transaction
+from bridge.state.transaction import Transaction, writing
 from bridge.state.whereabouts import Known
 
 RULE = f"guard:{Tally.CREATE}"
@@ -66,8 +66,7 @@ def freed(database: Database, school: str) -> frozenset[str]:
 
 def hold(database: Database, home: Home, message: str) -> None:
     """Have a home wait for a person; it is held since it was held first."""
-    with database.write() as connection:
-        tx = Transaction(connection, home.school, {}, database.clock())
+    with writing(database, home.school) as tx:
         if not tx.rows(select(trouble.c.link).where(trouble.c.school == home.school, trouble.c.link == home.root)):
             one = Trouble(home.root, KIND, Side.SCHOOL, Action.CREATE, home.role, RULE, message, tx.now)
             guardbook.hold(tx, [one])
@@ -75,17 +74,15 @@ def hold(database: Database, home: Home, message: str) -> None:
 
 def intend(database: Database, home: Home) -> None:
     """Say in the journal what is going to be made, once however often it is tried."""
-    with database.write() as connection:
-        tx = Transaction(connection, home.school, {}, database.clock())
-        last = next(iter(journal.read(connection, home.school, link=home.link, limit=1)), None)
+    with writing(database, home.school) as tx:
+        last = next(iter(journal.read(tx.connection, home.school, link=home.link, limit=1)), None)
         if last is None or (last.entry.action, last.entry.after.get("root")) != (INTEND, home.root):
             journal.append(tx, [_entry(home, INTEND, why="its owner has none at the school")])
 
 
 def note(database: Database, home: Home, found: Identity) -> None:
     """A home was made: the journal says so, it counts, and nothing holds it any more."""
-    with database.write() as connection:
-        tx = Transaction(connection, home.school, {}, database.clock())
+    with writing(database, home.school) as tx:
         head = journal.append(tx, [_entry(home, MADE, why="its owner had none at the school", anchor=found.id)])
         cell = {"side": Side.SCHOOL, "kind": KIND, "role": home.role, "tally": Tally.CREATE}
         tx.add(tally, [{**cell, "seq": head, "at": tx.now, "number": 1}])
@@ -95,8 +92,7 @@ def note(database: Database, home: Home, found: Identity) -> None:
 
 def note_moved(database: Database, home: Home, identity: str) -> None:
     """A home was moved to where its owner's class leads."""
-    with database.write() as connection:
-        tx = Transaction(connection, home.school, {}, database.clock())
+    with writing(database, home.school) as tx:
         journal.append(tx, [_entry(home, MOVED, why="the place of its owner changed", anchor=identity)])
 
 
@@ -106,8 +102,8 @@ def forget(database: Database, school: str, bare: Collection[str]) -> None:
     with database.read() as connection:
         over = set(connection.scalars(select(trouble.c.link).where(mine))) - set(bare)
     if over:
-        with database.write() as connection:
-            _free(Transaction(connection, school, {}, database.clock()), sorted(over))
+        with writing(database, school) as tx:
+            _free(tx, sorted(over))
 
 
 def _free(tx: Transaction, roots: list[str]) -> None:

@@ -6,8 +6,7 @@ may not have the new one stands here as ``unknown``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -16,10 +15,10 @@ from sqlalchemy import ColumnElement, and_, delete, select, update
 
 from bridge.core.model import Side
 from bridge.ports import chunks
-from bridge.state import journal, tables
+from bridge.state import journal
 from bridge.state.database import Database
 from bridge.state.tables import password_state
-from bridge.state.transaction import BATCH, Transaction
+from bridge.state.transaction import BATCH, writing
 
 
 class Holds(StrEnum):
@@ -63,7 +62,7 @@ def note(
     database: Database, code: str, entries: Sequence[journal.Entry], *, link: str, sides: Mapping[Side, Holds]
 ) -> None:
     """Journal what is about to be done or was done, and remember what holds on each side now."""
-    with _writing(database, code) as tx:
+    with writing(database, code) as tx:
         journal.append(tx, entries)
         rows = [{"link": link, "side": side, "outcome": holds, "set_at": tx.now} for side, holds in sides.items()]
         tx.put(password_state, [row for row in rows if row["outcome"] is not Holds.ABSENT])
@@ -71,7 +70,7 @@ def note(
 
 def put_back(database: Database, code: str, entries: Sequence[journal.Entry], *, before: Kept) -> None:
     """Journal that nothing was changed, and know again what was known before: also that the two differed then."""
-    with _writing(database, code) as tx:
+    with writing(database, code) as tx:
         journal.append(tx, entries)
         new = and_(_mine(code, before.link), password_state.c.side.not_in(list(before.sides)))
         tx.run(delete(password_state).where(new))
@@ -81,7 +80,7 @@ def put_back(database: Database, code: str, entries: Sequence[journal.Entry], *,
 
 def mark(database: Database, code: str, *, link: str, side: Side, seen: str) -> None:
     """Remember that a change made on the side itself was dealt with; nothing where no password of it is known."""
-    with _writing(database, code) as tx:
+    with writing(database, code) as tx:
         this = and_(_mine(code, link), password_state.c.side == side)
         tx.run(update(password_state).where(this).values(mark=seen))
 
@@ -95,14 +94,6 @@ def marked(database: Database, code: str, *, link: str, side: Side) -> str:
 
 def _mine(code: str, link: str) -> ColumnElement[bool]:
     return and_(password_state.c.school == code, password_state.c.link == link)
-
-
-@contextmanager
-def _writing(database: Database, code: str) -> Iterator[Transaction]:
-    with database.write() as connection:
-        tx = Transaction(connection, code, {}, database.clock())
-        tx.rows(select(tables.school.c.code).where(tables.school.c.code == code).with_for_update())
-        yield tx
 
 
 def kept(database: Database, code: str, links: Iterable[str] | None = None) -> Sequence[Kept]:

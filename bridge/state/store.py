@@ -19,18 +19,19 @@ from bridge.state.drifting import Drifting
 from bridge.state.fold import fold
 from bridge.state.journal import Checkpoint, Verdict, Written
 from bridge.state.leaving import Leaving
+from bridge.state.lookup import Lookup
 from bridge.state.orphans import Orphan, orphans
 from bridge.state.record import intend, record
 from bridge.state.rosters import Rosters
 from bridge.state.tables import binding, handed_out, school
-from bridge.state.transaction import Transaction
+from bridge.state.transaction import Transaction, writing
 from bridge.state.years import Years
 
 if TYPE_CHECKING:
     from bridge.state.database import Database
 
 
-class SchoolStore(Drifting, Leaving, Rosters, Years):
+class SchoolStore(Drifting, Leaving, Lookup, Rosters, Years):
     """What the bridge remembers of one school. Not thread-safe; one for each thread."""
 
     def __init__(self, database: Database, code: str, kinds: Mapping[str, Kind]) -> None:
@@ -50,9 +51,7 @@ class SchoolStore(Drifting, Leaving, Rosters, Years):
 
     @contextmanager
     def _write(self, now: datetime | None = None) -> Iterator[Transaction]:
-        with self.database.write() as connection:
-            tx = Transaction(connection, self.code, self.kinds, now or self.database.clock(), self.database.key)
-            tx.rows(select(school.c.code).where(school.c.code == self.code).with_for_update())
+        with writing(self.database, self.code, self.kinds, now=now) as tx:
             yield tx
 
     # what a school is
@@ -242,11 +241,6 @@ class SchoolStore(Drifting, Leaving, Rosters, Years):
         """(side, kind) -> records that are there."""
         with self._read() as tx:
             return books.counts(tx)
-
-    def find(self, text: str, *, limit: int = 50) -> Sequence[books.Sighting]:
-        """Records by name, login, UPN, anchor or link; exact matches first."""
-        with self._read() as tx:
-            return books.find(tx, text, limit=limit)
 
     def handed_out(self, ids: Iterable[str]) -> Mapping[str, datetime]:
         """Link -> when its first password was handed out."""

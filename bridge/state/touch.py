@@ -91,19 +91,23 @@ def touch_across(tx: Transaction, side: Side, anchors: Iterable[str]) -> None:
 
 
 def touch_containers(tx: Transaction, side: Side, anchors: Iterable[str]) -> None:
-    """Mark every record that contains one of these through flattened sets, upwards; circles end by themselves."""
+    """Mark every record that contains one of these through flattened sets, upwards."""
+    if side is Side.SCHOOL:
+        _touch_anchors(tx, side, containers(tx, side, anchors))
+
+
+def containers(tx: Transaction, side: Side, anchors: Iterable[str]) -> set[str]:
+    """Anchors of what contains one of these through flattened sets, upwards; circles end by themselves."""
     fields = _flattened(tx)
-    if side is not Side.SCHOOL or not fields:
-        return
-    visited = set(anchors)
-    frontier = set(visited)
+    found: set[str] = set()
+    frontier = set(anchors) if fields else set()
     while frontier:
-        containers: set[str] = set()
+        above: set[str] = set()
         for batch in chunks(sorted(frontier), BATCH):
-            containers.update(anchor for anchor, name in _referring(tx, side, batch) if name in fields)
-        _touch_anchors(tx, side, containers)
-        frontier = containers - visited
-        visited |= frontier
+            above.update(anchor for anchor, name in _referring(tx, side, batch) if name in fields)
+        frontier = above - found
+        found |= above
+    return found
 
 
 def _referring(tx: Transaction, side: Side, targets: Sequence[str]) -> set[tuple[str, str]]:

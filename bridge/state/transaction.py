@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Executable, Row, Select, Table
+from sqlalchemy import Connection, Executable, Row, Select, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.core.kinds import Kind
 from bridge.state.reserved import Key
+from bridge.state.tables import school
+
+if TYPE_CHECKING:
+    from bridge.state.database import Database
 
 #: How long a replica may lag behind a write of ours.
 LAG = timedelta(minutes=15)
@@ -64,3 +69,14 @@ class Transaction:
         primary = [column.name for column in table.primary_key.columns]
         changes = {name: statement.excluded[name] for name in many[0] if name not in primary}
         self.run(statement.on_conflict_do_update(index_elements=primary, set_=changes), many)
+
+
+@contextmanager
+def writing(
+    database: Database, code: str, kinds: Mapping[str, Kind] | None = None, *, now: datetime | None = None
+) -> Iterator[Transaction]:
+    """A transaction that writes, alone on its school: PostgreSQL would let two of them append to one journal."""
+    with database.write() as connection:
+        tx = Transaction(connection, code, kinds or {}, now or database.clock(), database.key)
+        tx.rows(select(school.c.code).where(school.c.code == code).with_for_update())
+        yield tx

@@ -9,7 +9,6 @@ from bridge.core.model import Link, Side
 from bridge.state.store import SchoolStore
 
 TEACHER, PUPIL, CLASS = "teacher", "pupil", "class"
-_ALL = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +30,8 @@ class Class:
 
 def by_anchor(store: SchoolStore, anchor: str) -> Link | None:
     """The person with this anchor at the school; None where the bridge knows none that is alive there."""
-    found = [one for one in store.find(anchor) if one.anchor == anchor and one.kind == "user" and one.gone is None]
-    links = store.links([one.link for one in found if one.side is Side.SCHOOL and one.link])
-    return next(iter(links), None)
+    links = store.links(store.linked(Side.SCHOOL, [anchor]).values())
+    return next((one for one in links if one.kind == "user" and one.school.record is not None), None)
 
 
 def person_of(link: Link) -> Person:
@@ -48,10 +46,9 @@ def is_teacher(link: Link) -> bool:
 
 def classes_of(store: SchoolStore, teacher: Link) -> Sequence[Class]:
     """The classes that a teacher belongs to, with their pupils; nobody's but a teacher's."""
-    if not is_teacher(teacher):
+    if not is_teacher(teacher) or teacher.school.anchor is None:
         return []
-    sightings = store.find("", limit=_ALL)
-    groups = store.links({one.link for one in sightings if one.kind == "group" and one.link and one.gone is None})
+    groups = store.links(store.groups_of(Side.SCHOOL, teacher.school.anchor))
     mine = [one for one in groups if _text(one, "role") == CLASS and teacher.id in _members(one)]
     wanted = frozenset[str]().union(*(_members(one) for one in mine))
     people: Mapping[str, Link] = {one.id: one for one in store.links(wanted)}

@@ -21,7 +21,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "school": "Schulrechner", "cloud": "Microsoft 365", "holds_new": "neues Kennwort",
         "holds_old": "bisheriges Kennwort", "holds_unknown": "unbekannt: das neue oder das bisherige",
         "holds_absent": "kein Konto", "forbidden": "Das ist keine Schülerin und kein Schüler Ihrer Klassen.",
-        "back": "Zurück", "name": "Name", "skip": "Zum Inhalt", "other": "English",
+        "name": "Name", "skip": "Zum Inhalt", "other": "English",
     },
     "en": {
         "title": "Passwords", "login": "Login at the school's computers", "password": "Password", "log_in": "Log in",
@@ -39,6 +39,6 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "school": "School's computers", "cloud": "Microsoft 365", "holds_new": "new password",
         "holds_old": "password before", "holds_unknown": "unknown: the new one or the one before",
         "holds_absent": "no account", "forbidden": "This is no pupil of your classes.",
-        "back": "Back", "name": "Name", "skip": "To the content", "other": "Deutsch",
+        "name": "Name", "skip": "To the content", "other": "Deutsch",
     },
 }  # fmt: skip

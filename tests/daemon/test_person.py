@@ -231,7 +231,7 @@ def test_the_folders_of_a_person_go_with_their_whole_state(tmp_path: Path) -> No
     assert {table for table, _ in told} == {"school", "name"}
     with database.write() as connection:
         tx = Transaction(connection, "0123", KINDS, wiring.now(), database.key)
-        done = erase(tx, person_, database.key, actor="t", reason="r")
+        done = erase(tx, person_, actor="t", reason="r")
     assert set(done.roots) == {"0123/homes/L1"}
     assert compact(database)
     assert database.schools() == ["0123", "0123/homes/L2"]

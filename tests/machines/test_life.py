@@ -145,7 +145,7 @@ class Life(RuleBasedStateMachine):
         database = school.database
         with database.write() as connection:
             tx = Transaction(connection, CODE, KINDS, self.now, database.key)
-            erase(tx, person, database.key, actor="test", reason="request")
+            erase(tx, person, actor="test", reason="request")
         with database.read() as connection:
             left = [(table, row) for table, row in rows(connection, person) if table != "journal"]
             told = " ".join(str(row) for table, row in rows(connection, person) if table == "journal").casefold()

@@ -49,7 +49,7 @@ def erased(store: SchoolStore, link: str = "Lzoe") -> Erased:
         person = whom(connection, store.code, store.kinds, link)
         assert person is not None
         assert person.living == ()
-        return erase(tx, person, store.database.key, actor="t", reason="request")
+        return erase(tx, person, actor="t", reason="request")
 
 
 def everything(store: SchoolStore) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from bridge.core.model import Side
@@ -72,3 +73,18 @@ def test_what_was_ever_bound_is_known_and_only_of_that_share(store: SchoolStore)
     whereabouts.keep(database, f"{store.code}/homes/L1", {"class": "5a"})
     assert homes.bound(database, store.code, "homes") == {f"{store.code}/homes/L1": Known("1-1", {"class": "5a"})}
     assert homes.bound(database, store.code, "homes2") == {f"{store.code}/homes2/L1": Known("2-2", {})}
+
+
+def test_the_journal_stays_whole_while_the_cycle_writes_it_too(store: SchoolStore) -> None:
+    def make() -> None:
+        for number in range(40):
+            homes.note(store.database, home(store, f"L{number}"), Identity(str(number), "a directory"))
+
+    with ThreadPoolExecutor(1) as beside:
+        making = beside.submit(make)
+        for _ in range(40):
+            store.move_stage("mirror", event="test", actor="t", reason="r")
+        making.result()
+    verdict = store.verify()
+    assert verdict.ok, verdict.message
+    assert verdict.rows == 80

@@ -105,7 +105,7 @@ def _observed() -> None:
         sqlite_where=sa.text("doubt_until IS NOT NULL"),
         postgresql_where=sa.text("doubt_until IS NOT NULL"),
     )
-    _index("observation", "school", "side", "kind")
+    _index("observation", "school", "side", "kind", "gone")
     _table(
         "reference",
         ("school", "side", "anchor", "field", "target"),
