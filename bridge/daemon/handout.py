@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from sqlalchemy import and_, or_, select
 
@@ -24,7 +24,7 @@ from bridge.ports import BridgeError, ConfigurationError, Failed, chunks
 from bridge.settings.render import guess
 from bridge.state import journal, tables
 from bridge.state.store import SchoolStore
-from bridge.state.transaction import Transaction
+from bridge.state.transaction import writing
 
 _CHUNK = 20
 _ALL = 1_000_000
@@ -186,9 +186,5 @@ def _entry(person: Person, *, outcome: str) -> journal.Entry:
 
 def _note(store: SchoolStore, entries: Sequence[journal.Entry]) -> None:
     """Journal what only the command line does."""
-    database = store.database
-    with database.write() as connection:
-        tx = Transaction(connection, store.code, store.kinds, database.clock())
-        mine: Any = tables.school.c.code == store.code
-        tx.rows(select(tables.school.c.code).where(mine).with_for_update())
+    with writing(store.database, store.code, store.kinds) as tx:
         journal.append(tx, entries)

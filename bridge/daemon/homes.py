@@ -75,7 +75,8 @@ def held(ground: Ground, root: Root) -> str:
         return ""
     alike = [one for one in ground.homes.roots.values() if (one.share, one.role) == (root.share, root.role)]
     bare = _bare(ground, root.share)
-    wanted = {root.code} | {one.code for one in alike if one.code in bare} - freed - ground.homes.made
+    # Those that a person released count for the others: else it would depend on whose turn comes first.
+    wanted = {root.code} | {one.code for one in alike if one.code in bare} - ground.homes.made
     earlier = memory.made_since(ground.database, home, wiring.now() - policy.window)
     limit = policy.threshold(Side.SCHOOL, "user", root.role, Tally.CREATE).limit(len(alike))
     if limit is None or len(wanted) + earlier <= limit:
@@ -194,7 +195,7 @@ def _same_tree(one: SideSettings, other: SideSettings) -> bool:
 
 def _bare(ground: Ground, share: str) -> set[str]:
     """Roots of a share whose folders the bridge would make, and which never had one. Blocking."""
-    known = memory.bound(ground.database, ground.school.code, share)
+    known = memory.known(ground.database, ground.school.code, share)
     roots = ground.homes.roots.values()
     return {one.code for one in roots if one.share == share and one.account is not None and one.code not in known}
 

@@ -17,9 +17,9 @@ from bridge.core.unsaid import Cause, Unsaid
 from bridge.state import journal
 from bridge.state.canonical import decode
 from bridge.state.database import Database
-from bridge.state.roots import BETWEEN
+from bridge.state.roots import below
 from bridge.state.tables import access, link, observation
-from bridge.state.transaction import Transaction
+from bridge.state.transaction import writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,7 @@ def recall(database: Database, code: str) -> Access:
 
 def recall_all(database: Database, code: str) -> Mapping[str, Access]:
     """Root's code -> what is known of it, for all roots of a school."""
-    first, after = f"{code}{BETWEEN}", f"{code}{chr(ord(BETWEEN) + 1)}"
-    mine = (access.c.school >= first) & (access.c.school < after)
+    mine = below(access.c.school, code)
     with database.read() as connection:
         return {row.school: _access(row) for row in connection.execute(select(access).where(mine))}
 
@@ -69,8 +68,7 @@ def keep(
 ) -> None:
     """Remember it, and note in the root's journal what was done."""
     given = {of: {"role": one.role.value, "id": one.id} for of, one in sorted(now.given.items())}
-    with database.write() as connection:
-        tx = Transaction(connection, code, kinds, database.clock())
+    with writing(database, code, kinds) as tx:
         row = {"wanted": dict(now.wanted), "given": given, "unsaid": [astuple(one) for one in now.unsaid]}
         tx.put(access, [{**{name: json.dumps(value) for name, value in row.items()}, "read_at": now.read_at}])
         journal.append(tx, entries)

@@ -10,14 +10,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, delete, func, select
+from sqlalchemy import ColumnElement, and_, delete, func, select
 
 from bridge.core.model import Action, Side
 from bridge.core.policy import Tally
 from bridge.ports import Identity, Trouble
 from bridge.state import guardbook, journal
 from bridge.state.database import Database
-from bridge.state.roots import BETWEEN
+from bridge.state.roots import BETWEEN, below
 from bridge.state.tables import binding, tally, trouble, whereabouts
 from bridge.state.transaction import Transaction, writing
 from bridge.state.whereabouts import Known
@@ -40,14 +40,21 @@ class Home:
 
 def bound(database: Database, school: str, share: str) -> Mapping[str, Known]:
     """Root's code -> the folder that it is bound to, of all roots of a share that ever were."""
-    mine = and_(
-        binding.c.side == Side.SCHOOL,
-        binding.c.school.startswith(f"{school}{BETWEEN}{share}{BETWEEN}", autoescape=True),
-    )
     query = select(binding.c.school, binding.c.identity, whereabouts.c.filled)
     source = query.select_from(binding.outerjoin(whereabouts, whereabouts.c.school == binding.c.school))
     with database.read() as connection:
-        return {row[0]: Known(row[1], json.loads(row[2] or "{}")) for row in connection.execute(source.where(mine))}
+        found = connection.execute(source.where(_of(school, share)))
+        return {row[0]: Known(row[1], json.loads(row[2] or "{}")) for row in found}
+
+
+def known(database: Database, school: str, share: str) -> frozenset[str]:
+    """The roots of a share that ever had a folder: asked for each home that waits, of all the others."""
+    with database.read() as connection:
+        return frozenset(connection.scalars(select(binding.c.school).where(_of(school, share))))
+
+
+def _of(school: str, share: str) -> ColumnElement[bool]:
+    return and_(binding.c.side == Side.SCHOOL, below(binding.c.school, f"{school}{BETWEEN}{share}"))
 
 
 def made_since(database: Database, home: Home, since: datetime) -> int:

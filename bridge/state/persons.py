@@ -18,7 +18,7 @@ from bridge.core.kinds import Kind
 from bridge.core.model import Side
 from bridge.state.canonical import decode, folded
 from bridge.state.journal import PERSONAL
-from bridge.state.roots import BETWEEN
+from bridge.state.roots import BETWEEN, roots_of
 from bridge.state.tables import agreement, journal, link, metadata, name, observation, school, tombstone
 
 #: A shorter word could mean anybody.
@@ -109,8 +109,7 @@ def whom(connection: Connection, code: str, kinds: Mapping[str, Kind], of: str) 
     alone |= {one for one in connection.scalars(given) if one}
     ids = {*anchors.values(), *(one["anchor"] for one in written)}
     alone |= {one for one in ids if len(one) >= _SHORTEST}
-    roots = select(school.c.code).where(school.c.code.startswith(f"{code}{BETWEEN}", autoescape=True))
-    homes = tuple(sorted(one for one in connection.scalars(roots) if one.endswith(f"{BETWEEN}{of}")))
+    homes = tuple(one for one in roots_of(connection, code) if one.endswith(f"{BETWEEN}{of}"))
     return Whom(code, of, anchors, frozenset(alone), frozenset(own | alone), living, homes)
 
 

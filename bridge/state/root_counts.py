@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from bridge.core.model import Side
+from bridge.ports import chunks
 from bridge.state.canonical import decode
 from bridge.state.database import Database
-from bridge.state.roots import BETWEEN, WAITS
+from bridge.state.roots import WAITS, roots_of
 from bridge.state.tables import conflict, link, observation, reference, token, trouble
+from bridge.state.transaction import BATCH
 
 #: A tree deeper than this is broken.
 _DEPTH = 400
@@ -43,27 +45,31 @@ class RootCounts:
 
 def counted(database: Database, code: str) -> Mapping[str, RootCounts]:
     """Root's code -> its counts, for all roots of a school that the state knows."""
-    first, after = f"{code}{BETWEEN}", f"{code}{chr(ord(BETWEEN) + 1)}"
     found: dict[str, RootCounts] = {}
     with database.read() as connection:
-        seen = observation.c
-        mine = (seen.school >= first) & (seen.school < after) & seen.gone.is_(None)
-        groups = (seen.school, seen.side, seen.kind)
-        for row in connection.execute(select(*groups, func.count()).where(mine).group_by(*groups)):
-            found.setdefault(row[0], RootCounts()).records[row[1], row[2]] = row[3]
-        held = (trouble.c.school >= first) & (trouble.c.school < after)
-        rules = (trouble.c.school, trouble.c.rule)
-        for row in connection.execute(select(*rules, func.count()).where(held).group_by(*rules)):
-            found.setdefault(row[0], RootCounts()).rules[row[1]] = row[2]
-        both = (conflict.c.school >= first) & (conflict.c.school < after) & conflict.c.resolved.is_(None)
-        for row in connection.execute(select(conflict.c.school, func.count()).where(both).group_by(conflict.c.school)):
-            found.setdefault(row[0], RootCounts()).conflicts = row[1]
-        whole = (token.c.school >= first) & (token.c.school < after)
-        columns = (token.c.school, token.c.side, token.c.listing)
-        for row in connection.execute(select(*columns).where(whole, token.c.value.is_not(None))):
-            if not row.listing:
-                found.setdefault(row.school, RootCounts()).read.add(Side(row.side))
+        for some in chunks(roots_of(connection, code), BATCH):
+            _count(connection, some, found)
     return found
+
+
+def _count(connection: Connection, codes: Sequence[str], found: dict[str, RootCounts]) -> None:
+    seen = observation.c
+    groups = (seen.school, seen.side, seen.kind)
+    mine = seen.school.in_(codes) & seen.gone.is_(None)
+    for row in connection.execute(select(*groups, func.count()).where(mine).group_by(*groups)):
+        found.setdefault(row[0], RootCounts()).records[row[1], row[2]] = row[3]
+    rules = (trouble.c.school, trouble.c.rule)
+    held = select(*rules, func.count()).where(trouble.c.school.in_(codes))
+    for row in connection.execute(held.group_by(*rules)):
+        found.setdefault(row[0], RootCounts()).rules[row[1]] = row[2]
+    both = conflict.c.school.in_(codes) & conflict.c.resolved.is_(None)
+    for row in connection.execute(select(conflict.c.school, func.count()).where(both).group_by(conflict.c.school)):
+        found.setdefault(row[0], RootCounts()).conflicts = row[1]
+    columns = (token.c.school, token.c.side, token.c.listing)
+    whole = token.c.school.in_(codes) & token.c.value.is_not(None)
+    for row in connection.execute(select(*columns).where(whole)):
+        if not row.listing:
+            found.setdefault(row.school, RootCounts()).read.add(Side(row.side))
 
 
 def path_of(database: Database, code: str, of: str) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from bridge.ports import Trouble
 from bridge.state.database import Database
 from bridge.state.guardbook import trouble_of
-from bridge.state.tables import trouble
+from bridge.state.tables import school, trouble
 
 #: Between a school's code and what tells its roots apart; in no school's code.
 BETWEEN = "/"
@@ -17,10 +17,25 @@ BETWEEN = "/"
 WAITS = "waits:"
 
 
+def below(code: ColumnElement[str], above: str) -> ColumnElement[bool]:
+    """Whether the code of a root begins with that of a school, or of a share of it.
+
+    Exact on both engines, for tables that are no larger than the number of roots: LIKE ignores case on SQLite, and
+    which texts lie between two others is for the locale to say on PostgreSQL.
+    """
+    first = f"{above}{BETWEEN}"
+    return func.substr(code, 1, len(first)) == first
+
+
+def roots_of(connection: Connection, code: str) -> Sequence[str]:
+    """The codes of all roots that the state knows of a school."""
+    query = select(school.c.code).where(below(school.c.code, code)).order_by(school.c.code)
+    return connection.execute(query).scalars().all()
+
+
 def held_in_roots(database: Database, code: str, *, limit: int = 1000) -> Sequence[tuple[str, Trouble]]:
     """(root's code, trouble) of everything that is held or waits in the school's shares, the oldest first."""
-    first, after = f"{code}{BETWEEN}", f"{code}{chr(ord(BETWEEN) + 1)}"
-    mine = (trouble.c.school >= first) & (trouble.c.school < after)
     with database.read() as connection:
+        mine = below(trouble.c.school, code)
         rows = connection.execute(select(trouble).where(mine).order_by(trouble.c.since, trouble.c.link).limit(limit))
         return [(row.school, trouble_of(row)) for row in rows]

@@ -18,7 +18,7 @@ from bridge.state.root_counts import path_of
 from bridge.state.tables import content_alias, echo, key, link, observation, reference, seen
 from bridge.state.tables import journal as journal_table
 from bridge.state.touch import ANCHOR
-from bridge.state.transaction import Transaction
+from bridge.state.transaction import Transaction, writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,7 @@ def let_go(database: Database, code: str, kinds: Mapping[str, Kind], side: Side,
 
     Nothing is planned for such a link any more: nobody holds it in memory, also while the daemon runs.
     """
-    with database.write() as connection:
-        tx = Transaction(connection, code, kinds, database.clock())
+    with writing(database, code, kinds) as tx:
         mine = (link.c.school == code) & ANCHOR[side].in_(list(anchors))
         for row in tx.rows(select(link.c.id, link.c.school_anchor, link.c.cloud_anchor).where(mine)):
             ends = {Side.SCHOOL: row.school_anchor, Side.CLOUD: row.cloud_anchor}
@@ -81,5 +80,5 @@ def _lives(tx: Transaction, side: Side, anchor: str | None) -> bool:
 
 def note_restored(database: Database, code: str, kinds: Mapping[str, Kind], entries: Sequence[journal.Entry]) -> None:
     """Note in the root's journal what a person brought back."""
-    with database.write() as connection:
-        journal.append(Transaction(connection, code, kinds, database.clock()), entries)
+    with writing(database, code, kinds) as tx:
+        journal.append(tx, entries)

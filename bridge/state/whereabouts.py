@@ -14,7 +14,7 @@ from sqlalchemy import and_, select
 
 from bridge.core.model import Side
 from bridge.state.database import Database
-from bridge.state.roots import BETWEEN
+from bridge.state.roots import BETWEEN, below
 from bridge.state.tables import binding, link, whereabouts
 from bridge.state.transaction import Transaction
 
@@ -52,7 +52,7 @@ def others(database: Database, code: str, identity: str) -> Mapping[str, Mapping
     same = and_(
         binding.c.side == Side.SCHOOL,
         binding.c.identity == identity,
-        binding.c.school.startswith(prefix, autoescape=True),
+        below(binding.c.school, f"{school}{BETWEEN}{share}"),
     )
     query = select(binding.c.school, whereabouts.c.filled).join(whereabouts, whereabouts.c.school == binding.c.school)
     with database.read() as connection:
