@@ -43,6 +43,10 @@ class Board:
         both = self.overlap[before, after]
         return both >= 2 and 2 * both >= self.stayed[before] and 5 * both >= 2 * self.size(after)
 
+    def whole(self, before: str, after: str) -> bool:
+        """Whether half of all the old class is there: of a few who are left, repeaters alone may be the most."""
+        return 2 * self.overlap[before, after] >= self.size(before)
+
     def doubtful(self, before: str, after: str) -> bool:
         return self.strong(before, after) or self.weak(before, after) or self.near(before, after)
 
