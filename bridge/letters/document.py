@@ -134,7 +134,7 @@ class _Sheet:
         self, x: float, y: float, text: str, *, size: float, width: float, align: str = "L", font: str = "sans"
     ) -> None:
         """One line that always fits its width: a long name is set smaller."""
-        shown = self.printable(text, font)
+        shown = printable(self.pdf, text, font)
         self.pdf.set_font(font, size=size)
         natural = self.pdf.get_string_width(shown)
         if natural > width - 1:
@@ -142,8 +142,9 @@ class _Sheet:
         self.pdf.set_xy(x, y)
         self.pdf.cell(width, size * 0.45, shown, align=align)
 
-    def printable(self, text: str, font: str) -> str:
-        """``text`` composed, control characters dropped, letters that the font lacks transliterated."""
-        known = self.pdf.fonts[font].cmap  # type: ignore[union-attr]
-        flat = "".join(letter for letter in unicodedata.normalize("NFC", text) if letter.isprintable())
-        return "".join(letter if ord(letter) in known else anyascii(letter) or "?" for letter in flat)
+
+def printable(paper: FPDF, text: str, font: str = "sans") -> str:
+    """``text`` composed, control characters dropped, letters that the font lacks transliterated."""
+    known = paper.fonts[font].cmap  # type: ignore[union-attr]
+    flat = "".join(letter for letter in unicodedata.normalize("NFC", text) if letter.isprintable())
+    return "".join(letter if ord(letter) in known else anyascii(letter) or "?" for letter in flat)
