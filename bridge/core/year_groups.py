@@ -6,7 +6,7 @@ of the new class were in any class before, ``N`` are in the new class at all.
 
 | members | group in the directory | verdict |
 |---|---|---|
-| 2o ≥ s and 2o ≥ N | any | the same, sure |
+| 2o ≥ s and 2o ≥ N; not half of the old class: 2o > s and over a third of it | any | the same, sure |
 | 2o ≥ s and 2o ≥ n, half of the old class | the same | the same, likely: more newcomers than old pupils |
 | 2o ≥ s and 2o ≥ n, o ≥ 2 | another | open |
 | 2o ≥ s and 5o ≥ 2N, o ≥ 2 | any | open: nearly the half of the new class |

@@ -98,6 +98,9 @@ A, B, C = "abcdefgh", "ijklmnop", "qrstuvwx"
         (year(a5=A), year(a6_5a="abcdMNOPQ"), {"5a>6a": (GroupTurn.SAME, "members")}),
         # So few of it are left that they may be those who repeat: in 5a, and there last year's files would go.
         (year(a5=A), year(a5="abcMNOPQ"), {"5a>5a": (GroupTurn.OPEN, "mixed")}),
+        # One of the two who are left repeats, alone in a new class.
+        (year(b5=A, a5=B), year(b5="a", a6_5a=B + "b"), {"5b>5b": (GroupTurn.OPEN, "mixed"),
+                                                         "5a>6a": (GroupTurn.SAME, "members")}),
         (year(a6=A, a7=B), year(a7=B[:6] + "abc", a8_x="de"), {"7a>7a": (GroupTurn.MERGED, "members"),
                                                               "6a>8a": (GroupTurn.OPEN, "mixed")}),
         (year(a5=A), year(a6_new="abcMNOPQ"), {"5a>6a": (GroupTurn.OPEN, "mixed")}),
