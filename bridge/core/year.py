@@ -196,13 +196,11 @@ def _same_place(one: GroupChange) -> bool:
 class Known:
     """What else the plan goes by.
 
-    ``returning``: people who were here before last year ended (disabled, retired, or a tombstone). ``elsewhere``: key
-    -> other schools of the same authority where somebody is. ``brought``: whom a roster ever brought; None where the
-    directory itself is asked, which brings everybody. ``chosen``: id of a group of now -> id of the group of last year
-    that goes on as it, None for a new one: what a person decided.
+    ``elsewhere``: key -> other schools of the same authority where somebody is. ``brought``: whom a roster ever
+    brought; None where the directory itself is asked, which brings everybody. ``chosen``: id of a group of now -> id of
+    the group of last year that goes on as it, None for a new one: what a person decided.
     """
 
-    returning: frozenset[str] = frozenset()
     elsewhere: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     brought: frozenset[str] | None = None
     chosen: Mapping[str, str | None] = field(default_factory=dict)

@@ -9,6 +9,8 @@ from bridge.core.year import CLASS, Group, GroupChange, Year, pupils
 
 #: A part of a class that makes a class of its own is at least this share of it: else they are repeaters.
 PART = 4
+#: Fewer of a class than that may be its repeaters alone, where most of it left.
+THIRD = 3
 
 
 @dataclass(slots=True)
@@ -32,8 +34,10 @@ class Board:
         return self.old[before].anchor != "" and self.old[before].anchor == self.new[after].anchor
 
     def strong(self, before: str, after: str) -> bool:
-        both = 2 * self.overlap[before, after]
-        return both > 0 and both >= self.stayed[before] and both >= self.size(after)
+        both = self.overlap[before, after]
+        fits = both > 0 and 2 * both >= self.stayed[before] and 2 * both >= self.size(after)
+        most = 2 * both > self.stayed[before] and THIRD * both > self.size(before)
+        return fits and (most or self.whole(before, after))
 
     def weak(self, before: str, after: str) -> bool:
         both = self.overlap[before, after]
@@ -42,6 +46,10 @@ class Board:
     def near(self, before: str, after: str) -> bool:
         both = self.overlap[before, after]
         return both >= 2 and 2 * both >= self.stayed[before] and 5 * both >= 2 * self.size(after)
+
+    def whole(self, before: str, after: str) -> bool:
+        """Whether half of all the old class is there: of a few who are left, repeaters alone may be the most."""
+        return 2 * self.overlap[before, after] >= self.size(before)
 
     def doubtful(self, before: str, after: str) -> bool:
         return self.strong(before, after) or self.weak(before, after) or self.near(before, after)

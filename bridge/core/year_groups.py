@@ -6,14 +6,14 @@ of the new class were in any class before, ``N`` are in the new class at all.
 
 | members | group in the directory | verdict |
 |---|---|---|
-| 2o ≥ s and 2o ≥ N | any | the same, sure |
-| 2o ≥ s and 2o ≥ n, a quarter of the old class | the same | the same, likely: more newcomers than old pupils |
+| 2o ≥ s and 2o ≥ N; not half of the old class: 2o > s and over a third of it | any | the same, sure |
+| 2o ≥ s and 2o ≥ n, half of the old class | the same | the same, likely: more newcomers than old pupils |
 | 2o ≥ s and 2o ≥ n, o ≥ 2 | another | open |
 | 2o ≥ s and 5o ≥ 2N, o ≥ 2 | any | open: nearly the half of the new class |
 | two of them fit equally | the same as one of them | that one, likely |
 | two of them fit equally | another | open |
 | no fit | the same | open, unless the old pupils are found elsewhere together, or all left and others moved in |
-| some pupils, but most are in no class together | another | open |
+| some pupils, but no half of the old class is together | another | open |
 | no fit | another | the old one is dissolved (merged into, scattered, all left), the new one is new |
 """
 
@@ -72,7 +72,7 @@ def _anchored(board: Board) -> None:
     for before, after in _same_anchors(board):
         if board.members[before] == board.members[after] or not board.members[before]:
             _keep(board, before, after, Certainty.SURE, Why.ANCHOR)
-        elif board.weak(before, after) and PART * board.overlap[before, after] >= board.size(before):
+        elif board.weak(before, after) and board.whole(before, after):
             _keep(board, before, after, Certainty.LIKELY, Why.MEMBERS)
 
 
@@ -95,9 +95,8 @@ def _same_anchors(board: Board) -> Iterator[tuple[str, str]]:
 
 
 def _together(board: Board, before: str) -> bool:
-    """Whether most of an old class are in one class now."""
-    shares = (board.overlap[before, one] for one in board.mostly(before))
-    return any(both >= 2 and PART * both >= board.size(before) for both in shares)
+    """Whether at least half of an old class, those who left counted, are in one class now."""
+    return any(board.overlap[before, one] >= 2 and board.whole(before, one) for one in board.new)
 
 
 def _gone_together(board: Board, before: str, after: str) -> bool:

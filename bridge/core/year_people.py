@@ -64,7 +64,7 @@ def _people(last: Year, now: Year, known: Known, groups: Sequence[GroupChange]) 
     for key, person in now.people.items():
         was = last.people.get(key)
         if person.enabled and (was is None or not was.enabled):
-            found.append(_comer(person, new, known, leavers, was))
+            found.append(_comer(person, new, leavers, was))
     return [_elsewhere(one, known) for one in found]
 
 
@@ -164,11 +164,9 @@ def _leaver(person: Person, there: Person | None, old: _Classes, known: Known) -
     return PersonChange(person, PersonTurn.LEAVES, SURE, Why.STATUS if there else Why.NOT_THERE, before)
 
 
-def _comer(
-    person: Person, new: _Classes, known: Known, leavers: Mapping[str, Person], was: Person | None
-) -> PersonChange:
+def _comer(person: Person, new: _Classes, leavers: Mapping[str, Person], was: Person | None) -> PersonChange:
     after = new.called(person.key)
-    if was is not None or person.key in known.returning:
+    if was is not None:
         return PersonChange(person, PersonTurn.RETURNS, SURE, Why.KNOWN_BEFORE, "", after)
     namesake = leavers.get(same_name(person.name))
     if namesake is not None and namesake.role == person.role:

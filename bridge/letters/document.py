@@ -143,7 +143,7 @@ class _Sheet:
         self.pdf.cell(width, size * 0.45, shown, align=align)
 
 
-def printable(paper: FPDF, text: str, font: str, *, lines: bool = False) -> str:
+def printable(paper: FPDF, text: str, font: str = "sans", *, lines: bool = False) -> str:
     """``text`` composed, control characters dropped (``lines``: but line ends), what the font lacks transliterated."""
     known = paper.fonts[font].cmap  # type: ignore[union-attr]
     kept = "\n" if lines else ""

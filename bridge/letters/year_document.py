@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-import unicodedata
 from datetime import date
 
-from anyascii import anyascii
 from fpdf import FPDF
 from fpdf.enums import TableBordersLayout
 from fpdf.fonts import FontFace
 
 from bridge.core.year import YearPlan
-from bridge.letters.document import FONTS, MARGIN
+from bridge.letters.document import FONTS, MARGIN, printable
 from bridge.letters.year_rows import Table, tables
 from bridge.letters.year_text import YEAR_WORDS, YearWords
 
@@ -74,10 +72,3 @@ def _draw(paper: _Paper, table: Table) -> None:
             row = drawn.row()
             for cell in cells:
                 row.cell(printable(paper, cell))
-
-
-def printable(paper: FPDF, text: str) -> str:
-    """``text`` composed, control characters dropped, letters that the font lacks transliterated."""
-    known = paper.fonts["sans"].cmap  # type: ignore[union-attr]
-    flat = "".join(letter for letter in unicodedata.normalize("NFC", text) if letter.isprintable())
-    return "".join(letter if ord(letter) in known else anyascii(letter) or "?" for letter in flat)

@@ -35,11 +35,6 @@ class Settlement:
     anew: Sequence[str] = ()
     released: Sequence[str] = ()
 
-    @property
-    def something(self) -> bool:
-        """Whether there is anything to settle."""
-        return bool(self.relinked or self.archived or self.anew)
-
 
 @dataclass(frozen=True, slots=True)
 class RosterApply:
