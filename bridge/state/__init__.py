@@ -4,6 +4,7 @@
 3. ``record`` journals a write, folds it into the observation and stores the agreement.  Each is one transaction.
 """
 
+from bridge.state import cutover_tables as _cutover_tables  # noqa: F401 - so that the metadata has all tables
 from bridge.state.database import Database, open_database
 from bridge.state.lock import Busy
 from bridge.state.store import SchoolStore

@@ -70,6 +70,15 @@ RULES: Mapping[str, Rule | None] = {
     "conflict": Rule(links=("link",), anchors=("anchor",), texts=("path", "copy")),
     "access": Rule(texts=("wanted", "given", "unsaid")),
     "whereabouts": Rule(texts=("filled",)),
+    "gate": None,  # evidence by numbers and ids
+    "vouch": None,  # who is named is staff, and answers for it
+    "approval": None,
+    "appointment": None,
+    "changeover": None,
+    "frozen": None,
+    "api_token": None,
+    "api_answer": None,
+    "notice": None,
     "journal": Rule(links=("link",), anchors=("anchor",), texts=PERSONAL),
 }
 

@@ -125,6 +125,8 @@ def arrows_point_down(module: str, imported: str) -> str | None:
         "bridge.state": 2,
         "bridge.daemon": 3,
         "bridge.web": 4,
+        "bridge.api": 4,
+        "bridge.dashboard": 5,
         "bridge.cli": 4,
     }
     own, other = (below.get(".".join(name.split(".")[:2])) for name in (module, imported))

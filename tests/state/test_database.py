@@ -47,7 +47,7 @@ def test_a_database_of_a_newer_program_is_refused(database: Database, url: str) 
     with pytest.raises(ConfigurationError, match=r"schema 9999.*newer schoolbridge"):
         open_database(url)
     with database.write() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        connection.execute(text(f"UPDATE alembic_version SET version_num = '{REVISION}'"))
 
 
 def test_another_server_than_the_bound_one_is_refused(store: SchoolStore) -> None:

@@ -1,0 +1,44 @@
+"""What the status API is asked to do, and what it answers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bridge.api.models import EventName, Model, Side
+
+Reason = Annotated[str, Field(min_length=3, max_length=500, description="Why; goes into the journal.")]
+
+
+class Action(Model):
+    """What is asked of a school. Which fields matter depends on ``action``."""
+
+    action: Literal[
+        "sync", "pause", "resume", "release", "release-all", "retry", "resolve-conflict", "decide-drift",
+        "measure-gates", "attest-gate", "waive-gate", "approve", "schedule", "unschedule", "freeze", "abort", "switch",
+        "roll-back", "finalise", "rehearse-roll-back",
+    ]  # fmt: skip
+    reason: Reason
+    link: str | None = Field(default=None, max_length=200)
+    side: Side | None = None
+    rule: str | None = Field(default=None, max_length=100, description="For release-all: `kind:tally`.")
+    conflict: str | None = Field(default=None, max_length=200)
+    keep: Literal["both", "school", "cloud"] | None = None
+    drift: str | None = Field(default=None, max_length=300)
+    decision: Literal["take", "revert", "hand-over"] | None = None
+    gate: str | None = Field(default=None, max_length=100)
+    event: EventName | None = None
+    at: datetime | None = Field(default=None, description="With a zone.")
+    expires: datetime | None = None
+    typed: str | None = Field(default=None, max_length=32, description="The school's code, typed again.")
+    full: bool = False
+
+
+class ActionAnswer(Model):
+    """What became of it."""
+
+    done: bool
+    text: str
+    stage: str = ""

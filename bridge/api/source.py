@@ -1,0 +1,92 @@
+"""What answers the status API and the dashboard: everything they read and ask goes through here.
+
+A daemon answers for its own schools. Every method may be called from the event loop: whatever reads the state does so
+in a thread. ``names`` is true only for a caller who may see the names of that school.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from bridge.api import asked, models
+
+
+class Unknown(Exception):
+    """There is no such school, conflict, gate …; ``str`` says which."""
+
+
+class Denied(Exception):
+    """It can't be done now: a gate does not hold, the stage does not know it; ``str`` says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Who asks. ``schools`` None: all of them."""
+
+    label: str
+    scopes: frozenset[models.Scope]
+    schools: frozenset[str] | None = None
+
+    def may(self, scope: models.Scope, school: str | None = None) -> bool:
+        """Whether a scope is given, for a school where one is named."""
+        return scope in self.scopes and (school is None or self.schools is None or school in self.schools)
+
+
+class Source(Protocol):
+    """One bridge. Methods raise Unknown; ``act`` also Denied."""
+
+    async def board(self) -> Sequence[models.SchoolRow]:
+        """All schools."""
+
+    async def school(self, code: str) -> models.SchoolView:
+        """One school."""
+
+    async def gates(self, code: str, event: models.EventName) -> models.EventView:
+        """The gates of one event."""
+
+    async def cutover(self, code: str) -> models.CutoverView:
+        """The cutover of a school."""
+
+    async def cycles(self, code: str, *, before: str | None, limit: int) -> models.Page[models.CycleView]:
+        """Its cycles, the newest first."""
+
+    async def plan(self, code: str, *, names: bool, limit: int) -> Sequence[models.OperationView]:
+        """What the next cycle would do, by the state alone."""
+
+    async def held(
+        self, code: str, *, names: bool, before: str | None, limit: int
+    ) -> models.Page[models.OperationView]:
+        """What waits for a person or is in quarantine, the oldest first."""
+
+    async def conflicts(
+        self, code: str, *, names: bool, before: str | None, limit: int
+    ) -> models.Page[models.ConflictView]:
+        """Files of which both versions were kept, open ones first."""
+
+    async def drift(self, code: str, *, names: bool) -> Sequence[models.DriftView]:
+        """What was changed on the side that does not own it."""
+
+    async def journal(
+        self, code: str, *, names: bool, before: str | None, limit: int
+    ) -> models.Page[models.JournalRow]:
+        """The journal, the newest first."""
+
+    async def releases(self, code: str) -> Sequence[models.ReleaseView]:
+        """What was let pass."""
+
+    async def reports(self, code: str) -> Sequence[models.ReportView]:
+        """Reports that lie ready."""
+
+    async def report(self, code: str, report: str, form: str) -> tuple[bytes, str]:
+        """One report in one of its formats: its bytes and media type."""
+
+    async def act(self, code: str, action: asked.Action, who: Who) -> asked.ActionAnswer:
+        """Do what is asked. The caller has checked the scope already."""
+
+    def live(self, after: int | None) -> AsyncIterator[models.LiveEvent]:
+        """Events as they happen, those after an id first as far as they are remembered."""
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether the bridge can do its work, and why not."""
