@@ -3,7 +3,7 @@
 | the daemon | how it is found out |
 |---|---|
 | works, its status is fresh | its figures: when each folder was read last on each side, what is left, at which pace |
-| does not run, or the school is frozen | every folder is read now and planned on a copy, as for ``plan``; nobody works on what is left |
+| does not run, or the school is frozen | every folder is read now and planned on a copy, as for ``plan`` |
 """
 
 from __future__ import annotations
