@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import CTE, Connection, Select, and_, except_, func, select
+from sqlalchemy import Connection, FromClause, Select, and_, except_, exists, func, select
 
 from bridge.core.kinds import KINDS
 from bridge.core.model import Side
@@ -116,45 +116,43 @@ def _same(connection: Connection, code: str, kind: str) -> Same:
     )
 
 
-def _alive(code: str, kind: str, name: str) -> CTE:
-    """Links of a kind of which both ends live."""
-    columns = (link.c.id, link.c.school_anchor, link.c.cloud_anchor)
-    both = select(*columns).select_from(link.join(_NEAR, _HERE).join(_FAR, _THERE))
-    return both.where(link.c.school == code, link.c.kind == kind).cte(name)
+def _link_of(code: str, kind: str, side: Side, anchor: Any, name: str) -> Any:
+    """The link of an anchor, if both of its ends live: looked up by keys, whatever a planner thinks of a join."""
+    mine, near, far = link.alias(name), observation.alias(f"{name}_near"), observation.alias(f"{name}_far")
+    own = mine.c.school_anchor if side is Side.SCHOOL else mine.c.cloud_anchor
+    query = select(mine.c.id).where(mine.c.school == code, own == anchor, mine.c.kind == kind)
+    for one, which, whose in ((near, Side.SCHOOL, mine.c.school_anchor), (far, Side.CLOUD, mine.c.cloud_anchor)):
+        here = and_(one.c.school == code, one.c.side == which, one.c.anchor == whose, one.c.gone.is_(None))
+        query = query.where(exists(select(one.c.anchor).where(here)))
+    return query.scalar_subquery()
+
+
+def _linked(code: str, side: Side, pairs: FromClause) -> Select[Any]:
+    """(group's link, member's link) of pairs of anchors."""
+    whole = _link_of(code, "group", side, pairs.c.whole, f"{side.value}_group")
+    part = _link_of(code, "user", side, pairs.c.part, f"{side.value}_member")
+    found = select(whole.label("whole"), part.label("part")).select_from(pairs).subquery(f"{side.value}_pairs")
+    return select(found).where(found.c.whole.is_not(None), found.c.part.is_not(None)).distinct()
 
 
 def _at_school(code: str) -> Select[Any]:
     """(group's link, member's link), nested groups followed."""
-    direct = select(reference.c.anchor.label("whole"), reference.c.target.label("part")).where(_of(code, Side.SCHOOL))
-    closure = direct.cte("closure", recursive=True)
+    closure = _direct(code, Side.SCHOOL).cte("closure", recursive=True)
     inner = reference.alias("inner_reference")
-    nested = select(closure.c.whole, inner.c.target).select_from(
-        closure.join(
-            inner,
-            and_(
-                inner.c.school == code,
-                inner.c.side == Side.SCHOOL,
-                inner.c.field == _MEMBERS,
-                inner.c.anchor == closure.c.part,
-            ),
-        )
+    within = and_(
+        inner.c.school == code,
+        inner.c.side == Side.SCHOOL,
+        inner.c.field == _MEMBERS,
+        inner.c.anchor == closure.c.part,
     )
-    closure = closure.union(nested)
-    group, member = _alive(code, "group", "school_groups"), _alive(code, "user", "school_members")
-    joined = closure.join(group, group.c.school_anchor == closure.c.whole).join(
-        member, member.c.school_anchor == closure.c.part
-    )
-    return select(group.c.id.label("whole"), member.c.id.label("part")).select_from(joined).distinct()
+    closure = closure.union(select(closure.c.whole, inner.c.target).select_from(closure.join(inner, within)))
+    return _linked(code, Side.SCHOOL, closure)
 
 
 def _in_cloud(code: str) -> Select[Any]:
-    group, member = _alive(code, "group", "cloud_groups"), _alive(code, "user", "cloud_members")
-    joined = reference.join(group, group.c.cloud_anchor == reference.c.anchor).join(
-        member, member.c.cloud_anchor == reference.c.target
-    )
-    pairs = select(group.c.id.label("whole"), member.c.id.label("part")).select_from(joined)
-    return pairs.where(_of(code, Side.CLOUD)).distinct()
+    return _linked(code, Side.CLOUD, _direct(code, Side.CLOUD).subquery("direct"))
 
 
-def _of(code: str, side: Side) -> Any:
-    return and_(reference.c.school == code, reference.c.side == side, reference.c.field == _MEMBERS)
+def _direct(code: str, side: Side) -> Select[Any]:
+    mine = and_(reference.c.school == code, reference.c.side == side, reference.c.field == _MEMBERS)
+    return select(reference.c.anchor.label("whole"), reference.c.target.label("part")).where(mine)
