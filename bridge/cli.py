@@ -25,6 +25,7 @@ from bridge.commands import (
     journal,
     leavers,
     mirror,
+    notify,
     page,
     password,
     people,
@@ -60,6 +61,7 @@ app = typer.Typer(
 for module in (
     check,
     mirror,
+    notify,
     run,
     shares,
     verify,
