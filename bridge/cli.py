@@ -38,6 +38,7 @@ from bridge.commands import (
     shares,
     stage,
     verify,
+    waves,
     year,
 )
 from bridge.commands.session import DEFAULT_CONFIG, ERROR, Session, nowhere
@@ -65,6 +66,7 @@ for module in (
     run,
     shares,
     verify,
+    waves,
     restore,
     explain,
     people,

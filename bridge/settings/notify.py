@@ -48,7 +48,11 @@ def _url(text: str) -> str:
 
 def _subject(text: str) -> str:
     try:
-        found = [name for _, name, spec, turned in Formatter().parse(text) if name is not None or spec or turned]
+        found = [
+            f"{name}{'!' if turned else ''}{':' if spec else ''}"
+            for _, name, spec, turned in Formatter().parse(text)
+            if name is not None
+        ]
     except ValueError:
         raise ValueError("braces that don't match|write words and {" + "}, {".join(WORDS) + "}") from None
     wrong = [name for name in found if name not in WORDS]

@@ -108,6 +108,14 @@ def appointments(database: Database) -> Mapping[str, Appointment]:
         return {row.school: Appointment(row.school, row.at, row.actor, row.reason, row.made) for row in rows}
 
 
+def begun(database: Database, code: str) -> datetime | None:
+    """When the run that goes on began; None when none does."""
+    mine = (changeover.c.school == code) & changeover.c.ended.is_(None)
+    with database.read() as connection:
+        found: datetime | None = connection.scalar(select(func.max(changeover.c.started, type_=UtcTime)).where(mine))
+        return found
+
+
 def places(database: Database) -> Mapping[str, Place]:
     """Where every school stands, as far as the order of waves is concerned.
 
