@@ -28,18 +28,38 @@ _FOLLOWS: Mapping[str, frozenset[str]] = {
 }
 #: Sorts of rules that hold something; any other one is called ``other``.
 HELD = ("guard", "correlate", "failed", "refused", "year", "stage", "capability")
+#: Each school is counted at every so many looks.
+_EACH = 5
 _SEVERITY = {Colour.AMBER: Severity.WARNING, Colour.RED: Severity.CRITICAL}
 
 
-def concerns(settings: Settings, database: Database, tree: Mapping[str, Any] | None, now: datetime) -> list[Concern]:
-    """Everything that is wrong. ``tree``: what the daemon tells of itself."""
-    known = set(database.schools())
-    found: dict[tuple[str, str, str], Concern] = {}
-    for school in settings.schools:
-        memory = remembered(database, database.school(school.code, school.kinds())) if school.code in known else None
-        for one in _told_once(_of(school, memory, tree, now)):
-            found.setdefault(one.name, one)
-    return list(found.values())
+class Watch:
+    """Keeps what the state says of each school: counting it takes a while, so each look counts some of them anew."""
+
+    def __init__(self) -> None:
+        self._memories: dict[str, Remembered] = {}
+        self._looks = 0
+
+    def concerns(
+        self, settings: Settings, database: Database, tree: Mapping[str, Any] | None, now: datetime
+    ) -> list[Concern]:
+        """Everything that is wrong. ``tree``: what the daemon tells of itself."""
+        self._recount(settings, database)
+        found: dict[tuple[str, str, str], Concern] = {}
+        for school in settings.schools:
+            for one in _told_once(_of(school, self._memories.get(school.code), tree, now)):
+                found.setdefault(one.name, one)
+        return list(found.values())
+
+    def _recount(self, settings: Settings, database: Database) -> None:
+        self._looks += 1
+        known = set(database.schools()) & {one.code for one in settings.schools}
+        self._memories = {code: one for code, one in self._memories.items() if code in known}
+        for place, school in enumerate(settings.schools):
+            turn = (place + self._looks) % _EACH == 0 or school.code not in self._memories
+            if school.code in known and turn:
+                store = database.school(school.code, school.kinds())
+                self._memories[school.code] = remembered(database, store)
 
 
 def _of(school: School, memory: Remembered | None, tree: Mapping[str, Any] | None, now: datetime) -> Iterator[Concern]:

@@ -24,7 +24,7 @@ from bridge.core.notices import Concern, Notice, Severity, letters, step, told, 
 from bridge.daemon import board as boards
 from bridge.daemon import sending, wiring
 from bridge.daemon.board import Board
-from bridge.daemon.concerns import concerns
+from bridge.daemon.concerns import Watch
 from bridge.daemon.notice_text import Message, Scribe
 from bridge.daemon.trouble import place
 from bridge.settings import Settings
@@ -65,6 +65,8 @@ class Teller:
         self._attempts: dict[str, Attempts] = {}
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._names: frozenset[str] | None = None
+        self._broken = ""
+        self._watch = Watch()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -84,8 +86,12 @@ class Teller:
             await asyncio.sleep(_pause(self.settings().bridge.notify))
             try:
                 await self.look(wiring.now())
+                self._broken = ""
             except Exception as error:  # noqa: BLE001 - whatever it is, mirroring goes on and the next look is made
-                self.log.error("looking for what to tell failed", error=type(error).__name__, at=place(error))
+                found = type(error).__name__
+                if found != self._broken:
+                    self.log.error("looking for what to tell failed", error=found, at=place(error))
+                self._broken = found
 
     async def look(self, now: datetime) -> None:
         """Once: remember what is wrong, and begin to tell what is due."""
@@ -99,7 +105,7 @@ class Teller:
         if not targets:
             return
         free = [one for one in targets if one.name not in self._busy]
-        due = await self._aside(lambda: _remember(settings, self.database, free, now))
+        due = await self._aside(partial(self._remember, settings, free, now))
         for target, (known, news) in zip(free, due, strict=True):
             attempts = self._attempts.get(target.name)
             if attempts is None or attempts.next <= now:
@@ -135,10 +141,33 @@ class Teller:
             self._failed(target, str(error), now)
         except Exception as error:  # noqa: BLE001 - see ``_run``
             self.log.error("telling failed", target=target.name, error=type(error).__name__, at=place(error))
+            self._failed(target, f"an internal error ({type(error).__name__})", now)
         else:
             self._attempts.pop(target.name, None)
             if self.board.telling.pop(target.name, None):
                 self.log.info("can be told again", target=target.name)
+
+    def _remember(
+        self, settings: Settings, targets: Sequence[Target], now: datetime
+    ) -> list[tuple[list[Notice], list[News]]]:
+        """What each target has to know now, written to the state."""
+        database = self.database
+        wrong = self._watch.concerns(settings, database, boards.read(settings.runtime), now)
+        codes = [one.code for one in settings.schools]
+        everybody = settings.bridge.notify
+        state.gather(database, {code: [one.name for one in everybody if one.tells_of(code)] for code in codes})
+        troubles, news = state.remembered(database)
+        found = []
+        for target in targets:
+            mine = [one for one in wrong if _concerns(target, one)]
+            before = troubles.get(target.name, [])
+            after = step(before, mine, least=target.at_least, after=target.after, now=now)
+            state.keep(database, target.name, before, after)
+            fresh = news.get(target.name, [])
+            wanted = [one for one in fresh if one.severity.rank >= target.at_least.rank and one.school in codes]
+            state.done(database, target.name, [one for one in fresh if one not in wanted])
+            found.append((after, wanted))
+        return found
 
     async def _keep(self, target: Target, before: Sequence[Notice], after: Sequence[Notice]) -> None:
         await self._aside(lambda: state.keep(self.database, target.name, before, after))
@@ -161,28 +190,6 @@ class Teller:
 def _pause(targets: Sequence[Target]) -> float:
     shortest = min((one.after.total_seconds() for one in targets), default=_SELDOM)
     return max(_OFTEN, min(shortest / 2, _SELDOM))
-
-
-def _remember(
-    settings: Settings, database: Database, targets: Sequence[Target], now: datetime
-) -> list[tuple[list[Notice], list[News]]]:
-    """What each target has to know now, written to the state."""
-    wrong = concerns(settings, database, boards.read(settings.runtime), now)
-    codes = [one.code for one in settings.schools]
-    everybody = settings.bridge.notify
-    state.gather(database, {code: [one.name for one in everybody if one.tells_of(code)] for code in codes})
-    troubles, news = state.remembered(database)
-    found = []
-    for target in targets:
-        mine = [one for one in wrong if _concerns(target, one)]
-        before = troubles.get(target.name, [])
-        after = step(before, mine, least=target.at_least, after=target.after, now=now)
-        state.keep(database, target.name, before, after)
-        fresh = news.get(target.name, [])
-        wanted = [one for one in fresh if one.severity.rank >= target.at_least.rank and one.school in codes]
-        state.done(database, target.name, [one for one in fresh if one not in wanted])
-        found.append((after, wanted))
-    return found
 
 
 def _concerns(target: Target, one: Concern) -> bool:

@@ -72,7 +72,7 @@ def _settle(answer: asyncio.Future[str], reason: str) -> None:
 def _send(settings: Settings, target: Target, message: Message) -> str:
     """Empty when it went out, else why not."""
     try:
-        url = _resolved(settings, target)
+        url = resolved(settings, target)
     except ConfigurationError as error:
         return str(error)
     with _listening() as heard:
@@ -85,7 +85,7 @@ def _send(settings: Settings, target: Target, message: Message) -> str:
         return _sort(heard())
 
 
-def _resolved(settings: Settings, target: Target) -> str:
+def resolved(settings: Settings, target: Target) -> str:
     """The URL itself; raises ConfigurationError where it would send a password in the clear."""
     plain = target.url.startswith("mailto")
     url = target.url if plain else wiring.secret(settings, target.url).decode(errors="replace").strip()

@@ -69,6 +69,14 @@ class Quiet(Strict):
     begins: TimeOfDay = Field(alias="from", description="From when on, in the bridge's time zone.")
     ends: TimeOfDay = Field(alias="to", description="Until when; at or before `from`: on the next day.")
 
+    @model_validator(mode="after")
+    def _not_always(self) -> Quiet:
+        if self.begins == self.ends:
+            raise ValueError(
+                "it begins when it ends, so it would always be quiet|write two times, or `at_least: critical`"
+            )
+        return self
+
     def holds(self, local: datetime) -> bool:
         """Whether it is quiet at a local time."""
         return within(self.begins, self.ends, local.time().replace(tzinfo=None))

@@ -265,6 +265,17 @@ def _trial(root: Path, url: str) -> Answer:
     return school.run("notify", "test", "it")
 
 
+def test_check_tells_of_a_url_that_can_not_be_read(tmp_path: Path) -> None:
+    school = Embedded(tmp_path)
+    school.config.write_text(school.config.read_text() + 'notify: [{name: it, url: "env:NOTHING"}]\n')
+    answer = school.run("check")
+    assert (answer.code, "NOTHING is not set" in answer.out) == (1, True)
+    school.extra["NOTHING"] = "mailtos://a:geheim@mail.example?to=b@c.example"
+    answer = school.run("check", "--json")
+    assert (answer.code, answer.json["notify"][0]["ok"]) == (0, True)
+    assert "geheim" not in answer.out
+
+
 def test_a_trial_is_honest(tmp_path: Path) -> None:
     with MailSink() as sink:
         answer = _trial(tmp_path, sink.url)

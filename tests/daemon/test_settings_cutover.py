@@ -83,6 +83,7 @@ def test_blackouts_are_on_the_bridges_clock_and_the_longer_one(tmp_path: Path) -
         ('notify: [{name: it, url: "env:X", subject: "{title}"}]', "notify[0].subject", "{key} is missing"),
         ('notify: [{name: it, url: "env:X", subject: "{key} {"}]', "notify[0].subject", "braces"),
         ('notify: [{name: it, url: "env:X", at_least: loud}]', "notify[0].at_least", ""),
+        ('notify: [{name: it, url: "env:X", quiet: {from: "22:00", to: "22:00"}}]', "notify[0].quiet", "always"),
         ('notify: [{name: it, url: "env:X", after: 2 days}]', "notify[0]", "longer than a day"),
     ],
 )

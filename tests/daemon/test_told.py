@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
+from bridge.daemon import wiring
+from bridge.daemon.catalog import Catalog
+from bridge.settings import load
+from bridge.state.appointments import appoint
+from bridge.state.notices import gather
 from tests.daemon.embedded import Embedded
 from tests.daemon.sinks import MailSink, text_of, until
 from tests.daemon.test_service import daemon
@@ -41,3 +47,24 @@ def test_a_server_breaks_and_is_repaired(tmp_path: Path) -> None:
     rows = [json.loads(line) for line in log.read_text().splitlines()]
     assert not [row for row in rows if row["event"] == "telling failed"]
     assert school.run("journal", "verify").code == 0
+
+
+def test_an_appointment_that_was_missed_is_told(tmp_path: Path) -> None:
+    """The daemon was down at that time: nothing begins late by itself."""
+    school = Embedded(tmp_path)
+    school.fill(1)
+    school.run("sync")
+    settings = load(school.config, Catalog())
+    at = wiring.now() - timedelta(hours=1)
+    with wiring.database(settings, create=False) as database:
+        kinds = settings.schools[0].kinds()
+        gather(database, {"0123": ["it"]})  # what happened before anybody was to be told is no news
+        appoint(database, "0123", kinds, at, actor="Zacharias Quittenbaum", reason="Zacharias has time")
+    with MailSink() as sink:
+        notify(school, sink.url, ", at_least: warning")
+        with daemon(school):
+            until(lambda: sink.mails, why=(tmp_path / "log").read_text)
+        assert "Umstellung verpasst" in str(sink.mails[0]["Subject"])
+        assert "Zacharias" not in sink.mails[0].as_string() + text_of(sink.mails[0])
+    assert school.run("stage", "0123", "--json").json["stage"] == "hybrid"
+    assert school.run("appoint", "0123", "--json").json["appointment"] is None
