@@ -93,7 +93,7 @@ async def _measure(ground: Ground) -> None:
 def _begin(ground: Ground, of: Appointment) -> None:
     request = import_module("bridge.daemon.changeover").request
     why = f"appointment of {shown(of.at, ground.school.zone)}: {of.reason}"
-    request(ground.database, ground.school, Event.FREEZE, actor=of.actor, reason=why, settings=ground.settings)
+    request(ground.database, ground.school, Event.FREEZE, actor=of.actor, reason=why)
 
 
 class Appointments:
