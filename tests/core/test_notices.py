@@ -194,3 +194,22 @@ def test_whatever_comes_and_goes(spans: list[tuple[int, Severity | None]], weath
     play.minutes(600)
     assert play.sent[-1].what is What.OVER
     assert all(one.ended is not None for one in play.known)
+
+
+_fleet = st.lists(st.tuples(st.integers(1, 30), st.sets(st.sampled_from("abcdef"))), max_size=25)
+
+
+@given(_fleet, st.sampled_from(["arrives", "crash"]))
+def test_whatever_happens_at_many_schools(spans: list[tuple[int, set[str]]], sky: str) -> None:
+    """Of each school: an end only after its beginning, under the same key; and nobody is forgotten in a storm."""
+    play = Play()
+    keys: dict[str, str] = {}
+    for length, broken in [*spans, (30, set("abcdef")), (600, set())]:
+        for _ in range(length):
+            for letter in play.minute(*map(concern, sorted(broken)), crash=sky == "crash" and length < 30):
+                for one in letter.notices:
+                    code = one.concern.school
+                    assert letter.what is What.BEGUN or keys[code] == letter.thread
+                    keys[code] = letter.thread
+    assert set(keys) == set("abcdef")
+    assert all(one.ended is not None for one in play.known)

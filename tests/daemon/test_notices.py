@@ -130,7 +130,7 @@ async def test_a_send_that_a_crash_cut_off_is_sent_again(tmp_path: Path) -> None
 
 
 async def test_a_server_that_hangs_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "TIMEOUT", 0.5)
+    monkeypatch.setattr(sending, "TIMEOUT", 10.0)
     with MailSink() as slow, MailSink() as sink:
         slow.hang = threading.Event()
         with bridge(tmp_path, target(slow, name="slow") + target(sink)) as one:

@@ -92,3 +92,17 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, where: 
     assert [one for one in found if f" {where}: " in one and why in one], found
     assert all("geheim" not in one for one in found)
     assert len(found) <= 2, found
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "quiet"),
+    [("22:00", "06:00", ["22:00", "23:59", "00:00", "05:59"]), ("12:00", "14:00", ["12:00", "13:59"])],
+)
+def test_quiet_hours_may_go_over_midnight(tmp_path: Path, begins: str, ends: str, quiet: list[str]) -> None:
+    text = f'notify: [{{name: it, url: "env:X", quiet: {{from: "{begins}", to: "{ends}"}}}}]\n'
+    found = loaded(tmp_path, text).bridge.notify[0].quiet
+    assert found is not None
+    every = [datetime(2026, 10, 25, hour, minute, tzinfo=UTC) for hour in range(24) for minute in (0, 59)]
+    held = [f"{at:%H:%M}" for at in every if found.holds(at)]
+    assert set(quiet) <= set(held)
+    assert not {ends, "11:59", "14:00", "21:59"} & set(held)
