@@ -55,6 +55,14 @@ def day_ends(day: date, zone: tzinfo) -> datetime:
     return day_begins(day + timedelta(days=1), zone)
 
 
+def last_at(clock: time, zone: tzinfo, now: datetime) -> datetime:
+    """The last moment, not after ``now``, at which the clock showed that time; once a day, also when it comes twice."""
+    today = now.astimezone(zone).date()
+    days = (today + timedelta(days=1), today, today - timedelta(days=1), today - timedelta(days=2))
+    moments = (min(readings(datetime.combine(day, clock), zone)) for day in days)
+    return next(at for at in moments if at <= now)
+
+
 def shown(at: datetime, zone: tzinfo) -> str:
     """A moment on the clock of the place, with its offset, as it may be written."""
     return at.astimezone(zone).isoformat(sep=" ", timespec="minutes")

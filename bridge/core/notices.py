@@ -156,11 +156,17 @@ def _present(notice: Notice, concern: Concern, least: Severity, now: datetime) -
     return replace(notice, concern=same, calm=None, returns=back)
 
 
-def letters(known: Sequence[Notice], *, after: timedelta, quiet: bool, now: datetime) -> list[Letter]:
-    """What is due to be sent now, the worst first. ``quiet``: only critical beginnings and reminders are."""
+def letters(
+    known: Sequence[Notice], *, after: timedelta, quiet: bool, now: datetime, digest: datetime | None = None
+) -> list[Letter]:
+    """What is due to be sent now, the worst first. ``quiet``: only critical beginnings and reminders are.
+
+    ``digest``: what is not critical was collected up to this moment, and is due if it was due then.
+    """
     due: dict[What, list[Notice]] = {what: [] for what in What}
     for notice in known:
-        what = _due(notice, after, now)
+        loud = Severity.CRITICAL in (notice.concern.severity, notice.said)
+        what = _due(notice, after, now if loud or digest is None else digest)
         if what is not None and not (quiet and (what is What.OVER or notice.concern.severity is not Severity.CRITICAL)):
             due[what].append(notice)
     found = _begun(due[What.BEGUN], known)

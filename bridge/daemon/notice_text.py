@@ -177,6 +177,17 @@ class Scribe:
         count = len(these)
         return self._message(title.format(count=count), [*lines, "", more], codes, key, severity, count=count)
 
+    def digest(self, these: Sequence[Message], at: datetime) -> Message:
+        """All that was collected, in one message."""
+        title = self._say(("{count} Meldungen seit gestern", "{count} messages since yesterday")).format(
+            count=len(these)
+        )
+        parts = [f"{one.title}\n{one.body}" for one in these]
+        severity = max((one.severity for one in these), key=lambda one: one.rank)
+        over = all(one.over for one in these)
+        key = f"SB-digest-{at.astimezone(self.zone):%Y%m%d}"
+        return self._message(title, ["\n\n".join(parts)], [], key, severity, count=len(these), over=over)
+
     def _title(self, one: News) -> str:
         facts = one.facts
         if one.kind == "stage":

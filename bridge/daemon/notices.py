@@ -20,7 +20,8 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from bridge.core.notices import Concern, Notice, Severity, letters, step, told, tried
+from bridge.core.local_time import last_at
+from bridge.core.notices import Concern, Letter, Notice, Severity, letters, step, told, tried
 from bridge.daemon import board as boards
 from bridge.daemon import sending, wiring
 from bridge.daemon.board import Board
@@ -128,15 +129,22 @@ class Teller:
         zone = ZoneInfo(settings.bridge.time_zone)
         scribe = Scribe(target, target.language or settings.bridge.language, zone)
         quiet = target.quiet is not None and target.quiet.holds(now.astimezone(zone))
+        digest = last_at(target.digest, zone, now) if target.digest else None
+        due = letters(known, after=target.after, quiet=quiet, now=now, digest=digest)[:MOST]
+        soft = [one for one in due if digest is not None and one.severity is not Severity.CRITICAL]
+        loud = [one for one in news if one.severity is Severity.CRITICAL]
+        rest = [] if quiet else [one for one in news if one not in loud and (digest is None or one.at <= digest)]
         try:
-            for letter in letters(known, after=target.after, quiet=quiet, now=now)[:MOST]:
-                attempt = tried(letter, now)
-                await self._keep(target, letter.notices, attempt)
-                await self.send(settings, target, scribe.letter(letter))
-                await self._keep(target, attempt, told(letter, now))
-            for these in _bundles([one for one in news if not quiet or one.severity is Severity.CRITICAL])[:MOST]:
-                await self.send(settings, target, scribe.news(these))
-                await self._aside(partial(state.done, self.database, target.name, these))
+            for letter in due:
+                if letter not in soft:
+                    await self._deliver(settings, target, [letter], [], scribe.letter(letter), now)
+            if digest is None:
+                loud, rest = loud + rest, []
+            for these in _bundles(loud)[:MOST]:
+                await self._deliver(settings, target, [], these, scribe.news(these), now)
+            if soft or rest:
+                parts = [*map(scribe.letter, soft), *(scribe.news([one]) for one in rest)]
+                await self._deliver(settings, target, soft, rest, scribe.digest(parts, now), now)
         except sending.NotSent as error:
             self._failed(target, str(error), now)
         except Exception as error:  # noqa: BLE001 - see ``_run``
@@ -168,6 +176,23 @@ class Teller:
             state.done(database, target.name, [one for one in fresh if one not in wanted])
             found.append((after, wanted))
         return found
+
+    async def _deliver(
+        self,
+        settings: Settings,
+        target: Target,
+        these: Sequence[Letter],
+        news: Sequence[News],
+        message: Message,
+        now: datetime,
+    ) -> None:
+        """One message, of letters or of news: noted as tried before it is sent, and as told afterwards."""
+        before = [one for letter in these for one in letter.notices]
+        attempt = [one for letter in these for one in tried(letter, now)]
+        await self._keep(target, before, attempt)
+        await self.send(settings, target, message)
+        await self._keep(target, attempt, [one for letter in these for one in told(letter, now)])
+        await self._aside(partial(state.done, self.database, target.name, news))
 
     async def _keep(self, target: Target, before: Sequence[Notice], after: Sequence[Notice]) -> None:
         await self._aside(lambda: state.keep(self.database, target.name, before, after))

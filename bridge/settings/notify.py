@@ -121,6 +121,10 @@ class Target(Strict):
         description="How long something has to be wrong before it is told, and gone before its end is.",
     )
     quiet: Quiet | None = Field(default=None, description="When only critical messages are sent.")
+    digest: TimeOfDay | None = Field(
+        default=None,
+        description="Once a day at this time all that is not critical comes in one message, if there is any.",
+    )
     subject: Annotated[str, AfterValidator(_subject)] = Field(
         default=SUBJECT,
         min_length=5,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.core.cutover import Stage
-from bridge.core.local_time import Unclear, day_begins, day_ends, moment, shown
+from bridge.core.local_time import Unclear, day_begins, day_ends, last_at, moment, shown
 from bridge.core.waves import THROUGH, Calendar, Place, Span, Wave, failed, hindrance, may_start, stopped
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -168,3 +168,13 @@ def test_days_follow_each_other_without_a_gap(day: date, name: str) -> None:
     assert timedelta(hours=22) < ends - begins < timedelta(hours=26)
     assert ends == day_begins(day + timedelta(days=1), zone)
     assert begins.astimezone(zone).date() == day
+
+
+@given(MOMENTS, ZONES, st.integers(0, 23), st.integers(0, 59))
+def test_a_time_of_day_comes_once_a_day(at: datetime, name: str, hour: int, minute: int) -> None:
+    zone, clock = ZoneInfo(name), time(hour, minute)
+    last = last_at(clock, zone, at)
+    assert timedelta(0) <= at - last < timedelta(hours=26)
+    assert last_at(clock, zone, last) == last
+    before = last_at(clock, zone, last - timedelta(minutes=1))
+    assert timedelta(hours=22) < last - before < timedelta(hours=26)

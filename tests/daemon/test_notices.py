@@ -8,7 +8,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +153,32 @@ async def test_many_schools_with_one_trouble_are_one_mail(tmp_path: Path) -> Non
         assert all(code in body for code in everybody)
         await one.look(times=12)
         assert len(sink.mails) == 2
+
+
+async def test_a_digest_is_one_mail_a_day_and_what_is_critical_comes_at_once(tmp_path: Path) -> None:
+    with MailSink() as sink, MailSink() as loud:
+        notify = target(sink, ', at_least: notice, digest: "07:00"') + target(loud, ", at_least: critical", "loud")
+        with bridge(tmp_path, notify, schools=2) as one:
+            one.now = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+            one.database.clock = lambda: one.now
+            await one.look()
+            store = one.database.school("0123", one.settings.schools[0].kinds())
+            store.move_stage("rehearsing", event="withdraw", actor="a", reason="r")
+            store.move_stage("hybrid", event="mirror", actor="a", reason="r")
+            for code in ("0123", "0001"):
+                with writing(one.database, code) as tx:
+                    guardbook.hold(tx, [_held("guard:delete", one.now)])
+            await one.look(minutes=30, times=34)
+            assert sink.mails == []
+            await one.look(minutes=30, times=24)
+            assert len(sink.mails) == 1, sink.subjects()
+            body = text_of(sink.mails[0])
+            assert body.count("held until somebody decides (too much at once): 1") == 4, "in title and text, of two"
+            assert "→ rehearsing" in body
+            assert "rehearsing → hybrid" in body
+            await one.look(broken=BROKEN, times=20)
+            assert (len(sink.mails), len(loud.mails)) == (2, 1)
+            assert "critical" in sink.subjects()[1]
 
 
 async def test_a_target_hears_of_its_own_schools_only(tmp_path: Path) -> None:
