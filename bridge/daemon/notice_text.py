@@ -113,8 +113,8 @@ _OUTCOMES: Mapping[str, Words] = {
     "started": ("Umstellung begonnen", "cutover begun"),
     "refused": ("Umstellung NICHT begonnen (vereinbart {at}): {cause}", "cutover NOT begun (appointed {at}): {cause}"),
     "missed": (
-        "Umstellung verpasst (vereinbart {at}): der Dienst lief nicht",
-        "cutover missed (appointed {at}): the daemon was not running",
+        "Umstellung verpasst (vereinbart {at}): nichts konnte rechtzeitig beginnen",
+        "cutover missed (appointed {at}): nothing could begin in time",
     ),
 }
 _CAUSES: Mapping[str, Words] = {
@@ -127,7 +127,7 @@ _CAUSES: Mapping[str, Words] = {
     "stage": ("falsche Stufe", "not in the stage for it"),
     "gates": ("Bedingungen nicht erfüllt", "gates do not hold"),
 }
-_LATE: Words = (" (kam zu spät weg)", " (sent late)")
+_LATE: Words = (" (verspätet gesendet)", " (sent late)")
 
 
 @dataclass(frozen=True, slots=True)
