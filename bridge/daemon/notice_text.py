@@ -110,7 +110,6 @@ _OUTCOMES: Mapping[str, Words] = {
     "made": ("Umstellung vereinbart für {at}", "cutover appointed for {at}"),
     "moved": ("Umstellung verschoben auf {at}", "cutover moved to {at}"),
     "cancelled": ("Umstellung abgesagt (war {at})", "cutover called off (was {at})"),
-    "started": ("Umstellung begonnen", "cutover begun"),
     "refused": ("Umstellung NICHT begonnen (vereinbart {at}): {cause}", "cutover NOT begun (appointed {at}): {cause}"),
     "missed": (
         "Umstellung verpasst (vereinbart {at}): nichts konnte rechtzeitig beginnen",

@@ -18,7 +18,7 @@ from sqlalchemy import Row, and_, delete, or_, select
 
 from bridge.core.notices import Concern, Notice, Severity
 from bridge.state import journal as chain
-from bridge.state.appointments import ACTION
+from bridge.state.appointments import ACTION, Outcome
 from bridge.state.cutover_tables import notice as table
 from bridge.state.database import Database
 from bridge.state.tables import journal, school
@@ -27,6 +27,8 @@ from bridge.state.transaction import Transaction
 _CURSOR = "journal"
 #: What the journal may hold that is news for people.
 _STAGE, _APPOINTMENT = "stage", ACTION
+#: An appointment that was kept moved the stage: that is the news.
+_STARTED = Outcome.STARTED.value
 #: How far the cursor may lag behind when there is no news; written only then.
 _LAG = 1000
 
@@ -140,7 +142,8 @@ _BLANK: Mapping[str, Any] = {"severity": "", "text": "", "told": None, "ended": 
 def _since(database: Database, code: str, cursor: int, head: int) -> list[News]:
     columns = (journal.c.seq, journal.c.at, journal.c.action, journal.c.reason, journal.c.before, journal.c.after)
     mine = and_(journal.c.school == code, journal.c.seq > cursor, journal.c.seq <= head)
-    query = select(*columns, journal.c.outcome).where(mine, journal.c.action.in_((_STAGE, _APPOINTMENT)))
+    told = and_(journal.c.action.in_((_STAGE, _APPOINTMENT)), journal.c.outcome != _STARTED)
+    query = select(*columns, journal.c.outcome).where(mine, told)
     with database.read() as connection:
         return [_read(code, row) for row in connection.execute(query.order_by(journal.c.seq))]
 
