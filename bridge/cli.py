@@ -25,6 +25,7 @@ from bridge.commands import (
     journal,
     leavers,
     mirror,
+    notify,
     page,
     password,
     people,
@@ -38,6 +39,7 @@ from bridge.commands import (
     shares,
     stage,
     verify,
+    waves,
     year,
 )
 from bridge.commands.session import DEFAULT_CONFIG, ERROR, Session, nowhere
@@ -61,9 +63,11 @@ app = typer.Typer(
 for module in (
     check,
     mirror,
+    notify,
     run,
     shares,
     verify,
+    waves,
     restore,
     explain,
     people,

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from bridge.commands.session import ERROR, NOTHING, Session, plain, session_of
 from bridge.core.model import Side
-from bridge.daemon import wiring
+from bridge.daemon import sending, wiring
 from bridge.ports import BridgeError, Finding
 from bridge.settings import School, shown
 
@@ -33,15 +33,32 @@ def check(
     session = session_of(context)
     schools = session.schools(school)
     findings = asyncio.run(_probe(session, schools, online=online))
-    ok = all(finding.ok is not False for found in findings.values() for finding in found)
+    told = _told(session) if school is None else []
+    ok = all(finding.ok is not False for found in (*findings.values(), told) for finding in found)
     answer: dict[str, Any] = {
         "ok": ok,
         "online": online,
         "findings": {code: [asdict(finding) for finding in found] for code, found in findings.items()},
+        "notify": [asdict(finding) for finding in told],
         "configuration": shown(session.settings),
     }
-    session.show(answer, lambda out: _draw(out, session, schools, findings))
+    session.show(answer, lambda out: _draw(out, session, schools, findings, told))
     return NOTHING if ok else ERROR
+
+
+def _told(session: Session) -> list[Finding]:
+    """Whether those can be told who are to be: their secrets can be read. Nothing is sent."""
+    findings = []
+    for one in session.settings.bridge.notify:
+        subject = f"notify {one.name}"
+        try:
+            sending.resolved(session.settings, one)
+        except BridgeError as error:
+            findings.append(Finding(subject, False, str(error), "see what the message says"))
+        else:
+            remedy = f"try it: schoolbridge notify test {one.name}"
+            findings.append(Finding(subject, True, "its URL can be read", remedy))
+    return findings
 
 
 async def _probe(session: Session, schools: Sequence[School], *, online: bool) -> dict[str, list[Finding]]:
@@ -83,11 +100,23 @@ async def _probe_school(session: Session, school: School) -> list[Finding]:
     return findings
 
 
-def _draw(out: Console, session: Session, schools: Sequence[School], findings: dict[str, list[Finding]]) -> None:
+def _draw(
+    out: Console,
+    session: Session,
+    schools: Sequence[School],
+    findings: dict[str, list[Finding]],
+    told: Sequence[Finding],
+) -> None:
     out.print(f"{plain(session.config)}: {len(schools)} school{'s' if len(schools) != 1 else ''}")
+    for finding in told:
+        _draw_finding(out, finding)
     for school in schools:
         out.print(f"[bold]{plain(school.code)}[/] {plain(school.name)}")
         for finding in findings[school.code]:
-            out.print(f"  {MARKS[finding.ok]} {plain(finding.subject)}: {plain(finding.found)}")
-            if finding.ok is not True and finding.remedy:
-                out.print(f"    → {plain(finding.remedy)}")
+            _draw_finding(out, finding)
+
+
+def _draw_finding(out: Console, finding: Finding) -> None:
+    out.print(f"  {MARKS[finding.ok]} {plain(finding.subject)}: {plain(finding.found)}")
+    if finding.ok is not True and finding.remedy:
+        out.print(f"    → {plain(finding.remedy)}")

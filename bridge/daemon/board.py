@@ -72,6 +72,8 @@ class Board:
     configuration_error: str = ""
     configuration_since: str | None = None
     schools: dict[str, SchoolRow] = field(default_factory=dict)
+    #: Who can't be told of what is wrong: name in `notify` -> why, since when.
+    telling: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def write(self, now: datetime) -> None:
         """Replace the file; raises OSError."""

@@ -43,11 +43,17 @@ _ORDER = list(Colour)
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One thing that is wrong. ``since`` is None when nobody knows."""
+    """One thing that is wrong. ``since`` is None when nobody knows.
+
+    ``kind``, ``subject`` (a side, a share) and ``count`` say the same as ``text`` for those who may read no names.
+    """
 
     colour: Colour
     text: str
     since: datetime | None = None
+    kind: str = ""
+    subject: str = ""
+    count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +81,35 @@ def judge(
         causes += _school(row, now, started=_time(row.get("since")) or now)
         if tree.get("configuration_error"):
             text = f"the configuration on disk is wrong, the older one goes on: {tree['configuration_error']}"
-            causes.append(Cause(Colour.AMBER, text, _time(tree.get("configuration_since"))))
+            causes.append(Cause(Colour.AMBER, text, _time(tree.get("configuration_since")), "configuration"))
+        causes += _telling(tree.get("telling", {}))
     if held:
-        causes.append(Cause(Colour.AMBER, f"{held} held or in quarantine; see: schoolbridge quarantine", held_since))
-    causes += [Cause(Colour.AMBER, text) for text in warnings]
+        causes.append(
+            Cause(Colour.AMBER, f"{held} held or in quarantine; see: schoolbridge quarantine", held_since, "held")
+        )
+    causes += [Cause(Colour.AMBER, text, kind="warning") for text in warnings]
     causes.sort(key=lambda cause: -_ORDER.index(cause.colour))
     return Health(causes[0].colour if causes else Colour.GREEN, tuple(causes))
 
 
 def _daemon(tree: Mapping[str, Any] | None, code: str, now: datetime, *, running: bool) -> list[Cause]:
     if tree is None:
-        return [Cause(Colour.RED, "the daemon is not running: start it (systemctl start schoolbridge)")]
+        return [Cause(Colour.RED, "the daemon is not running: start it (systemctl start schoolbridge)", kind="daemon")]
     beat = _time(tree.get("beat"))
     if not running or beat is None or now - beat > timedelta(seconds=6 * BEAT):
-        return [Cause(Colour.RED, "the daemon is not running any more: start it (systemctl start schoolbridge)", beat)]
+        text = "the daemon is not running any more: start it (systemctl start schoolbridge)"
+        return [Cause(Colour.RED, text, beat, "daemon")]
     if code not in tree.get("schools", {}):
-        return [Cause(Colour.RED, "the daemon does not know this school: reload it (systemctl reload schoolbridge)")]
+        text = "the daemon does not know this school: reload it (systemctl reload schoolbridge)"
+        return [Cause(Colour.RED, text, kind="unknown")]
     return []
+
+
+def _telling(targets: Mapping[str, Any]) -> Iterator[Cause]:
+    """Who can't be told: what is wrong may go unnoticed."""
+    for name, facts in targets.items():
+        text = f"{name} (`notify`) can't be told what is wrong: {facts['why']}; try: schoolbridge notify test {name}"
+        yield Cause(Colour.AMBER, text, _time(facts.get("since")), "telling", name)
 
 
 def _school(row: Mapping[str, Any], now: datetime, *, started: datetime) -> list[Cause]:
@@ -99,11 +117,12 @@ def _school(row: Mapping[str, Any], now: datetime, *, started: datetime) -> list
     if row.get("error"):
         since = _time(row.get("error_since"))
         old = since is None or now - since > _PATIENCE
-        causes.append(Cause(Colour.RED if old else Colour.AMBER, str(row["error"]), since))
+        causes.append(Cause(Colour.RED if old else Colour.AMBER, str(row["error"]), since, "error"))
     moved = _time(row.get("moved"))
     if moved is not None and now - moved > _GRACE:
         text = "the cycle under way gets no further: a side does not answer, or asks to wait"
-        causes.append(Cause(Colour.RED if now - moved > _PATIENCE else Colour.AMBER, text, moved))
+        colour = Colour.RED if now - moved > _PATIENCE else Colour.AMBER
+        causes.append(Cause(colour, text, moved, "stuck"))
     if not row.get("observed", True):
         return causes
     for side, facts in row.get("sides", {}).items():
@@ -121,7 +140,7 @@ def _school(row: Mapping[str, Any], now: datetime, *, started: datetime) -> list
             if complete
             else f"the {side} side has not gone through a whole cycle yet"
         )
-        causes.append(Cause(colour, text, complete or started))
+        causes.append(Cause(colour, text, complete or started, "late", side))
     for name, share in row.get("shares", {}).items():
         causes += _share(name, share)
     return causes
@@ -134,17 +153,19 @@ def _share(name: str, share: Mapping[str, Any]) -> Iterator[Cause]:
         since = min(filter(None, (_time(one.get("since")) for one in share["errors"].values())), default=None)
         why = next((one["error"] for one in share["errors"].values()), "")
         text = f"share {name}: {share['stopped']} of {share['roots']} folders stand still, for instance: {why}"
-        yield Cause(Colour.RED if share["stopped"] == share["roots"] - waiting else Colour.AMBER, text, since)
+        colour = Colour.RED if share["stopped"] == share["roots"] - waiting else Colour.AMBER
+        yield Cause(colour, text, since, "stopped", name, share["stopped"])
     if waiting and waiting == share["roots"]:
         text = f"share {name}: none of {waiting} folders is there yet: see whether its place is right and mounted"
-        yield Cause(Colour.AMBER, text)
+        yield Cause(Colour.AMBER, text, None, "absent", name, waiting)
     if share.get("elsewhere"):
         why = next(iter(share["places"].values()), "")
         text = f"share {name}: {share['elsewhere']} folders lie elsewhere than expected, for instance: {why}"
-        yield Cause(Colour.AMBER, text)
+        yield Cause(Colour.AMBER, text, None, "elsewhere", name, share["elsewhere"])
     if share["unfit"]:
         why = next(iter(share["reasons"].values()), "")
-        yield Cause(Colour.AMBER, f"share {name}: {share['unfit']} owners have no folder, for instance: {why}")
+        text = f"share {name}: {share['unfit']} owners have no folder, for instance: {why}"
+        yield Cause(Colour.AMBER, text, None, "unfit", name, share["unfit"])
 
 
 def _time(text: object) -> datetime | None:

@@ -19,8 +19,10 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from bridge.core.model import Side
 from bridge.daemon import board as boards
 from bridge.daemon import logs, sd, wiring
+from bridge.daemon.appointments import Appointments
 from bridge.daemon.board import Board, SchoolRow, SideRow
 from bridge.daemon.catalog import Catalog
+from bridge.daemon.notices import Teller
 from bridge.daemon.supervisor import Supervisor
 from bridge.settings import School, Settings, SettingsError, load
 from bridge.state.database import Database
@@ -49,6 +51,8 @@ class Service:
         self.board = Board(settings.runtime / boards.FILE, os.getpid(), started=now)
         self.supervisors: dict[str, Supervisor] = {}
         self.scheduler = AsyncIOScheduler(timezone=ZoneInfo(settings.bridge.time_zone))
+        self.teller = Teller(lambda: self.settings, database, self.board)
+        self.appointments = Appointments(lambda: self.settings, catalog, database)
         self._ending = asyncio.Event()
         self._reload = asyncio.Event()
 
@@ -65,12 +69,15 @@ class Service:
         sd.notify(READY=1, STATUS=f"{len(self.supervisors)} schools")
         self.log.info("running", schools=len(self.supervisors))
         beating = asyncio.create_task(self._beat())
+        self.teller.start()
+        self.appointments.start()
         try:
             await self._until_ended()
         finally:
             sd.notify(STOPPING=1)
             self.log.info("stopping")
             beating.cancel()
+            await asyncio.gather(self.teller.stop(), self.appointments.stop())
             self.scheduler.shutdown(wait=False)
             await asyncio.gather(*(one.stop() for one in self.supervisors.values()))
             self.board.path.unlink(missing_ok=True)

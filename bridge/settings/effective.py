@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, time, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,12 @@ from bridge.core.cutover import Stage
 from bridge.core.kinds import KINDS, Authority, Field, Kind, Shape
 from bridge.core.model import Side
 from bridge.core.policy import Policy, Tally, Threshold, policy_for
+from bridge.core.waves import Calendar, Wave
 from bridge.settings import models
 from bridge.settings.leaving import periods
 from bridge.settings.limits import Guard
 from bridge.settings.secrets import masked
+from bridge.settings.waves import shown_spans, spans_of, waves_of
 from bridge.settings.words import in_words
 
 _DAY = timedelta(days=1)
@@ -83,6 +85,7 @@ class School:
     holding: frozenset[tuple[str, str]] = frozenset()
     shares: tuple[ShareSettings, ...] = ()
     zone: tzinfo = UTC
+    calendar: Calendar = field(default_factory=lambda: Calendar(UTC))
 
     def kinds(self) -> Mapping[str, Kind]:
         """The kind table with the columns that the allow-list adds."""
@@ -133,6 +136,11 @@ class Settings:
         scheme, _, path = self.state_url.partition(":///")
         return Path(path).parent / "indexes" if scheme.startswith("sqlite") and path else self.runtime / "indexes"
 
+    @property
+    def waves(self) -> tuple[Wave, ...]:
+        """The waves of the cutover in their order."""
+        return waves_of(self.bridge.waves, [one.code for one in self.schools], ZoneInfo(self.bridge.time_zone))
+
     def school(self, code: str) -> School | None:
         """The school of this code."""
         return next((school for school in self.schools if school.code == code), None)
@@ -146,7 +154,7 @@ def school(
     shares: Sequence[Mapping[Side, SideSettings]] = (),
 ) -> School:
     """Put a school together from its file and the defaults."""
-    defaults = bridge.defaults
+    defaults, zone = bridge.defaults, ZoneInfo(bridge.time_zone)
     return School(
         file=file,
         code=said.school,
@@ -177,7 +185,8 @@ def school(
             )
             for one, ends in zip(said.shares, shares, strict=True)
         ),
-        zone=ZoneInfo(bridge.time_zone),
+        zone=zone,
+        calendar=Calendar(zone, spans_of([*bridge.blackouts, *said.blackouts], zone)),
     )
 
 
@@ -253,6 +262,7 @@ def _shown_school(one: School) -> dict[str, Any]:
         "full_compare": f"{times.full_compare:%H:%M}",
         "jitter": in_words(times.jitter),
     }
+    tree["blackouts"] = shown_spans(one.calendar.spans)
     return dict(masked(tree))
 
 

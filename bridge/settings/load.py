@@ -12,8 +12,10 @@ from bridge.core.model import Side
 from bridge.ports import ConfigurationError
 from bridge.settings import models
 from bridge.settings.effective import School, Settings, SideSettings, school
+from bridge.settings.notify import problems as notify_problems
 from bridge.settings.render import guess, validate
 from bridge.settings.source import Problem, Source, Way, read, shown
+from bridge.settings.waves import problems as wave_problems
 
 
 class SettingsError(ConfigurationError):
@@ -57,6 +59,8 @@ def load(path: Path, catalog: Catalog) -> Settings:
             if isinstance(bridge, models.BridgeFile) and not source.problems:
                 schools.append(school(file, said, bridge, sides, shares))
     _unique(found)
+    if isinstance(bridge, models.BridgeFile):
+        _known_schools(top, bridge, [said.school for _, said in found], everything=len(found) == len(files))
     problems = [problem for source in sources for problem in source.problems]
     if problems or not isinstance(bridge, models.BridgeFile):
         raise SettingsError(problems)
@@ -134,6 +138,13 @@ def _domain_fits(source: Source, said: BaseModel | None, sides: Mapping[Side, Si
     if isinstance(said, models.SchoolFile) and domains and said.naming.domain not in domains:
         wrong = f"{said.naming.domain} is not among the cloud's domains ({', '.join(domains)})"
         source.add(("naming", "domain"), wrong, "use one of them, or add it to cloud_side.domains")
+
+
+def _known_schools(top: Source, bridge: models.BridgeFile, codes: Sequence[str], *, everything: bool) -> None:
+    """What `bridge.yaml` says of schools fits to them; not judged while a school's own file can't be read."""
+    if everything:
+        for way, wrong, right in (*wave_problems(bridge.waves, codes), *notify_problems(bridge.notify, codes)):
+            top.add(way, wrong, right)
 
 
 def _unique(schools: Sequence[tuple[Source, models.SchoolFile]]) -> None:

@@ -13,8 +13,10 @@ from pydantic import AfterValidator, Field, model_validator
 from bridge.core.kinds import KINDS
 from bridge.settings.limits import Defaults, Guard, Leavers, Schedule, Strict
 from bridge.settings.line import BandwidthRule
+from bridge.settings.notify import Target
 from bridge.settings.secrets import REFERENCE
 from bridge.settings.share import Share, SideFile
+from bridge.settings.waves import Blackout, WaveFile
 from bridge.settings.words import SecretReference, TimeZone, matching
 
 Language = Literal["de", "en"]
@@ -100,6 +102,16 @@ class BridgeFile(Strict):
         description="How much of the line may be used at which time, by all transfers together; else all of it.",
     )
     defaults: Defaults = Field(default_factory=Defaults)
+    waves: list[WaveFile] = Field(
+        default_factory=list,
+        description="In which order schools are cut over: a pilot, then 3, then 10, then the rest. Without it in any.",
+    )
+    blackouts: list[Blackout] = Field(
+        default_factory=list, description="When no cutover begins at any school: holidays, exams."
+    )
+    notify: list[Target] = Field(
+        default_factory=list, description="Who is told when something is wrong, and over what."
+    )
 
 
 class Attribute(Strict):
@@ -155,6 +167,9 @@ class SchoolFile(Strict):
     guard: Guard = Field(default_factory=Guard)
     leavers: Leavers = Field(default_factory=Leavers)
     schedule: Schedule = Field(default_factory=Schedule)
+    blackouts: list[Blackout] = Field(
+        default_factory=list, description="When no cutover begins at this school, beside those of the bridge."
+    )
 
     @model_validator(mode="after")
     def _known_fields(self) -> SchoolFile:

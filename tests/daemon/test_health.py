@@ -108,3 +108,11 @@ def test_the_runtime_directory_is_made_or_missed_clearly(tmp_path: Path) -> None
     boards.prepare(tmp_path / "run")
     with pytest.raises(ConfigurationError, match="create it"):
         boards.prepare(tmp_path / "no" / "run")
+
+
+def test_who_can_not_be_told_makes_it_amber() -> None:
+    known = {**tree(), "telling": {"it": {"why": "the server can't be reached", "since": NOW.isoformat()}}}
+    health = judge(known, "0123", NOW)
+    assert health.colour is Colour.AMBER
+    assert "schoolbridge notify test it" in health.causes[0].text
+    assert (health.causes[0].kind, health.causes[0].subject) == ("telling", "it")

@@ -1,0 +1,226 @@
+"""Tells people what is wrong, beside the work and never in its way.
+
+look     what is wrong now beside what was told: ``core.notices`` says what is remembered and what is due
+tell     each target by itself: note that it is tried, send, note that it was told
+again    what could not be sent stays due; the gaps between attempts double, and ``status`` shows it
+
+Everything waits in the state, nothing in memory: what a crash cut off is due again. Who hangs holds up nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from bridge.core.local_time import last_at
+from bridge.core.notices import Concern, Letter, Notice, Severity, letters, step, told, tried
+from bridge.daemon import board as boards
+from bridge.daemon import sending, wiring
+from bridge.daemon.board import Board
+from bridge.daemon.concerns import Watch
+from bridge.daemon.notice_text import Message, Scribe
+from bridge.daemon.trouble import place
+from bridge.settings import Settings
+from bridge.settings.notify import Target
+from bridge.state import notices as state
+from bridge.state.database import Database
+from bridge.state.notices import News
+
+#: How often is looked at most and at least, in seconds; between them half of the shortest ``after``.
+_OFTEN, _SELDOM = 1.0, 60.0
+#: The longest gap between two attempts to send, and the first.
+_LONGEST, _FIRST = timedelta(minutes=30), timedelta(minutes=1)
+#: So many messages are sent to one target at a look; the others at the next one.
+MOST = 20
+#: More news than this at once are one message.
+_SINGLY = 5
+Send = Callable[[Settings, Target, Message], Awaitable[None]]
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Attempts:
+    """Those that failed, one after the other."""
+
+    failed: int
+    next: datetime
+
+
+class Teller:
+    """Looks all the time at what is wrong, and tells those who are named in ``notify``."""
+
+    def __init__(
+        self, settings: Callable[[], Settings], database: Database, board: Board, *, send: Send = sending.send
+    ) -> None:
+        self.settings, self.database, self.board, self.send = settings, database, board, send
+        self.log = structlog.get_logger()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="notices")
+        self._attempts: dict[str, Attempts] = {}
+        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._names: frozenset[str] | None = None
+        self._broken = ""
+        self._watch = Watch()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """End; a message under way may arrive, and is sent again after the next start."""
+        tasks = [*self._busy.values(), *([self._task] if self._task else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(_pause(self.settings().bridge.notify))
+            try:
+                await self.look(wiring.now())
+                self._broken = ""
+            except Exception as error:  # noqa: BLE001 - whatever it is, mirroring goes on and the next look is made
+                found = type(error).__name__
+                if found != self._broken:
+                    self.log.error("looking for what to tell failed", error=found, at=place(error))
+                self._broken = found
+
+    async def look(self, now: datetime) -> None:
+        """Once: remember what is wrong, and begin to tell what is due."""
+        settings = self.settings()
+        targets = settings.bridge.notify
+        names = frozenset(one.name for one in targets)
+        if names != self._names:
+            await self._aside(lambda: state.forget_others(self.database, names))
+            self._names = names
+            self.board.telling = {name: facts for name, facts in self.board.telling.items() if name in names}
+        if not targets:
+            return
+        free = [one for one in targets if one.name not in self._busy]
+        due = await self._aside(partial(self._remember, settings, free, now))
+        for target, (known, news) in zip(free, due, strict=True):
+            attempts = self._attempts.get(target.name)
+            if attempts is None or attempts.next <= now:
+                task = asyncio.create_task(self._tell(settings, target, known, news, now))
+                self._busy[target.name] = task
+                task.add_done_callback(partial(self._free, target.name))
+
+    def _free(self, name: str, _: asyncio.Task[None]) -> None:
+        self._busy.pop(name, None)
+
+    async def settled(self) -> None:
+        """Wait until all messages under way are through."""
+        await asyncio.gather(*self._busy.values(), return_exceptions=True)
+        await asyncio.sleep(0)
+
+    async def _tell(
+        self, settings: Settings, target: Target, known: Sequence[Notice], news: Sequence[News], now: datetime
+    ) -> None:
+        """All that is due for one target, until a message can't be sent."""
+        zone = ZoneInfo(settings.bridge.time_zone)
+        scribe = Scribe(target, target.language or settings.bridge.language, zone)
+        quiet = target.quiet is not None and target.quiet.holds(now.astimezone(zone))
+        digest = last_at(target.digest, zone, now) if target.digest else None
+        due = letters(known, after=target.after, quiet=quiet, now=now, digest=digest)[:MOST]
+        soft = [one for one in due if digest is not None and one.severity is not Severity.CRITICAL]
+        loud = [one for one in news if one.severity is Severity.CRITICAL]
+        rest = [] if quiet else [one for one in news if one not in loud and (digest is None or one.at <= digest)]
+        try:
+            for letter in due:
+                if letter not in soft:
+                    await self._deliver(settings, target, [letter], [], scribe.letter(letter), now)
+            if digest is None:
+                loud, rest = loud + rest, []
+            for these in _bundles(loud)[:MOST]:
+                await self._deliver(settings, target, [], these, scribe.news(these), now)
+            if soft or rest:
+                parts = [*map(scribe.letter, soft), *(scribe.news([one]) for one in rest)]
+                await self._deliver(settings, target, soft, rest, scribe.digest(parts, now), now)
+        except sending.NotSent as error:
+            self._failed(target, str(error), now)
+        except Exception as error:  # noqa: BLE001 - see ``_run``
+            self.log.error("telling failed", target=target.name, error=type(error).__name__, at=place(error))
+            self._failed(target, f"an internal error ({type(error).__name__})", now)
+        else:
+            self._attempts.pop(target.name, None)
+            if self.board.telling.pop(target.name, None):
+                self.log.info("can be told again", target=target.name)
+
+    def _remember(
+        self, settings: Settings, targets: Sequence[Target], now: datetime
+    ) -> list[tuple[list[Notice], list[News]]]:
+        """What each target has to know now, written to the state."""
+        database = self.database
+        wrong = self._watch.concerns(settings, database, boards.read(settings.runtime), now)
+        codes = [one.code for one in settings.schools]
+        everybody = settings.bridge.notify
+        state.gather(database, {code: [one.name for one in everybody if one.tells_of(code)] for code in codes})
+        troubles, news = state.remembered(database)
+        found = []
+        for target in targets:
+            mine = [one for one in wrong if _concerns(target, one)]
+            before = troubles.get(target.name, [])
+            after = step(before, mine, least=target.at_least, after=target.after, now=now)
+            state.keep(database, target.name, before, after)
+            fresh = news.get(target.name, [])
+            wanted = [one for one in fresh if one.severity.rank >= target.at_least.rank and one.school in codes]
+            state.done(database, target.name, [one for one in fresh if one not in wanted])
+            found.append((after, wanted))
+        return found
+
+    async def _deliver(
+        self,
+        settings: Settings,
+        target: Target,
+        these: Sequence[Letter],
+        news: Sequence[News],
+        message: Message,
+        now: datetime,
+    ) -> None:
+        """One message, of letters or of news: noted as tried before it is sent, and as told afterwards."""
+        before = [one for letter in these for one in letter.notices]
+        attempt = [one for letter in these for one in tried(letter, now)]
+        await self._keep(target, before, attempt)
+        await self.send(settings, target, message)
+        await self._keep(target, attempt, [one for letter in these for one in told(letter, now)])
+        await self._aside(partial(state.done, self.database, target.name, news))
+
+    async def _keep(self, target: Target, before: Sequence[Notice], after: Sequence[Notice]) -> None:
+        await self._aside(lambda: state.keep(self.database, target.name, before, after))
+
+    def _failed(self, target: Target, why: str, now: datetime) -> None:
+        before = self._attempts.get(target.name)
+        failed = before.failed + 1 if before else 1
+        gap = min(min(target.after, _FIRST) * (1 << min(failed - 1, 20)), _LONGEST)
+        self._attempts[target.name] = Attempts(failed, now + gap)
+        known = self.board.telling.get(target.name, {})
+        if known.get("why") != why:
+            self.log.warning("can't be told what is wrong", target=target.name, reason=why)
+        self.board.telling[target.name] = {"why": why, "since": known.get("since", now.isoformat())}
+
+    async def _aside(self, work: Callable[[], T]) -> T:
+        """In a thread of its own: those of the mirroring stay free."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+
+def _pause(targets: Sequence[Target]) -> float:
+    shortest = min((one.after.total_seconds() for one in targets), default=_SELDOM)
+    return max(_OFTEN, min(shortest / 2, _SELDOM))
+
+
+def _concerns(target: Target, one: Concern) -> bool:
+    """Of itself, that it can't be told, nobody can be told."""
+    return target.tells_of(one.school) and not (one.kind == "telling" and one.subject == target.name)
+
+
+def _bundles(news: Sequence[News]) -> list[Sequence[News]]:
+    return [news] if len(news) > _SINGLY else [[one] for one in news]
