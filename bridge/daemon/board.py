@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from bridge.ports import ConfigurationError
 FILE = "status.json"
 #: The daemon writes the file at least so often, in seconds.
 BEAT = 10.0
+#: How long a cycle may give no sign of life until its school counts as stuck.
+PATIENCE = timedelta(minutes=10)
 #: Locked as long as the daemon lives: the system gives the lock back even after SIGKILL.
 LOCK = "daemon.lock"
 _LOOKS, _LOOK_PAUSE = 10, 0.1
@@ -59,6 +61,10 @@ class SchoolRow:
     #: The last sign of life of the cycle under way; None while there is none.
     moved: str | None = None
     meter: Meter = field(default_factory=Meter)
+
+    def hangs(self, now: datetime) -> bool:
+        """Whether the cycle under way gave no sign of life for long."""
+        return self.moved is not None and now - datetime.fromisoformat(self.moved) > PATIENCE
 
 
 @dataclass(slots=True)

@@ -18,10 +18,12 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from bridge.core.model import Side
 from bridge.daemon import board as boards
-from bridge.daemon import logs, sd, wiring
+from bridge.daemon import logs, sd, threads, wiring
 from bridge.daemon.board import Board, SchoolRow, SideRow
 from bridge.daemon.catalog import Catalog
+from bridge.daemon.pulse import Pulse
 from bridge.daemon.supervisor import Supervisor
+from bridge.daemon.trouble import place
 from bridge.settings import School, Settings, SettingsError, load
 from bridge.state.database import Database
 
@@ -36,7 +38,8 @@ def serve(config: Path, *, verbose: bool = False) -> None:
     logs.configure("debug" if verbose else settings.bridge.logging.level, settings.bridge.logging.format)
     boards.prepare(settings.runtime)
     with boards.occupied(settings.runtime), wiring.database(settings, create=True) as database:
-        asyncio.run(Service(settings, catalog, database, verbose=verbose).run())
+        threads.run(Service(settings, catalog, database, verbose=verbose).run())
+    threads.leave()
 
 
 class Service:
@@ -72,7 +75,7 @@ class Service:
             self.log.info("stopping")
             beating.cancel()
             self.scheduler.shutdown(wait=False)
-            await asyncio.gather(*(one.stop() for one in self.supervisors.values()))
+            await asyncio.gather(*(one.stop() for one in self.supervisors.values()), return_exceptions=True)
             self.board.path.unlink(missing_ok=True)
             self.log.info("stopped")
 
@@ -88,11 +91,28 @@ class Service:
 
     async def _beat(self) -> None:
         """From the loop that does the work: when that hangs, the status grows old and systemd's watchdog bites."""
+        pulse = Pulse(self._next_due, self.scheduler.wakeup)
         while True:
-            self._write()
-            troubled = sum(bool(row.error) for row in self.board.schools.values())
-            sd.notify(WATCHDOG=1, STATUS=f"{len(self.supervisors)} schools, {troubled} held up")
+            try:
+                self._write()
+                if why := pulse.trouble(self.supervisors, wiring.now()):
+                    self.log.error("the watchdog is not fed any more", reason=why)
+                    sd.notify(STATUS=f"broken: {why}")
+                else:
+                    sd.notify(WATCHDOG=1, STATUS=self._summary())
+            except Exception as error:  # noqa: BLE001 - a bug here must show, not end the beat without a word
+                self.log.error("no beat", error=type(error).__name__, place=place(error))
             await asyncio.sleep(boards.BEAT)
+
+    def _next_due(self) -> datetime | None:
+        times = (job.next_run_time for job in self.scheduler.get_jobs())
+        return min((at for at in times if at is not None), default=None)
+
+    def _summary(self) -> str:
+        rows = self.board.schools.values()
+        troubled = sum(bool(row.error) for row in rows)
+        hung = sum(row.hangs(wiring.now()) for row in rows)
+        return f"{len(self.supervisors)} schools, {troubled} held up" + (f", {hung} get no further" if hung else "")
 
     def _write(self) -> None:
         try:
@@ -188,8 +208,8 @@ class Service:
         self.settings = fresh
         wiring.limit_line(fresh, self.catalog)
         logs.configure("debug" if self.verbose else fresh.bridge.logging.level, fresh.bridge.logging.format)
-        for code in [code for code in old if old[code] != new.get(code)]:
-            await self._end(code)
+        # Together: a school that hangs must not keep the others from their new configuration.
+        await asyncio.gather(*(self._end(code) for code in old if old[code] != new.get(code)), return_exceptions=True)
         for code, school in new.items():
             if code not in self.supervisors:
                 self._begin(school)
