@@ -77,6 +77,8 @@ class Board:
     beat: str = ""
     configuration_error: str = ""
     configuration_since: str | None = None
+    #: When the last loading of a configuration that is over began, by the machine's monotonic clock.
+    loading_began: float | None = None
     schools: dict[str, SchoolRow] = field(default_factory=dict)
 
     def write(self, now: datetime) -> None:

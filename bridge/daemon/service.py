@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -175,23 +176,27 @@ class Service:
 
     async def _load_anew(self) -> None:
         sd.reloading()
-        now = wiring.now()
+        now, began = wiring.now(), time.monotonic()
         try:
             fresh = await asyncio.to_thread(load, self.settings.file, self.catalog)
         except SettingsError as error:
-            self._kept(error, now)
+            self._kept([*map(str, error.problems)], now)
+        except Exception as error:  # noqa: BLE001 - a bug there must not end the schools that run
+            self.log.error("the configuration can't be loaded", error=type(error).__name__, place=place(error))
+            self._kept([f"internal error ({type(error).__name__}); the log has more"], now)
         else:
             await self._change(fresh)
             self.board.configuration_error, self.board.configuration_since = "", None
             self.log.info("configuration loaded", schools=len(self.supervisors))
             sd.notify(READY=1, STATUS=f"{len(self.supervisors)} schools")
+        self.board.loading_began = began
         self._write()
 
-    def _kept(self, error: SettingsError, now: datetime) -> None:
-        count = len(error.problems)
-        text = str(error.problems[0]) + (f" (and {count - 1} more)" if count > 1 else "")
+    def _kept(self, problems: list[str], now: datetime) -> None:
+        count = len(problems)
+        text = problems[0] + (f" (and {count - 1} more)" if count > 1 else "")
         self.board.configuration_error, self.board.configuration_since = text, now.isoformat()
-        self.log.error("the new configuration is wrong, the old one is kept", problems=[*map(str, error.problems)])
+        self.log.error("the new configuration is wrong, the old one is kept", problems=problems)
         sd.notify(READY=1, STATUS=f"configuration wrong, old one kept: {text}")
 
     async def _change(self, fresh: Settings) -> None:

@@ -30,8 +30,9 @@ from bridge.state.tables import REVISION, school
 Clock = Callable[[], datetime]
 
 
-#: Connections at a time; who waits for one longer than 30 seconds fails. PostgreSQL gives 100 to all its clients.
-_MOST_CONNECTIONS = 60
+#: Connections at a time; who waits for one longer than 30 seconds fails. PostgreSQL gives 100 to all its clients, and
+#: each school's lock takes one besides.
+MOST_CONNECTIONS = {"sqlite": 60, "postgresql": 20}
 
 
 def _utc() -> datetime:
@@ -106,7 +107,7 @@ def open_database(url: str, *, clock: Clock = _utc) -> Database:
     if parsed.drivername in {"postgresql", "postgres"}:
         parsed = parsed.set(drivername="postgresql+psycopg")
     path: Path | None = None
-    options: dict[str, Any] = {"pool_size": 10, "max_overflow": _MOST_CONNECTIONS - 10}
+    options: dict[str, Any] = {"pool_size": 5, "max_overflow": MOST_CONNECTIONS[parsed.get_backend_name()] - 5}
     if parsed.get_backend_name() == "sqlite":
         if parsed.database in (None, "", ":memory:"):
             options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}

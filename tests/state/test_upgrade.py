@@ -12,9 +12,8 @@ from sqlalchemy import create_engine, inspect
 
 from bridge.core.kinds import KINDS
 from bridge.ports import ConfigurationError
-from bridge.state import database as databases
 from bridge.state import migrate
-from bridge.state.database import Database, open_database
+from bridge.state.database import MOST_CONNECTIONS, Database, open_database
 from bridge.state.tables import REVISION, metadata
 from tests.daemon.embedded import Embedded
 
@@ -77,7 +76,7 @@ def test_without_room_for_the_copy_nothing_is_changed(tmp_path: Path, monkeypatc
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(migrate, "_placed", full)
-    with pytest.raises(ConfigurationError, match="No space left.*Nothing was changed.*MB free"):
+    with pytest.raises(ConfigurationError, match=r"No space left.*Nothing was changed.*MB free"):
         open_database(f"sqlite:///{path}")
     assert revision(path) == "0001"
     assert [one.name for one in tmp_path.iterdir() if "before" in one.name] == []
@@ -149,7 +148,7 @@ def test_a_write_within_a_write_is_a_bug_and_not_a_standstill(tmp_path: Path) ->
 def test_locks_of_many_schools_leave_connections_to_work_with(postgresql_url: str) -> None:
     database = open_database(postgresql_url)
     with ExitStack() as stack:
-        for number in range(databases._MOST_CONNECTIONS + 5):
+        for number in range(MOST_CONNECTIONS["postgresql"] + 5):
             stack.enter_context(database.lock(f"{number:04}"))
         assert database.schools() == []
     database.close()

@@ -16,9 +16,12 @@ _THREADS = 100
 
 
 class Options(memory.Options):
-    """``hangs``: every call blocks in a thread for ever, and hints block many. ``bugs``: a TypeError in every page."""
+    """``hangs``: every call blocks in a thread for ever, and hints block many. ``bugs``: a TypeError in every page.
 
-    how: Literal["hangs", "bugs", "hangs when closed"]
+    ``dies``: what ends a task without being an error.
+    """
+
+    how: Literal["hangs", "bugs", "dies", "hangs when closed"]
 
 
 class Troubled(MemoryConnector):
@@ -33,6 +36,8 @@ class Troubled(MemoryConnector):
         async for page in super().observe(token, recall=recall):
             if self.options.how == "bugs":
                 raise TypeError("page of somebody: 'Anna Lang'")
+            if self.options.how == "dies":
+                raise asyncio.CancelledError
             yield page
 
     async def hints(self) -> AsyncIterator[None]:
@@ -42,7 +47,7 @@ class Troubled(MemoryConnector):
             yield hint
 
     async def close(self) -> None:
-        if self.options.how != "bugs":
+        if self.options.how.startswith("hangs"):
             await asyncio.shield(_for_ever())
 
 
