@@ -166,7 +166,7 @@ def filled(text: str, words: Mapping[str, str]) -> str:
     return re.sub(r"@([A-Z_]+)@", lambda match: words[match[1]], text)
 
 
-def build(target: Path, number: str, *, environment: Path | None = None) -> Path:
+def build(target: Path, number: str, *, environment: Path | None = None, packing: str = "xz") -> Path:
     """The package in the directory ``target``; ``environment``: a stage that was made before, to be used again."""
     os.umask(0o022)
     when = epoch()
@@ -182,7 +182,7 @@ def build(target: Path, number: str, *, environment: Path | None = None) -> Path
     for path in [root, *root.rglob("*")]:
         os.utime(path, (when, when), follow_symlinks=False)
     package = target / f"schoolbridge_{number}_{run('dpkg', '--print-architecture').strip()}.deb"
-    command = ("dpkg-deb", "--build", "--root-owner-group", "-Zxz", "-z4", root, package)
+    command = ("dpkg-deb", "--build", "--root-owner-group", f"-Z{packing}", root, package)
     run(*command, SOURCE_DATE_EPOCH=str(when))
     shutil.rmtree(work)
     return package

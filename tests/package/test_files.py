@@ -74,7 +74,7 @@ def package(tmp_path: Path) -> Path:
     """The package as it is built, without the environment."""
     environment = tmp_path / "environment"
     (environment / "opt/schoolbridge/bin").mkdir(parents=True)
-    return build_deb.build(tmp_path, "1.2.3", environment=environment)
+    return build_deb.build(tmp_path, "1.2.3", environment=environment, packing="none")
 
 
 @needs_dpkg
