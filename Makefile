@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: demo test soak lint format bench lock audit schema clean setup setup-dev
+.PHONY: demo test soak lint format bench lock audit schema deb clean setup setup-dev
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "schoolbridge needs Python 3.11 or newer; say which with: make PYTHON=python3.12 ..." >&2; exit 1; }
@@ -42,11 +42,11 @@ demo: setup
 	@$(PY) -m bridge demo $(ARGS)
 
 test: setup-dev $(VENV)/.kerberos
-	@$(PY) -m bridge.lab.packages samba postgresql || true
+	@$(PY) -m bridge.lab.packages samba postgresql systemd || true
 	$(PY) -m pytest -n 2 --dist loadscope -m "not soak" $(PYTEST_ARGS)
 
 soak: setup-dev
-	@$(PY) -m bridge.lab.packages samba postgresql || true
+	@$(PY) -m bridge.lab.packages samba postgresql machine || true
 	$(PY) -m pytest -m soak --timeout 3600 $(PYTEST_ARGS)
 
 bench: setup-dev
@@ -73,6 +73,10 @@ audit: setup-dev
 
 schema: setup
 	$(PY) -m bridge schema --write config/schema
+
+# VERSION=1.2.3 for another version than the project's own. Needs Debian's python3 and dpkg-deb; no root.
+deb: setup-dev
+	$(PY) -m package.build_deb $(if $(VERSION),--version $(VERSION))
 
 clean:
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

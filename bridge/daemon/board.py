@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from bridge.ports import ConfigurationError
 FILE = "status.json"
 #: The daemon writes the file at least so often, in seconds.
 BEAT = 10.0
+#: How long a cycle may give no sign of life until its school counts as stuck.
+PATIENCE = timedelta(minutes=10)
 #: Locked as long as the daemon lives: the system gives the lock back even after SIGKILL.
 LOCK = "daemon.lock"
 _LOOKS, _LOOK_PAUSE = 10, 0.1
@@ -60,6 +62,10 @@ class SchoolRow:
     moved: str | None = None
     meter: Meter = field(default_factory=Meter)
 
+    def hangs(self, now: datetime) -> bool:
+        """Whether the cycle under way gave no sign of life for long."""
+        return self.moved is not None and now - datetime.fromisoformat(self.moved) > PATIENCE
+
 
 @dataclass(slots=True)
 class Board:
@@ -71,6 +77,8 @@ class Board:
     beat: str = ""
     configuration_error: str = ""
     configuration_since: str | None = None
+    #: When the last loading of a configuration that is over began, by the machine's monotonic clock.
+    loading_began: float | None = None
     schools: dict[str, SchoolRow] = field(default_factory=dict)
     #: Who can't be told of what is wrong: name in `notify` -> why, since when.
     telling: dict[str, dict[str, str]] = field(default_factory=dict)

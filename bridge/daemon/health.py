@@ -23,11 +23,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from bridge.daemon.board import BEAT
+from bridge.daemon.board import BEAT, PATIENCE
 from bridge.settings.words import in_words
 
 _GRACE = timedelta(minutes=1)
-_PATIENCE = timedelta(minutes=10)
 
 
 class Colour(StrEnum):
@@ -116,12 +115,12 @@ def _school(row: Mapping[str, Any], now: datetime, *, started: datetime) -> list
     causes = []
     if row.get("error"):
         since = _time(row.get("error_since"))
-        old = since is None or now - since > _PATIENCE
+        old = since is None or now - since > PATIENCE
         causes.append(Cause(Colour.RED if old else Colour.AMBER, str(row["error"]), since, "error"))
     moved = _time(row.get("moved"))
     if moved is not None and now - moved > _GRACE:
         text = "the cycle under way gets no further: a side does not answer, or asks to wait"
-        colour = Colour.RED if now - moved > _PATIENCE else Colour.AMBER
+        colour = Colour.RED if now - moved > PATIENCE else Colour.AMBER
         causes.append(Cause(colour, text, moved, "stuck"))
     if not row.get("observed", True):
         return causes

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -18,12 +19,14 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from bridge.core.model import Side
 from bridge.daemon import board as boards
-from bridge.daemon import logs, sd, wiring
+from bridge.daemon import logs, sd, threads, wiring
 from bridge.daemon.appointments import Appointments
 from bridge.daemon.board import Board, SchoolRow, SideRow
 from bridge.daemon.catalog import Catalog
 from bridge.daemon.notices import Teller
+from bridge.daemon.pulse import Pulse
 from bridge.daemon.supervisor import Supervisor
+from bridge.daemon.trouble import place
 from bridge.settings import School, Settings, SettingsError, load
 from bridge.state.database import Database
 
@@ -38,7 +41,8 @@ def serve(config: Path, *, verbose: bool = False) -> None:
     logs.configure("debug" if verbose else settings.bridge.logging.level, settings.bridge.logging.format)
     boards.prepare(settings.runtime)
     with boards.occupied(settings.runtime), wiring.database(settings, create=True) as database:
-        asyncio.run(Service(settings, catalog, database, verbose=verbose).run())
+        threads.run(Service(settings, catalog, database, verbose=verbose).run())
+    threads.leave()
 
 
 class Service:
@@ -79,7 +83,7 @@ class Service:
             beating.cancel()
             await asyncio.gather(self.teller.stop(), self.appointments.stop())
             self.scheduler.shutdown(wait=False)
-            await asyncio.gather(*(one.stop() for one in self.supervisors.values()))
+            await asyncio.gather(*(one.stop() for one in self.supervisors.values()), return_exceptions=True)
             self.board.path.unlink(missing_ok=True)
             self.log.info("stopped")
 
@@ -95,11 +99,28 @@ class Service:
 
     async def _beat(self) -> None:
         """From the loop that does the work: when that hangs, the status grows old and systemd's watchdog bites."""
+        pulse = Pulse(self._next_due, self.scheduler.wakeup)
         while True:
-            self._write()
-            troubled = sum(bool(row.error) for row in self.board.schools.values())
-            sd.notify(WATCHDOG=1, STATUS=f"{len(self.supervisors)} schools, {troubled} held up")
+            try:
+                self._write()
+                if why := pulse.trouble(self.supervisors, wiring.now()):
+                    self.log.error("the watchdog is not fed any more", reason=why)
+                    sd.notify(STATUS=f"broken: {why}")
+                else:
+                    sd.notify(WATCHDOG=1, STATUS=self._summary())
+            except Exception as error:  # noqa: BLE001 - a bug here must show, not end the beat without a word
+                self.log.error("no beat", error=type(error).__name__, place=place(error))
             await asyncio.sleep(boards.BEAT)
+
+    def _next_due(self) -> datetime | None:
+        times = (job.next_run_time for job in self.scheduler.get_jobs())
+        return min((at for at in times if at is not None), default=None)
+
+    def _summary(self) -> str:
+        rows = self.board.schools.values()
+        troubled = sum(bool(row.error) for row in rows)
+        hung = sum(row.hangs(wiring.now()) for row in rows)
+        return f"{len(self.supervisors)} schools, {troubled} held up" + (f", {hung} get no further" if hung else "")
 
     def _write(self) -> None:
         try:
@@ -162,23 +183,27 @@ class Service:
 
     async def _load_anew(self) -> None:
         sd.reloading()
-        now = wiring.now()
+        now, began = wiring.now(), time.monotonic()
         try:
             fresh = await asyncio.to_thread(load, self.settings.file, self.catalog)
         except SettingsError as error:
-            self._kept(error, now)
+            self._kept([*map(str, error.problems)], now)
+        except Exception as error:  # noqa: BLE001 - a bug there must not end the schools that run
+            self.log.error("the configuration can't be loaded", error=type(error).__name__, place=place(error))
+            self._kept([f"internal error ({type(error).__name__}); the log has more"], now)
         else:
             await self._change(fresh)
             self.board.configuration_error, self.board.configuration_since = "", None
             self.log.info("configuration loaded", schools=len(self.supervisors))
             sd.notify(READY=1, STATUS=f"{len(self.supervisors)} schools")
+        self.board.loading_began = began
         self._write()
 
-    def _kept(self, error: SettingsError, now: datetime) -> None:
-        count = len(error.problems)
-        text = str(error.problems[0]) + (f" (and {count - 1} more)" if count > 1 else "")
+    def _kept(self, problems: list[str], now: datetime) -> None:
+        count = len(problems)
+        text = problems[0] + (f" (and {count - 1} more)" if count > 1 else "")
         self.board.configuration_error, self.board.configuration_since = text, now.isoformat()
-        self.log.error("the new configuration is wrong, the old one is kept", problems=[*map(str, error.problems)])
+        self.log.error("the new configuration is wrong, the old one is kept", problems=problems)
         sd.notify(READY=1, STATUS=f"configuration wrong, old one kept: {text}")
 
     async def _change(self, fresh: Settings) -> None:
@@ -195,8 +220,8 @@ class Service:
         self.settings = fresh
         wiring.limit_line(fresh, self.catalog)
         logs.configure("debug" if self.verbose else fresh.bridge.logging.level, fresh.bridge.logging.format)
-        for code in [code for code in old if old[code] != new.get(code)]:
-            await self._end(code)
+        # Together: a school that hangs must not keep the others from their new configuration.
+        await asyncio.gather(*(self._end(code) for code in old if old[code] != new.get(code)), return_exceptions=True)
         for code, school in new.items():
             if code not in self.supervisors:
                 self._begin(school)

@@ -209,6 +209,11 @@ class Shares:
             pause = spread * place / len(self.watched)
             loop.call_later(pause, lambda one=one: one.wake(wanted, full=full))  # type: ignore[misc]
 
+    def revive(self) -> None:
+        """Begin anew whose task died."""
+        for one in self.watched.values():
+            one.revive()
+
     async def stop(self) -> None:
         """End all of them."""
         await asyncio.gather(*(self._end(code) for code in list(self.watched)))

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import structlog
 
 from bridge.core.model import Side
-from bridge.daemon import turn, wiring
+from bridge.daemon import threads, turn, wiring
 from bridge.daemon.board import Board
 from bridge.daemon.catalog import Catalog
 from bridge.daemon.shares import Ground, Shares
@@ -34,8 +34,16 @@ class Supervisor:
         self._watched = Watched(f"school {school.code}", life)
 
     def start(self) -> None:
-        """Begin; the first cycle reads both sides."""
-        self._watched.start()
+        """Begin, in threads of its own; the first cycle reads both sides."""
+        with threads.of(self.school.code):
+            self._watched.start()
+
+    def revive(self) -> bool:
+        """Begin anew whatever task died, the school's or a root's; whether it was the school's."""
+        with threads.of(self.school.code):
+            if self._shares is not None:
+                self._shares.revive()
+            return self._watched.revive()
 
     def wake(self, sides: Iterable[Side] = (), *, full: bool = False, spread: float = 0.0) -> None:
         """Something may have changed on these sides: people at once, the shares spread over so many seconds."""

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.core.model import Side
 from bridge.daemon.gate import Gate
+from bridge.daemon.threads import LAST
 from bridge.daemon.trouble import place, said
 from bridge.engine.bridged import Bridged, Progress, Report
 from bridge.ports import BridgeError, Connector, Unreachable, Waiting
@@ -78,8 +79,22 @@ class Watched:
         self._full |= full
         self._woken.set()
 
+    def revive(self) -> bool:
+        """Begin anew if the task died of what nobody foresaw; whether it had."""
+        if self._task is None or not self._task.done() or self._stop.is_set():
+            return False
+        error = "CancelledError" if self._task.cancelled() else type(self._task.exception()).__name__
+        structlog.get_logger().error("task ended, begun anew", of=self.name, error=error)
+        self.start()
+        self.wake(Side)
+        self._failed(f"internal error ({error}); begun anew, the log has more")
+        return True
+
     async def stop(self) -> None:
-        """End after the page or chunk under way; after a while in the middle of it, as a crash would."""
+        """End after the page or chunk under way; after a while in the middle of it, as a crash would.
+
+        What does not even end then (a connection can't be closed, because a thread hangs in it) is left behind.
+        """
         self._stop.set()
         self._woken.set()
         if self._task is None:
@@ -87,8 +102,11 @@ class Watched:
         done, _ = await asyncio.wait({self._task}, timeout=GRACE)
         if not done:
             self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+            done, _ = await asyncio.wait({self._task}, timeout=LAST)
+        if not done:
+            structlog.get_logger().warning("does not end: left behind", of=self.name)
+        elif not self._task.cancelled() and (error := self._task.exception()) is not None:
+            structlog.get_logger().error("ended by a bug", of=self.name, error=type(error).__name__)
 
     async def _run(self) -> None:
         while not self._stop.is_set():

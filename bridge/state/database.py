@@ -16,17 +16,23 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, select
 from sqlalchemy.exc import DatabaseError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import NullPool, StaticPool
 
 from bridge.core.kinds import Kind
 from bridge.ports import ConfigurationError
 from bridge.state.copy import copy_files, copy_rows
 from bridge.state.lock import advisory_lock, file_lock
+from bridge.state.queue import Queue
 from bridge.state.reserved import FILE, Key
 from bridge.state.store import SchoolStore
 from bridge.state.tables import REVISION, school
 
 Clock = Callable[[], datetime]
+
+
+#: Connections at a time; who waits for one longer than 30 seconds fails. PostgreSQL gives 100 to all its clients, and
+#: each school's lock takes one besides.
+MOST_CONNECTIONS = {"sqlite": 60, "postgresql": 20}
 
 
 def _utc() -> datetime:
@@ -39,6 +45,9 @@ class Database:
     def __init__(self, engine: Engine, *, path: Path | None, clock: Clock) -> None:
         self.engine, self.path, self.clock = engine, path, clock
         self.key = Key(_key_file(engine, path))
+        self._queue = Queue()
+        # A school's lock keeps its connection for as long as the bridge runs: it must not be one of those that work.
+        self._locks = create_engine(engine.url, poolclass=NullPool, hide_parameters=True)
 
     def school(self, code: str, kinds: Mapping[str, Kind]) -> SchoolStore:
         """The store of one school, created where it is new."""
@@ -58,13 +67,14 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction: all of it or nothing. SQLite takes its write lock at once, so that it never fails midway."""
-        with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+        turn = nullcontext() if self.path is None else self._queue.turn()
+        with turn, self.engine.connect().execution_options(writes=True) as connection, connection.begin():
             yield connection
 
     def lock(self, code: str) -> AbstractContextManager[None]:
         """Hold the lock of a school; raises ``Busy``. A database in memory needs none."""
         if self.engine.dialect.name == "postgresql":
-            return advisory_lock(self.engine, code)
+            return advisory_lock(self._locks, code)
         return nullcontext() if self.path is None else file_lock(self.path, code)
 
     def copy_school(self, code: str, other: Database) -> None:
@@ -97,7 +107,7 @@ def open_database(url: str, *, clock: Clock = _utc) -> Database:
     if parsed.drivername in {"postgresql", "postgres"}:
         parsed = parsed.set(drivername="postgresql+psycopg")
     path: Path | None = None
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"pool_size": 5, "max_overflow": MOST_CONNECTIONS[parsed.get_backend_name()] - 5}
     if parsed.get_backend_name() == "sqlite":
         if parsed.database in (None, "", ":memory:"):
             options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
@@ -172,4 +182,4 @@ def _migrate(database: Database) -> None:
             # The tools for it take longer to load than all else takes with a state that is up to date.
             from bridge.state.migrate import upgrade
 
-            upgrade(connection, found)
+            upgrade(connection, found, path=database.path)

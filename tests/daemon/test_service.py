@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from bridge.daemon import sd
-from tests.daemon.embedded import Embedded
+from tests.daemon.embedded import Embedded, person
 
 
 def until(probe: Callable[[], bool], *, seconds: float = 20) -> None:
@@ -109,6 +109,34 @@ def test_systemd_is_told(tmp_path: Path) -> None:
             process.send_signal(signal.SIGHUP)
             assert "old one kept" in told("READY=1\nSTATUS=configuration wrong")
         told("STOPPING=1")
+
+
+def test_r10_a_bad_reload_keeps_the_old_configuration_and_exit_code_and_status_tell(tmp_path: Path) -> None:
+    school = Embedded(tmp_path)
+    school.fill(2)
+    good = school.school_file.read_text()
+    with daemon(school):
+        until(lambda: len(school.accounts()) == 2)
+        for broken in ("nonsense", good.replace("naming:", "namming:")):
+            school.school_file.write_text(broken)
+            answer = school.start("reload", "--wait")
+            assert answer.code == 1
+            assert "the old one goes on" in answer.err
+            assert "a.yaml" in answer.err
+            assert board(tmp_path)["0123"]["error"] == ""
+            with school.school.changing() as side:
+                side.create("user", person(len(school.accounts())))
+            people = len(school.accounts()) + 1
+            until(lambda count=people: len(school.accounts()) == count)  # type: ignore[misc]
+        school.config.write_text(school.config.read_text() + "nothing: {}\n")  # its own file, where the runtime stands
+        assert school.start("reload", "--wait", "--json").json["configuration"] == "refused"
+        school.config.write_text(school.config.read_text().replace("nothing: {}\n", ""))
+        school.school_file.write_text(good.replace("am Ölberg", "am Teich"))
+        answer = school.start("reload", "--wait")
+        assert (answer.code, answer.out) == (0, "configuration loaded\n")
+        assert school.run("status", "--json").json["schools"][0]["causes"] == []
+        assert school.start("reload").code == 0
+    assert "no daemon runs" in school.run("reload", "--wait").err
 
 
 def test_notify_without_systemd_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ def commands(text: str) -> Iterator[list[str]]:
 
 
 def _command(line: str) -> Iterator[list[str]]:
-    if line.lstrip().startswith(("sudo useradd", "sudo install", "sudo systemctl", "cat ", "sqlite3 ", "#")):
+    if line.lstrip().startswith(("sudo apt", "sudo install", "sudo systemctl", "systemctl ", "cat ", "sqlite3 ", "#")):
         return  # where our name is that of an account, a service or a file
     match = _OURS.search(line)
     if match:

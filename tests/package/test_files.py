@@ -1,0 +1,179 @@
+"""Units, scripts and the package's own files, without installing anything: what `make test` can say in seconds."""
+
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bridge.daemon import board, threads, watched
+from package import build_deb
+
+ROOT = build_deb.ROOT
+UNITS = {"schoolbridge.service": 15, "schoolbridge-local.service": 23}
+SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
+needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs Debian's package systemd")
+needs_dpkg = pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg")
+
+
+def setting(unit: str, name: str) -> str:
+    lines = (ROOT / "systemd" / unit).read_text("utf-8").splitlines()
+    (line,) = [line for line in lines if line.startswith(f"{name}=")]
+    return line.partition("=")[2]
+
+
+def analyzed(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, check=False)
+
+
+@needs_systemd
+@pytest.mark.parametrize(("unit", "most"), UNITS.items())
+def test_s11_the_units_expose_little(unit: str, most: int) -> None:
+    """systemd's own measure, times ten: at most 1.5 where shares are remote, 2.3 where they lie on this machine."""
+    path = ROOT / "systemd" / unit
+    assert analyzed("security", "--offline=yes", f"--threshold={most}", path).returncode == 0
+    assert analyzed("security", "--offline=yes", "--threshold=5", path).returncode != 0, "the threshold counts"
+
+
+@needs_systemd
+def test_systemd_finds_nothing_wrong_in_the_units(tmp_path: Path) -> None:
+    for unit in UNITS:
+        text = (ROOT / "systemd" / unit).read_text("utf-8")
+        (tmp_path / unit).write_text(text.replace("/opt/schoolbridge/bin/schoolbridge", "/bin/true"))
+    done = analyzed("verify", "--man=no", *(tmp_path / unit for unit in UNITS))
+    assert (done.returncode, done.stderr) == (0, "")
+    (tmp_path / "schoolbridge.service").write_text("[Service]\nExecStart=/bin/true\nProtectSytem=yes\n")
+    assert analyzed("verify", "--man=no", tmp_path / "schoolbridge.service").stderr, "a mistake is found"
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_times_of_the_units_fit_those_of_the_daemon(unit: str) -> None:
+    stopping = 2 * (watched.GRACE + threads.LAST) + 3 * threads.LAST
+    assert float(setting(unit, "TimeoutStopSec")) > stopping
+    assert float(setting(unit, "WatchdogSec")) >= 6 * board.BEAT
+    assert setting(unit, "Type") == "notify"
+    assert setting(unit, "ExecReload").endswith("reload --wait")
+
+
+def test_only_the_local_profile_has_capabilities_and_no_more_than_the_folder_connector_needs() -> None:
+    assert setting("schoolbridge.service", "DynamicUser") == "yes"
+    assert setting("schoolbridge.service", "CapabilityBoundingSet") == ""
+    allowed = set(setting("schoolbridge-local.service", "CapabilityBoundingSet").split())
+    assert allowed == {"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_LEASE"}
+    assert set(setting("schoolbridge-local.service", "AmbientCapabilities").split()) == allowed
+    account = setting("schoolbridge-local.service", "User")
+    assert f"u      {account} " in (ROOT / "systemd/sysusers.conf").read_text("utf-8")
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """The package as it is built, without the environment."""
+    environment = tmp_path / "environment"
+    (environment / "opt/schoolbridge/bin").mkdir(parents=True)
+    return build_deb.build(tmp_path, "1.2.3", environment=environment, packing="none")
+
+
+@needs_dpkg
+def test_the_package_has_everything_in_its_place_and_none_of_the_admins_files(package: Path, tmp_path: Path) -> None:
+    shown = subprocess.run(["dpkg-deb", "--contents", package], capture_output=True, text=True, check=True).stdout
+    rows = {line.split()[5]: line.split()[:2] for line in shown.splitlines()}
+    for path, mode in {
+        "./usr/bin/schoolbridge": "-rwxr-xr-x",
+        "./lib/systemd/system/schoolbridge.service": "-rw-r--r--",
+        "./lib/systemd/system/schoolbridge-local.service": "-rw-r--r--",
+        "./usr/lib/sysusers.d/schoolbridge.conf": "-rw-r--r--",
+        "./usr/lib/tmpfiles.d/schoolbridge.conf": "-rw-r--r--",
+        "./usr/lib/sysctl.d/60-schoolbridge.conf": "-rw-r--r--",
+        "./usr/share/doc/schoolbridge/install.md": "-rw-r--r--",
+        "./usr/share/doc/schoolbridge/examples/bridge.yaml": "-rw-r--r--",
+        "./etc/schoolbridge/secrets/": "drwx------",
+    }.items():
+        assert rows[path] == [mode, "root/root"]
+    assert [path for path in rows if path.startswith("./etc/") and not path.endswith("/")] == []
+    field = ["dpkg-deb", "--field", package, "Version", "Depends"]
+    said = subprocess.run(field, capture_output=True, text=True, check=True).stdout
+    assert "1.2.3" in said
+    assert "python3 (>= 3." in said
+    subprocess.run(["dpkg-deb", "--control", package, tmp_path / "control"], check=True)
+    assert sorted(one.name for one in (tmp_path / "control").iterdir()) == sorted(["control", *SCRIPTS])
+    for script in SCRIPTS:
+        text = (tmp_path / "control" / script).read_text("utf-8")
+        assert not re.search(r"@[A-Z]+@", text)
+        subprocess.run(["sh", "-n", tmp_path / "control" / script], check=True)
+    assert not list(tmp_path.glob("work")), "nothing is left lying about"
+
+
+@pytest.mark.parametrize(("found", "refused"), [("0001", False), (build_deb.schema(), False), ("9000", True)])
+def test_a_downgrade_is_refused_where_the_state_is_newer(tmp_path: Path, found: str, refused: bool) -> None:
+    script = (ROOT / "package/debian/preinst").read_text("utf-8")
+    script = build_deb.filled(script, {"SCHEMA": build_deb.schema(), "VERSION": "1.0.0"})
+    state = tmp_path / "state.db"
+    with closing(sqlite3.connect(state)) as connection, connection:
+        connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        connection.execute("INSERT INTO alembic_version VALUES (?)", [found])
+    before = state.read_bytes()
+    (tmp_path / "preinst").write_text(script.replace("/var/lib/schoolbridge/state.db", str(state)))
+    for words, expected in ((["upgrade", "1.0.1"], refused), (["install"], False)):
+        done = subprocess.run(
+            ["sh", tmp_path / "preinst", *words], capture_output=True, text=True, check=False, env={**os.environ}
+        )
+        assert (done.returncode != 0) is expected
+        assert ("has schema 9000" in done.stderr) is expected
+    assert state.read_bytes() == before
+
+
+def test_words_that_nobody_knows_are_noticed() -> None:
+    assert build_deb.filled("a @B@", {"B": "c"}) == "a c"
+    with pytest.raises(KeyError):
+        build_deb.filled("@MISSING@", {})
+
+
+def test_the_command_of_the_package_is_a_script_of_sh() -> None:
+    subprocess.run(["sh", "-n", ROOT / "package/schoolbridge"], check=True)
+
+
+# -- the container: there is no engine here, so that it is read and not built
+
+
+def instructions() -> list[tuple[str, str]]:
+    text = (ROOT / "Containerfile").read_text("utf-8")
+    text = re.sub(r"^#.*\n", "", text, flags=re.M).replace("\\\n", " ")
+    found = [line.partition(" ") for line in text.splitlines() if line.strip()]
+    return [(word, rest.strip()) for word, _, rest in found]
+
+
+def test_the_container_is_built_in_two_stages_from_locked_libraries_and_runs_without_rights() -> None:
+    rows = instructions()
+    known = {
+        "FROM",
+        "WORKDIR",
+        "COPY",
+        "RUN",
+        "ENV",
+        "USER",
+        "VOLUME",
+        "STOPSIGNAL",
+        "HEALTHCHECK",
+        "ENTRYPOINT",
+        "CMD",
+    }
+    assert {word for word, _ in rows} <= known
+    starts = [place for place, (word, _) in enumerate(rows) if word == "FROM"]
+    assert len(starts) == 2
+    assert all("python:3.11-" in rows[place][1] for place in starts)
+    assert any("--require-hashes --only-binary :all:" in rest for word, rest in rows if word == "RUN")
+    last = dict(rows[starts[1] :])
+    assert last["USER"] == "10001"
+    assert last["HEALTHCHECK"].endswith('CMD ["schoolbridge", "status"]')
+    assert last["ENTRYPOINT"] == '["schoolbridge"]'
+    assert last["CMD"] == '["run"]'
+    for word, rest in rows[: starts[1]]:
+        if word == "COPY":
+            *sources, _ = rest.split()
+            assert all((ROOT / source).exists() for source in sources)
+            ignored = (ROOT / ".containerignore").read_text("utf-8").splitlines()
+            assert all(f"!{source}" in ignored for source in sources)
