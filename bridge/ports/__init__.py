@@ -5,6 +5,7 @@ side     one side of a school: observing it, writing to it
 content  the bytes of files, streamed
 memory   what the bridge remembers
 foundation  how a root comes into being
+freezing how people are kept from changing it for a while
 passwords  setting one account's password
 rights   who may get at the root of a share
 trash    what a side keeps of deleted and overwritten files
@@ -24,6 +25,7 @@ from bridge.ports.errors import (
     Waiting,
 )
 from bridge.ports.foundation import Account, Foundation
+from bridge.ports.freezing import NOTICE, Freezing, Frozen, KeptModes, Mode
 from bridge.ports.memory import Candidate, Done, Loose, Pair, Store, Tallies, Trouble, chunks
 from bridge.ports.passwords import Asked, InDoubt, LogIn, NotSet, Passwords
 from bridge.ports.rights import Rights, RightsTold, Sharing
@@ -47,6 +49,7 @@ from bridge.ports.trash import Kept, Trash
 from bridge.ports.trees import KeptBoth, Meaning, Trees
 
 __all__ = [
+    "NOTICE",
     "QUICKXOR",
     "UNREAD",
     "Account",
@@ -64,13 +67,17 @@ __all__ = [
     "Failed",
     "Finding",
     "Foundation",
+    "Freezing",
+    "Frozen",
     "Identity",
     "InDoubt",
     "Kept",
     "KeptBoth",
+    "KeptModes",
     "LogIn",
     "Loose",
     "Meaning",
+    "Mode",
     "NotSet",
     "Observation",
     "Outcome",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, time, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from bridge.core.kinds import KINDS, Authority, Field, Kind, Shape
 from bridge.core.model import Side
 from bridge.core.policy import Policy, Tally, Threshold, policy_for
 from bridge.settings import models
+from bridge.settings.cutover import Cutover
 from bridge.settings.leaving import periods
 from bridge.settings.limits import Guard
 from bridge.settings.secrets import masked
@@ -60,6 +61,7 @@ class ShareSettings:
     sides: Mapping[Side, SideSettings]
     permissions: str = "report"
     make: bool = False
+    freeze: str = "by-hand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class School:
     holding: frozenset[tuple[str, str]] = frozenset()
     shares: tuple[ShareSettings, ...] = ()
     zone: tzinfo = UTC
+    cutover: Cutover = field(default_factory=Cutover)
 
     def kinds(self) -> Mapping[str, Kind]:
         """The kind table with the columns that the allow-list adds."""
@@ -173,11 +176,13 @@ def school(
                 named=tuple(one.named),
                 sides=ends,
                 make=one.make,
+                freeze=one.freeze or ("permissions" if one.school.connector == "folder" else "by-hand"),
                 permissions=one.permissions or ("mirror" if one.owner == "group" else "report"),
             )
             for one, ends in zip(said.shares, shares, strict=True)
         ),
         zone=ZoneInfo(bridge.time_zone),
+        cutover=Cutover.of(defaults.cutover, said.cutover),
     )
 
 
@@ -222,6 +227,7 @@ def _shown_school(one: School) -> dict[str, Any]:
             "roles": list(share.roles),
             "named": list(share.named),
             "make": share.make,
+            "freeze": share.freeze,
             **{side.value: _shown_side(settings) for side, settings in share.sides.items()},
         }
         for share in one.shares
@@ -252,6 +258,9 @@ def _shown_school(one: School) -> dict[str, Any]:
         "cloud_poll": in_words(times.cloud_poll),
         "full_compare": f"{times.full_compare:%H:%M}",
         "jitter": in_words(times.jitter),
+    }
+    tree["cutover"] = {
+        name: in_words(value) if isinstance(value, timedelta) else value for name, value in asdict(one.cutover).items()
     }
     return dict(masked(tree))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bridge.ports import Context
 from connectors.folder import founding
 from connectors.folder.findings import probe
+from connectors.folder.freezing import FolderFreezing
 from connectors.folder.granted import granted
 from connectors.folder.options import Options
 from connectors.folder.restoring import opened
@@ -17,7 +18,7 @@ class FolderConnector(TreeConnector):
     """A tree in a directory."""
 
     def __init__(self, options: Options, context: Context) -> None:
-        storage = FolderStorage(options)
+        storage, modes = FolderStorage(options, context.modes), context.modes
         super().__init__(
             options,
             context,
@@ -28,4 +29,5 @@ class FolderConnector(TreeConnector):
             granted=lambda: granted(storage),
             make=lambda owner, beside: founding.make(options, owner, beside),
             move=lambda old, identity: founding.move(options, old, identity),
+            freezing=lambda turns: FolderFreezing(storage, turns, modes) if modes is not None else None,
         )
