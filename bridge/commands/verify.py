@@ -6,28 +6,23 @@ import asyncio
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
-from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.commands.session import ERROR, NOTHING, SOMETHING, Mistake, Session, plain, session_of
 from bridge.daemon import wiring
+from bridge.daemon.compared import Compared, compare_all
 from bridge.daemon.roots import Root, roots_of
 from bridge.daemon.shares import Ground
 from bridge.daemon.signing import FILE, Signer, checked
-from bridge.daemon.trouble import said
-from bridge.daemon.verify import Found, Sample, Task, compare
-from bridge.daemon.whereabouts import Gone
-from bridge.ports import BridgeError, Waiting
+from bridge.daemon.verify import Sample, Task
 from bridge.settings import School
 from bridge.settings.models import Language
 from bridge.settings.render import guess
-from bridge.state.linked import links
 
 FORMAT = "schoolbridge-verify/1"
 _TEXTS = {
@@ -87,8 +82,8 @@ def verify(
 
         started = wiring.now().isoformat()
         task = Task(ground, part, download=download, names=names, progress=count)
-        found, errors, absent = asyncio.run(_all(task, roots))
-    tree = _report(one, found, errors, absent) | {
+        compared = asyncio.run(compare_all(task, roots))
+    tree = _report(one, compared) | {
         "started": started,
         "ended": wiring.now().isoformat(),
         "share": share,
@@ -114,30 +109,8 @@ def _chosen(ground: Ground, share: str | None, owner: str | None) -> list[Root]:
     return mine
 
 
-async def _all(task: Task, roots: Sequence[Root]) -> tuple[list[Found], dict[str, str], list[str]]:
-    """What was found, root -> why it could not be compared, roots without a folder yet."""
-    found: list[Found] = []
-    errors: dict[str, str] = {}
-    absent: list[str] = []
-    for root in roots:
-        try:
-            found.append(await compare(task, root))
-        except (Waiting, Gone) as error:
-            # Where something was mirrored before, a folder that is gone is the worst of differences.
-            if next(links(task.ground.database, root.code), None) is None:
-                absent.append(root.code)
-            else:
-                before = "" if isinstance(error, Gone) else ". It was there before: put it back"
-                errors[root.code] = f"{said(error)}{before}"
-        except (BridgeError, OSError, SQLAlchemyError) as error:
-            errors[root.code] = said(error)
-    return found, errors, absent
-
-
-def _report(school: School, found: Sequence[Found], errors: dict[str, str], absent: Sequence[str]) -> dict[str, Any]:
-    totals = Counter[str]()
-    for one in found:
-        totals.update(one.counts)
+def _report(school: School, all_: Compared) -> dict[str, Any]:
+    found, errors, absent, totals = all_.found, all_.errors, all_.absent, all_.totals()
     compared = sum(one.compared for one in found)
     different = totals["different"]
     result = "error" if errors else "different" if different else "equal"

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.core.model import Side
 from bridge.daemon import board as boards
@@ -23,10 +25,13 @@ from bridge.daemon.board import Board, SchoolRow, SideRow
 from bridge.daemon.catalog import Catalog
 from bridge.daemon.supervisor import Supervisor
 from bridge.settings import School, Settings, SettingsError, load
+from bridge.state.changeover import going_on
 from bridge.state.database import Database
 
 #: Seconds over which the full compare of a school's shares is spread.
 _NIGHT = 3600.0
+#: How often it is looked whether somebody moved a stage or a cutover, in seconds.
+_ATTENTION = 2.0
 
 
 def serve(config: Path, *, verbose: bool = False) -> None:
@@ -51,6 +56,7 @@ class Service:
         self.scheduler = AsyncIOScheduler(timezone=ZoneInfo(settings.bridge.time_zone))
         self._ending = asyncio.Event()
         self._reload = asyncio.Event()
+        self._doing: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Start everything and wait for the end."""
@@ -64,13 +70,14 @@ class Service:
             self._begin(school)
         sd.notify(READY=1, STATUS=f"{len(self.supervisors)} schools")
         self.log.info("running", schools=len(self.supervisors))
-        beating = asyncio.create_task(self._beat())
+        beating = [asyncio.create_task(self._beat()), asyncio.create_task(self._attend())]
         try:
             await self._until_ended()
         finally:
             sd.notify(STOPPING=1)
             self.log.info("stopping")
-            beating.cancel()
+            for task in beating:
+                task.cancel()
             self.scheduler.shutdown(wait=False)
             await asyncio.gather(*(one.stop() for one in self.supervisors.values()))
             self.board.path.unlink(missing_ok=True)
@@ -93,6 +100,24 @@ class Service:
             troubled = sum(bool(row.error) for row in self.board.schools.values())
             sd.notify(WATCHDOG=1, STATUS=f"{len(self.supervisors)} schools, {troubled} held up")
             await asyncio.sleep(boards.BEAT)
+
+    async def _attend(self) -> None:
+        """See at once what another process did to a stage or a cutover, and keep the deadline of one."""
+        known: Mapping[str, tuple[str, str, str]] | None = None
+        while True:
+            try:
+                found = await asyncio.to_thread(going_on, self.database)
+            except SQLAlchemyError as error:
+                self.log.warning("the state can't be read", error=type(error).__name__)
+            else:
+                for code, one in list(self.supervisors.items()):
+                    if known is not None and found.get(code) != known.get(code):
+                        one.wake(Side)
+                    if found.get(code, ("", "", ""))[1]:
+                        self._doing.add(task := asyncio.create_task(one.attend()))
+                        task.add_done_callback(self._doing.discard)
+                known = found
+            await asyncio.sleep(_ATTENTION)
 
     def _write(self) -> None:
         try:

@@ -39,6 +39,7 @@ from bridge.ports import BridgeError, Connector, Unreachable, Waiting
 from bridge.settings import School, Settings
 from bridge.settings.effective import SideSettings
 from bridge.state.database import Database
+from bridge.state.frozen import Modes
 from bridge.state.store import SchoolStore
 
 #: Roots of one school that are mirrored at the same time.
@@ -71,7 +72,9 @@ class Ground:
         """One side of a root, not asked anything yet; with other ``settings`` than its own at another place."""
         one, directory = settings or root.sides[side], self.directory(root, side)
         await asyncio.to_thread(directory.mkdir, mode=0o700, parents=True, exist_ok=True)
-        context = replace(wiring.context(self.settings, self.school), directory=directory)
+        context = replace(
+            wiring.context(self.settings, self.school), directory=directory, modes=Modes(self.database, root.code)
+        )
         return await self.catalog.connect(one.connector, one.options, context)
 
     def store(self, code: str) -> SchoolStore:
@@ -163,7 +166,9 @@ async def turn(
         await bridged.remember(store.drop_token, side)
     started = bridged.clock()
     try:
-        await carry_over(ground, root, bridged, full=full)
+        if not await asyncio.to_thread(Modes(ground.database, root.code).any):
+            # What a frozen folder grants is not what it is to grant.
+            await carry_over(ground, root, bridged, full=full)
     except Unreachable as error:  # nothing is placed before those are let in who may see it, and no others
         return Report("", root.code, started, error=str(error), retry_after=error.retry_after)
     report = await cycle(bridged, sides=[side for side in Side if side in wanted])

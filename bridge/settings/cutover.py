@@ -22,7 +22,8 @@ class CutoverFile(Strict):
         "default 4 hours.",
     )
     soak: Duration | None = Field(
-        default=None, description="How long the school can still be rolled back before it may be final; default 14 days."
+        default=None,
+        description="How long the school can still be rolled back before it may be final; default 14 days.",
     )
     approval: Duration | None = Field(
         default=None, description="How long an approval counts, and what was attested of a gate; default 7 days."

@@ -12,13 +12,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, and_, select, update
 
 from bridge.core.changeover import Course, Step
 from bridge.ports import ConfigurationError
+from bridge.state import journal
 from bridge.state.cutover_tables import changeover
 from bridge.state.database import Database
-from bridge.state.transaction import Transaction
+from bridge.state.roots import BETWEEN
+from bridge.state.tables import school
+from bridge.state.transaction import Transaction, writing
 
 _SECONDS = "seconds"
 
@@ -53,6 +56,17 @@ def running(database: Database, code: str) -> Run | None:
     return None if row is None else _run(row)
 
 
+def going_on(database: Database) -> Mapping[str, tuple[str, str, str]]:
+    """School's code -> its stage, and id and step of the run that goes on (empty where none does). One query."""
+    on = and_(changeover.c.school == school.c.code, changeover.c.ended.is_(None))
+    query = select(school.c.code, school.c.stage, changeover.c.id, changeover.c.step).select_from(
+        school.outerjoin(changeover, on)
+    )
+    with database.read() as connection:
+        rows = connection.execute(query.where(school.c.code.not_like(f"%{BETWEEN}%")))
+        return {row.code: (row.stage, row.id or "", row.step or "") for row in rows}
+
+
 def past(database: Database, code: str, *, limit: int = 50) -> Sequence[Run]:
     """Those that are over, the newest first."""
     mine = (changeover.c.school == code) & changeover.c.ended.is_not(None)
@@ -67,7 +81,7 @@ def begin(tx: Transaction, run: Run) -> None:
     if other := tx.rows(select(changeover.c.step, changeover.c.started).where(mine)):
         raise ConfigurationError(
             f"{tx.school}: a run that began {other[0].started.isoformat(timespec=_SECONDS)} is at its step "
-            f"'{other[0].step}'. Wait until it is over: schoolbridge cutover {tx.school}"
+            f"'{other[0].step}'. Wait until it is over: schoolbridge cutover show {tx.school}"
         )
     row = {
         "id": run.id, "started": run.started, "deadline": run.deadline, "actor": run.actor, "step": run.step.value,
@@ -93,7 +107,7 @@ def go_on(tx: Transaction, run: Run, step: Step, *, state: Mapping[str, Any] | N
     if tx.connection.execute(update(changeover).where(here).values(values)).rowcount != 1:
         raise ConfigurationError(
             f"{tx.school}: the run is not at its step '{run.step}' any more: somebody else acted meanwhile. Look at it "
-            f"again: schoolbridge cutover {tx.school}"
+            f"again: schoolbridge cutover show {tx.school}"
         )
 
 
@@ -103,6 +117,23 @@ def trouble(database: Database, code: str, run: Run, problem: str) -> None:
     values = {"problem": problem[:2000], "attempts": changeover.c.attempts + 1}
     with database.write() as connection:
         connection.execute(update(changeover).where(mine & changeover.c.ended.is_(None)).values(values))
+
+
+def confirm(database: Database, code: str, share: str, *, actor: str, reason: str) -> None:
+    """Note that a share was frozen by hand. Raises ConfigurationError where no run waits for it."""
+    with writing(database, code) as tx:
+        mine = (changeover.c.school == code) & changeover.c.ended.is_(None)
+        rows = tx.rows(select(changeover).where(mine))
+        if not rows or rows[0].step != Step.FREEZE:
+            found = f"the run is at its step '{rows[0].step}'" if rows else "no run goes on"
+            raise ConfigurationError(
+                f"{code}: share {share}: expected a run that waits for it to be frozen, found: {found}. See: "
+                f"schoolbridge cutover show {code}"
+            )
+        state = json.loads(rows[0].state)
+        state["confirmed"] = sorted({*state.get("confirmed", ()), share})
+        tx.run(update(changeover).where(mine).values(state=json.dumps(state)))
+        journal.append(tx, [journal.Entry("confirm frozen", actor=actor, reason=reason, after={"share": share})])
 
 
 def _run(row: Row[Any]) -> Run:
