@@ -11,8 +11,10 @@
 | return | the school owns everything again | thaw | soaking -> hybrid |
 | thaw | notices go, the school can write again | over | hybrid |
 
-A deadline that passes, or a person who aborts, leads from freezing to thaw, whatever is under way. A rehearsal goes as
-far as verify and then back. Each step may be repeated: after a crash the run goes on with the step it was at.
+Where the gates do not hold, the run goes back to the last delta after a while; what was verified is verified again only
+if something was written since. A deadline that passes, or a person who aborts, leads from freezing to thaw, whatever is
+under way. A rehearsal goes as far as verify and then back. Each step may be repeated: after a crash the run goes on
+with the step it was at.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ from bridge.daemon.whereabouts import Lying
 from bridge.engine.bridged import Bridged, Progress, Report, silent
 from bridge.engine.cycle import cycle
 from bridge.engine.load import Load
-from bridge.ports import BridgeError, Connector, Unreachable, Waiting
+from bridge.ports import Connector, Unreachable, Waiting
 from bridge.settings import School, Settings
 from bridge.settings.effective import SideSettings
 from bridge.state.database import Database
@@ -218,6 +218,11 @@ class Shares:
         """End all of them."""
         await asyncio.gather(*(self._end(code) for code in list(self.watched)))
 
+    async def rest(self) -> None:
+        """End their tasks for a while; what is known of the roots stays. ``refresh`` begins them again."""
+        watched, self.watched = self.watched, {}
+        await asyncio.gather(*(one.stop() for one in watched.values()))
+
     def _begin(self, root: Root) -> None:
         share = self.rows[root.share]
         row = share.roots[root.owner] = RootRow()
@@ -272,29 +277,3 @@ class Shares:
         await self.watched.pop(code).stop()
         if root is not None and root.share in self.rows:
             self.rows[root.share].drop(root.owner)
-
-
-async def mirror_once(ground: Ground, *, full: bool = False, progress: Progress = silent) -> Mapping[str, Report]:
-    """One cycle of every root of the school, a few at a time; root's code -> what came of it. For ``sync``."""
-    found = await asyncio.to_thread(roots_of, ground.school, ground.database)
-    await asyncio.to_thread(homes.know, ground, found.roots)
-    gate = Gate(AT_ONCE)
-    reports: dict[str, Report] = {}
-
-    async def mirror(root: Root) -> None:
-        async with gate.entered() as stay:
-            try:
-                warnings: list[str] = []
-                async with opened(ground, root, elsewhere=warnings.append) as bridged:
-                    bridged.give_way = stay.give_way
-                    report = await turn(ground, root, bridged, sides=tuple(Side), full=full)
-                    report.warnings += filter(None, warnings)
-            except Waiting:
-                report = Report("", root.code, wiring.now())
-            except BridgeError as error:
-                report = Report("", root.code, wiring.now(), error=str(error))
-            reports[root.code] = report
-            progress("mirror shares", len(reports), len(found.roots))
-
-    await asyncio.gather(*(mirror(root) for root in found.roots.values()))
-    return reports

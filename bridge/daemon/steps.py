@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 import structlog
@@ -22,20 +23,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from bridge.core import cutover
 from bridge.core.changeover import MOVES, Course, Step, after, frozen
 from bridge.core.cutover import Event, Stage
-from bridge.core.gates import FAIL, PASS, Measured
+from bridge.core.gates import PASS
 from bridge.core.model import Side
 from bridge.daemon import changeover, readiness, turn, wiring
-from bridge.daemon.compared import Compared, compare_all
 from bridge.daemon.freezing import freeze_all, post_all, thaw_all
-from bridge.daemon.roots import roots_of
-from bridge.daemon.shares import Ground, Shares, mirror_once
-from bridge.daemon.signing import FILE, Signer
+from bridge.daemon.mirror_once import mirror_once
+from bridge.daemon.share_rows import ShareRow
+from bridge.daemon.shares import Ground, Shares
 from bridge.daemon.trouble import said
-from bridge.daemon.verify import Sample, Task
 from bridge.engine.bridged import Bridged
 from bridge.ports import BridgeError, ConfigurationError, Unreachable
 from bridge.state import changeover as runs
-from bridge.state import gates as known
 from bridge.state import stages
 from bridge.state.changeover import Run, running
 from bridge.state.store import SchoolStore
@@ -59,6 +57,8 @@ class Steps:
     wake: Callable[[], None]
     log: Any = field(default_factory=structlog.get_logger)
     alone_at_it: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _rows: dict[str, ShareRow] = field(default_factory=dict)
+    _blocked: tuple[Run | None, datetime] = (None, datetime.min.replace(tzinfo=UTC))
 
     async def go(self, one: Bridged, store: SchoolStore, shares: Shares | None) -> bool:
         """Do the steps of the run that goes on, as many as can be done now; whether it is still not over.
@@ -69,11 +69,14 @@ class Steps:
         async with self.alone_at_it:
             while (run := await self._running()) is not None:
                 if shares is not None:
-                    await shares.stop()
+                    await shares.rest()
                 if self._late(run):
                     await self._expire(run)
                     continue
+                if self._blocked[0] == run and wiring.now() < self._blocked[1]:
+                    return True
                 try:
+                    self._rows = shares.rows if shares is not None else {}
                     await self._guarded(run, self._step(run.step)(run, one, store))
                 except _Turned:
                     continue
@@ -119,6 +122,8 @@ class Steps:
     async def _held_up(self, run: Run, error: Exception) -> None:
         await asyncio.to_thread(runs.trouble, self._database, self._school.code, run, said(error))
         self.log.warning("a step of the cutover is held up", run=run.id, step=run.step.value)
+        # Not again before that, unless a person turned it or confirmed something: contents are not read for nothing.
+        self._blocked = await self._running(), wiring.now() + timedelta(seconds=self._wait(run))
         asyncio.get_running_loop().call_later(self._wait(run), self.wake)
 
     @property
@@ -183,7 +188,11 @@ class Steps:
             changed = await self._round(one, store)
             written += changed
             if not changed:
-                await self._end(run, delta={"rounds": number, "written": written})
+                delta = {"rounds": number, "written": written}
+                if written:
+                    await self._end(run, delta=delta, verify=None)
+                else:
+                    await self._end(run, delta=delta)
                 return
         raise Unreachable(
             f"{self._school.code}: {ROUNDS} full readings in a row found something to do: somebody still writes. "
@@ -196,27 +205,18 @@ class Steps:
             raise Unreachable(report.error)
         changed = int(report.changed)
         if self._school.shares:
-            for code, root in (await mirror_once(self.ground, full=True)).items():
+            for code, root in (await mirror_once(self.ground, full=True, rows=self._rows)).items():
                 if root.error:
                     raise Unreachable(f"{code}: {root.error}")
                 changed += root.changed
         return changed
 
     async def _verify(self, run: Run, one: Bridged, store: SchoolStore) -> None:
-        found = await self._compared(run)
-        measured = verdict(found, percent=self._school.cutover.verify)
-        await asyncio.to_thread(known.note, self._database, self._school.code, self._school.kinds(), [measured])
+        gate = cutover.Gate.VERIFIED
+        (measured,) = await readiness.measure(self.ground, gates=[gate], verify=self._school.cutover.verify)
         if measured.result != PASS:
-            await self._back(run, f"{measured.found}. {measured.fix}")
+            await self._back(run, f"{gate}: {measured.found}. {measured.fix}")
         await self._end(run, verify=dict(measured.numbers))
-
-    async def _compared(self, run: Run) -> Compared:
-        if not self._school.shares:
-            return Compared()
-        roots = await asyncio.to_thread(roots_of, self._school, self._database)
-        signer = await asyncio.to_thread(Signer.of, self.ground.settings.indexes.parent / FILE)
-        sample = Sample.of(self._school.cutover.verify, run.started.date(), signer.sample_key)
-        return await compare_all(Task(self.ground, sample), list(roots.roots.values()))
 
     async def _switch(self, run: Run, one: Bridged, store: SchoolStore) -> None:
         """The gates are measured now; those that do not hold send the run back to look again."""
@@ -249,9 +249,13 @@ class Steps:
     async def _end(self, run: Run, **state: Any) -> None:
         """A step is done: what it found out, the next step, and where it moves the school on that too."""
         step, event = after(run.step, run.course), MOVES.get(run.step)
+        if step is Step.VERIFY and {**run.state, **state}.get("verify"):
+            step = after(step, run.course)  # nothing was written since all of it was found equal
         if run.course is Course.REHEARSAL and step is Step.THAW:
             event = Event.ABORT
-        await asyncio.to_thread(self._go_on, run, step, event, state, "")
+        # Until the gates were asked again, what was wrong last is what a person wants to know.
+        problem = run.problem if run.step in (Step.DELTA, Step.VERIFY) else ""
+        await asyncio.to_thread(self._go_on, run, step, event, state, problem)
 
     async def _back(self, run: Run, problem: str) -> NoReturn:
         """Something is not as it has to be: look again at everything after a while, until the deadline."""
@@ -273,21 +277,3 @@ class Steps:
         if event is not None:
             self._database.school(school.code, school.kinds()).unhold("stage")
         self.log.info("cutover", run=run.id, step=run.step.value, next=step.value)
-
-
-def verdict(found: Compared, *, percent: float) -> Measured:
-    """What a comparison says of the gate: equal, or what is not."""
-    numbers = found.numbers()
-    expected = f"the contents of {percent:g} % of the files compared, all of them equal"
-    if found.errors:
-        code, why = next(iter(found.errors.items()))
-        text = f"{len(found.errors)} folders could not be compared, for instance {code}: {why}"
-        fix = "Repair what the message says; the run compares again by itself"
-    elif numbers["different"] or numbers["unread"]:
-        text = f"{numbers['different']} objects differ, {numbers['unread']} are open or being written"
-        fix = "See which: schoolbridge verify. Close open files and decide what is held; the run compares again"
-    else:
-        text = f"{numbers['compared']} files compared, all of them equal"
-        fix = ""
-    result = FAIL if fix else PASS
-    return Measured(cutover.Gate.VERIFIED, result, expected, text, fix, wiring.now(), {**numbers, "percent": percent})

@@ -6,6 +6,7 @@ content  the bytes of files, streamed
 memory   what the bridge remembers
 foundation  how a root comes into being
 freezing how people are kept from changing it for a while
+open_files  which files are open
 passwords  setting one account's password
 rights   who may get at the root of a share
 trash    what a side keeps of deleted and overwritten files
@@ -27,6 +28,7 @@ from bridge.ports.errors import (
 from bridge.ports.foundation import Account, Foundation
 from bridge.ports.freezing import NOTICE, Freezing, Frozen, KeptModes, Mode
 from bridge.ports.memory import Candidate, Done, Loose, Pair, Store, Tallies, Trouble, chunks
+from bridge.ports.open_files import Opened, OpenFiles
 from bridge.ports.passwords import Asked, InDoubt, LogIn, NotSet, Passwords
 from bridge.ports.rights import Rights, RightsTold, Sharing
 from bridge.ports.side import (
@@ -41,6 +43,7 @@ from bridge.ports.side import (
     Page,
     Purge,
     Removal,
+    Topic,
     Write,
     Written,
     never,
@@ -80,6 +83,8 @@ __all__ = [
     "Mode",
     "NotSet",
     "Observation",
+    "OpenFiles",
+    "Opened",
     "Outcome",
     "Page",
     "Pair",
@@ -95,6 +100,7 @@ __all__ = [
     "Store",
     "Tallies",
     "TokenLost",
+    "Topic",
     "Trash",
     "Trees",
     "Trouble",

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import delete, select
 
-from bridge.core.cutover import Event
+from bridge.core.cutover import Event, Gate
+from bridge.core.gates import FAIL, PASS, Measured
 from bridge.state import journal
 from bridge.state.cutover_tables import approval
 from bridge.state.database import Database
 from bridge.state.transaction import Transaction, writing
+
+#: So many different people have to approve.
+APPROVERS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,24 @@ def approvals(database: Database, code: str, event: Event, now: datetime) -> Seq
         for row in rows
         if row.expires is None or row.expires > now
     ]
+
+
+def standing(database: Database, code: str, event: Event, now: datetime) -> Mapping[Gate, Measured]:
+    """What the approvals mean for the gates of an event."""
+    found = approvals(database, code, event, now)
+    people = sorted({one.actor for one in found})
+    typed = bool(found) and all(one.typed == code for one in found)
+    fix = f"schoolbridge cutover approve {code} {event} --code CODE --reason ..., each of two different people"
+    told = f"approved by {', '.join(people)}" if people else "nobody approved"
+    return {
+        Gate.TWO_APPROVERS: Measured(
+            Gate.TWO_APPROVERS, PASS if len(people) >= APPROVERS else FAIL, "two different people", told, fix, now
+        ),
+        Gate.CODE_TYPED: Measured(
+            Gate.CODE_TYPED, PASS if typed else FAIL, f"{code}, typed by each who approves",
+            "typed" if typed else "not typed", fix, now,
+        ),
+    }  # fmt: skip
 
 
 def use_up(tx: Transaction, event: Event) -> None:

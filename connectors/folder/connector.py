@@ -7,6 +7,7 @@ from connectors.folder import founding
 from connectors.folder.findings import probe
 from connectors.folder.freezing import FolderFreezing
 from connectors.folder.granted import granted
+from connectors.folder.open_files import opened as opened_files
 from connectors.folder.options import Options
 from connectors.folder.restoring import opened
 from connectors.folder.storage import FolderStorage
@@ -30,4 +31,5 @@ class FolderConnector(TreeConnector):
             make=lambda owner, beside: founding.make(options, owner, beside),
             move=lambda old, identity: founding.move(options, old, identity),
             freezing=lambda turns: FolderFreezing(storage, turns, modes) if modes is not None else None,
+            opened=lambda: opened_files(options.path),
         )

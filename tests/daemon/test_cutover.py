@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,11 @@ class Cut(Folders):
     """A school of three pupils whose homes belong to an ordinary account."""
 
     def __init__(self, root: Path, *, deadline: str = "10 minutes", more: str = "") -> None:
-        super().__init__(root, people=3)
+        before = os.umask(0o077)  # what everybody may read would be said of the permissions
+        try:
+            super().__init__(root, people=3)
+        finally:
+            os.umask(before)
         text = self.school_file.read_text()
         self.school_file.write_text(f"{text}{_MORE}cutover: {{deadline: {deadline}{more}}}\n")
         for number in range(3):
@@ -42,11 +46,20 @@ class Cut(Folders):
             (home / "Deutsch").mkdir()
             (home / "Deutsch" / "Aufsatz.odt").write_text(f"Es war einmal {number}")
             (home / "offen.txt").write_text("offen")
+            home.chmod(0o700)
             for path in (home, *home.rglob("*")):
                 os.chown(path, _NOBODY, _NOBODY)
             (home / "offen.txt").chmod(0o664)
-            (home / "Deutsch").chmod(0o2775)
+            (home / "Deutsch").chmod(0o2770)
         self.mirror()
+
+    def ready(self, *, closed: bool = True) -> None:
+        """What only a person knows, they said; the rest is measured. ``closed``: they say that no file is open."""
+        words = [("attest", gate) for gate in ("configuration", "informed", "devices", "rollback-rehearsed")]
+        for how, gate in [*words, *([("waive", "open-files")] if closed else [])]:
+            answer = self.run("gate", "0123", how, gate, "--reason", "checked")
+            assert answer.code == 0, answer.err
+        until(lambda: self.run("readiness", "0123", "--event", "freeze", "--json").code == 0, seconds=60)
 
     def hold(self, gates: Iterable[Gate] = Gate, *, result: str = PASS) -> None:
         """As if it had been measured just now."""
@@ -60,6 +73,16 @@ class Cut(Folders):
         answer = self.run("cutover", *words, "--json")
         assert answer.code == 0, answer.err
         return answer.json
+
+    def wait(self, probe: Callable[[], object], *, seconds: float = 120) -> None:
+        """Until it is true; on failure the run says what held it up."""
+        try:
+            until(lambda: bool(probe()), seconds=seconds)
+        except AssertionError:
+            raise AssertionError(f"did not happen in {seconds} s: {self.shown()}") from None
+
+    def over(self) -> bool:
+        return self.shown()["run"] is None
 
     def shown(self) -> dict[str, Any]:
         found: dict[str, Any] = self.asked("show", "0123")
@@ -84,6 +107,11 @@ def as_pupil(code: str, path: Path) -> bool:
     return subprocess.run(command, cwd=path.parent, stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
+def measured(school: Cut) -> int:
+    """Measure the gates of a freezing anew."""
+    return school.run("readiness", "0123", "--event", "freeze").code
+
+
 def writes(path: Path) -> bool:
     return as_pupil("open(path, 'a').write('x')", path)
 
@@ -94,10 +122,10 @@ def test_a_school_is_frozen_switched_and_rolled_back(tmp_path: Path) -> None:
     before = school.modes()
     assert writes(home / "offen.txt")
     with daemon(school):
-        school.hold()
+        school.ready()
         assert school.asked("freeze", "0123", "--reason", "the day")["stage"] == "freezing"
-        until(lambda: school.shown()["stage"] == "soaking", seconds=90)
-        until(lambda: school.shown()["run"] is None, seconds=60)
+        school.wait(lambda: school.shown()["stage"] == "soaking")
+        school.wait(school.over)
         past = school.shown()["past"]
         assert [one["outcome"] for one in past] == ["switched"]
         assert past[0]["state"]["verify"]["compared"] == 6
@@ -107,14 +135,14 @@ def test_a_school_is_frozen_switched_and_rolled_back(tmp_path: Path) -> None:
         # Both ways as before, and the notice stays at home.
         assert {path: mode for path, mode in school.modes().items() if not path.endswith(NOTICE)} == before
         (school.drive / "neu.txt").write_text("in the cloud")
-        until(lambda: (home / "neu.txt").exists(), seconds=60)
+        school.wait(lambda: (home / "neu.txt").exists())
         assert not list((tmp_path / "drives").rglob(NOTICE))
         refused = school.run("cutover", "freeze", "0123", "--reason", "again")
         assert (refused.code, "'freeze' is not possible in stage 'soaking'" in refused.err) == (1, True)
         (school.drive / "spaet.txt").write_text("just before")
         school.asked("roll-back", "0123", "--reason", "too early")
-        until(lambda: school.shown()["stage"] == "hybrid", seconds=90)
-        until(lambda: school.shown()["run"] is None, seconds=60)
+        school.wait(lambda: school.shown()["stage"] == "hybrid")
+        school.wait(school.over)
         assert (home / "spaet.txt").read_text() == "just before"
         assert not (home / NOTICE).exists()
     assert [one["outcome"] for one in school.shown()["past"]] == ["rolled back", "switched"]
@@ -123,14 +151,15 @@ def test_a_school_is_frozen_switched_and_rolled_back(tmp_path: Path) -> None:
 
 
 def test_r11_a_deadline_that_passes_rolls_back_by_itself(tmp_path: Path) -> None:
-    school = Cut(tmp_path, deadline="5s")
+    school = Cut(tmp_path, deadline="15s")
     before, home = school.modes(), tmp_path / "homes" / "anna0"
     with daemon(school):
-        school.hold()
-        school.hold([Gate.COUNTS], result="fail")
+        school.ready(closed=False)
+        held = (home / "offen.txt").open("a")
         school.asked("freeze", "0123", "--reason", "the day")
-        until(lambda: school.shown()["run"] is None, seconds=90)
+        school.wait(school.over)
         shown = school.shown()
+        held.close()
     assert shown["stage"] == "hybrid"
     assert [one["outcome"] for one in shown["past"]] == ["deadline passed"]
     assert school.modes() == before
@@ -141,11 +170,16 @@ def test_a_rehearsal_verifies_and_goes_back(tmp_path: Path) -> None:
     school = Cut(tmp_path)
     before = school.modes()
     with daemon(school):
-        school.hold(set(Gate) - {Gate.ROLLBACK_REHEARSED, Gate.INFORMED, Gate.DEVICES})
+        for gate in ("configuration", "open-files"):
+            how = "waive" if gate == "open-files" else "attest"
+            assert school.run("gate", "0123", how, gate, "--reason", "checked").code == 0
+        until(
+            lambda: school.run("cutover", "rehearse", "0123", "--dry-run").code == 0 or not measured(school), seconds=60
+        )
         dry = school.run("cutover", "rehearse", "0123", "--dry-run", "--json")
         assert (dry.code, dry.json["possible"], school.shown()["stage"]) == (0, True, "hybrid")
         school.asked("rehearse", "0123", "--reason", "dress rehearsal")
-        until(lambda: school.shown()["run"] is None, seconds=90)
+        school.wait(school.over)
     shown = school.shown()
     assert (shown["stage"], [one["outcome"] for one in shown["past"]]) == ("hybrid", ["rehearsed"])
     assert school.modes() == before
@@ -155,22 +189,21 @@ def test_people_can_write_nothing_while_the_school_is_frozen_and_abort_gives_it_
     school = Cut(tmp_path)
     before, home = school.modes(), tmp_path / "homes" / "anna0"
     with daemon(school):
-        school.hold()
-        school.hold([Gate.OPEN_FILES], result="fail")
+        school.ready(closed=False)
+        held = (home / "offen.txt").open("a")
         school.asked("freeze", "0123", "--reason", "the day")
-        until(lambda: (school.shown()["run"] or {}).get("problem"), seconds=90)
-        run = school.shown()["run"]
-        assert "open files" in run["problem"]
+        school.wait(lambda: "open" in (school.shown()["run"] or {}).get("problem", ""))
+        held.close()
         assert not writes(home / "offen.txt")
         assert not as_pupil("os.rename(path, path + '.neu')", home / "Deutsch" / "Aufsatz.odt")
         assert not as_pupil("os.mkdir(path)", home / "Ordner")
         assert as_pupil("open(path).read()", home / "offen.txt")
         # What is changed in the cloud still comes home, and is not left read-only for ever.
         (school.drive / "offen.txt").write_text("from the cloud")
-        until(lambda: (home / "offen.txt").read_text() == "from the cloud", seconds=90)
+        school.wait(lambda: (home / "offen.txt").read_text() == "from the cloud")
         school.asked("abort", "0123", "--reason", "not today")
         assert school.shown()["stage"] == "hybrid"
-        until(lambda: school.shown()["run"] is None, seconds=60)
+        school.wait(school.over)
     assert [one["outcome"] for one in school.shown()["past"]] == ["aborted"]
     assert school.modes() == before
     assert writes(home / "offen.txt")
@@ -180,12 +213,13 @@ def test_a_deadline_passes_also_while_the_cloud_is_away(tmp_path: Path) -> None:
     school = Cut(tmp_path, deadline="20s")
     before, home = school.modes(), tmp_path / "homes" / "anna0"
     with daemon(school):
-        school.hold()
-        school.hold([Gate.COUNTS], result="fail")
+        school.ready(closed=False)
+        held = (home / "offen.txt").open("a")
         school.asked("freeze", "0123", "--reason", "the day")
-        until(lambda: not writes(home / "offen.txt"), seconds=60)
+        school.wait(lambda: not writes(home / "offen.txt"))
         (tmp_path / "cloud.json").write_text("nonsense")
-        until(lambda: school.shown()["run"] is None, seconds=90)
+        school.wait(school.over)
+        held.close()
     shown = school.shown()
     assert (shown["stage"], [one["outcome"] for one in shown["past"]]) == ("hybrid", ["deadline passed"])
     assert school.modes() == before
@@ -194,7 +228,8 @@ def test_a_deadline_passes_also_while_the_cloud_is_away(tmp_path: Path) -> None:
 def test_r1_killed_at_any_moment_it_goes_on(tmp_path: Path) -> None:
     school = Cut(tmp_path)
     before, home = school.modes(), tmp_path / "homes" / "anna0"
-    school.hold()
+    with daemon(school):
+        school.ready()
     school.asked("freeze", "0123", "--reason", "the day")
     for pause in (0.6, 0.9, 1.0, 1.1, 1.2, 1.4, 1.7, 2.0, 2.5):
         process = subprocess.Popen(
@@ -204,7 +239,7 @@ def test_r1_killed_at_any_moment_it_goes_on(tmp_path: Path) -> None:
         process.kill()
         process.wait()
     with daemon(school):
-        until(lambda: school.shown()["run"] is None, seconds=90)
+        school.wait(school.over)
     shown = school.shown()
     assert (shown["stage"], [one["outcome"] for one in shown["past"]]) == ("soaking", ["switched"])
     assert (home / NOTICE).exists()
@@ -223,15 +258,15 @@ def test_a_share_that_is_frozen_by_hand_is_waited_for(tmp_path: Path) -> None:
     school = Cut(tmp_path)
     text = school.school_file.read_text().replace("    for: user\n", "    for: user\n    freeze: by-hand\n")
     school.school_file.write_text(text)
-    school.hold()
     assert school.run("cutover", "confirm", "0123", "--share", "homes", "--reason", "x").code == 1, "no run yet"
     with daemon(school):
+        school.ready()
         school.asked("freeze", "0123", "--reason", "the day")
-        until(lambda: "frozen by hand" in (school.shown()["run"] or {}).get("problem", ""), seconds=60)
+        school.wait(lambda: "frozen by hand" in (school.shown()["run"] or {}).get("problem", ""))
         assert school.shown()["stage"] == "freezing"
         assert school.run("cutover", "confirm", "0123", "--share", "other", "--reason", "x").code == 1
         school.asked("confirm", "0123", "--share", "homes", "--reason", "read only = yes on the server")
-        until(lambda: school.shown()["run"] is None, seconds=90)
+        school.wait(school.over)
     assert school.shown()["stage"] == "soaking"
 
 
