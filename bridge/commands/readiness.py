@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 
-from bridge.commands.hold import end_of
 from bridge.commands.session import NOTHING, SOMETHING, Mistake, Session, plain, session_of
 from bridge.core.cutover import TRANSITIONS, Event, Gate, Stage, events
 from bridge.core.gates import ATTESTED, GERMAN, LAW, WAIVED, Person, Standing, Vouched, named, short, shorts, until
@@ -180,12 +179,20 @@ def gate(
             ends = None
         else:
             now = wiring.now()
-            expires = end_of(until, one.zone) if until else None
+            expires = _end(until, one.zone) if until else None
             said = Vouched(which, _HOW[word], actor(), reason, now, expires)
             gates.vouch(Ground(session.settings, session.catalog, one, database), said)
             ends = _ends(said)
     _tell(session, one, which, word, ends)
     return NOTHING
+
+
+def _end(day: str, zone: tzinfo) -> datetime:
+    """The end of a day as it is written, in the school's time zone."""
+    try:
+        return datetime.combine(date.fromisoformat(day) + timedelta(days=1), time(0), zone)
+    except (ValueError, OverflowError):
+        raise Mistake(f"{plain(day)} is no date; write the last day on which it counts, like 2027-01-31") from None
 
 
 def _ends(said: Vouched) -> datetime | None:

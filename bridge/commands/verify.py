@@ -15,12 +15,13 @@ from rich.console import Console
 
 from bridge.commands.session import ERROR, NOTHING, SOMETHING, Mistake, Session, plain, session_of
 from bridge.daemon import wiring
+from bridge.daemon.compared import compare_all
 from bridge.daemon.readiness import noted
 from bridge.daemon.roots import Root, roots_of
 from bridge.daemon.shares import Ground
 from bridge.daemon.signing import FILE, Signer, checked
 from bridge.daemon.verify import Sample, Task
-from bridge.daemon.verify_report import compare_all, report_of
+from bridge.daemon.verify_report import report_of
 from bridge.settings.models import Language
 from bridge.settings.render import guess
 

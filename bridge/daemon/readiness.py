@@ -21,6 +21,7 @@ from bridge.core import cutover
 from bridge.core.cutover import Event, Gate, Stage
 from bridge.core.gates import ATTESTED, EARLY, WAIVED, Measured, Standing, Vouched, standing
 from bridge.daemon import wiring
+from bridge.daemon.compared import compare_all
 from bridge.daemon.measuring import books, contents, files, opened, people, sides
 from bridge.daemon.measuring.files import Files
 from bridge.daemon.measuring.people import People
@@ -30,7 +31,7 @@ from bridge.daemon.shares import Ground
 from bridge.daemon.signing import FILE, Signer
 from bridge.daemon.trouble import said
 from bridge.daemon.verify import Sample, Task
-from bridge.daemon.verify_report import compare_all, report_of
+from bridge.daemon.verify_report import report_of
 from bridge.engine.bridged import silent
 from bridge.ports import BridgeError
 from bridge.settings import School, Settings
@@ -82,7 +83,9 @@ async def measure(
     here = _Round(ground, wanted, stage is Stage.FREEZING, {})
     roots = await asyncio.to_thread(roots_of, ground.school, ground.database)
     seen = await here.look(_READ_PEOPLE, lambda: people.look(ground, progress), People(error="not read"))
-    there = await here.look(_READ_FILES, lambda: files.look(ground, roots, wiring.now(), progress), Files())
+    there = await here.look(
+        _READ_FILES, lambda: files.look(ground, roots, wiring.now(), progress, frozen=here.frozen), Files()
+    )
     found = [
         *await _asked(here, roots, seen, there),
         *await asyncio.to_thread(_known, here, roots, seen, there),

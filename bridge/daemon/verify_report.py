@@ -1,21 +1,11 @@
-"""All shares of a school compared, and the report of it: for the command, for the gate, for the cutover."""
+"""The report of a comparison of shares by content: for the command, and for the gate."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from bridge.daemon.roots import Root
-from bridge.daemon.trouble import said
-from bridge.daemon.verify import Found, Task, compare
-from bridge.daemon.whereabouts import Gone
-from bridge.ports import BridgeError, Waiting
+from bridge.daemon.compared import Compared
 from bridge.settings import School
-from bridge.state.linked import links
 
 FORMAT = "schoolbridge-verify/1"
 _TEXTS = {
@@ -35,40 +25,9 @@ _COUNTS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """What was found, root -> why it could not be compared, roots without a folder yet."""
-
-    found: list[Found] = field(default_factory=list)
-    errors: dict[str, str] = field(default_factory=dict)
-    absent: list[str] = field(default_factory=list)
-
-
-async def compare_all(task: Task, roots: Sequence[Root]) -> Compared:
-    """Compare them one after the other; a root that can't be compared does not keep the others from it."""
-    outcome = Compared()
-    found, errors, absent = outcome.found, outcome.errors, outcome.absent
-    for root in roots:
-        try:
-            found.append(await compare(task, root))
-        except (Waiting, Gone) as error:
-            # Where something was mirrored before, a folder that is gone is the worst of differences.
-            if next(links(task.ground.database, root.code), None) is None:
-                absent.append(root.code)
-            else:
-                before = "" if isinstance(error, Gone) else ". It was there before: put it back"
-                errors[root.code] = f"{said(error)}{before}"
-        except (BridgeError, OSError, SQLAlchemyError) as error:
-            errors[root.code] = said(error)
-    return outcome
-
-
 def report_of(school: School, outcome: Compared) -> dict[str, Any]:
     """The report as a tree: counts, and the first differences by ids."""
-    found, errors, absent = outcome.found, outcome.errors, outcome.absent
-    totals = Counter[str]()
-    for one in found:
-        totals.update(one.counts)
+    found, errors, absent, totals = outcome.found, outcome.errors, outcome.absent, outcome.totals()
     compared = sum(one.compared for one in found)
     different = totals["different"]
     result = "error" if errors else "different" if different else "equal"

@@ -3,7 +3,7 @@
 | the daemon | how it is found out |
 |---|---|
 | works, its status is fresh | its figures: when each folder was read last on each side, what is left, at which pace |
-| does not run | every folder is read now and planned on a copy, as for ``plan``; nobody works on what is left |
+| does not run, or the school is frozen | every folder is read now and planned on a copy, as for ``plan`` |
 """
 
 from __future__ import annotations
@@ -73,11 +73,11 @@ def status_of(ground: Ground, now: datetime) -> Mapping[str, Any] | None:
     return row if isinstance(row, Mapping) and late <= timedelta(seconds=6 * board.BEAT) else None
 
 
-async def look(ground: Ground, roots: Roots, now: datetime, progress: Progress) -> Files:
+async def look(ground: Ground, roots: Roots, now: datetime, progress: Progress, *, frozen: bool) -> Files:
     """See above. Raises what the state raises."""
     if not ground.school.shares:
         return Files()
-    row = await asyncio.to_thread(status_of, ground, now)
+    row = None if frozen else await asyncio.to_thread(status_of, ground, now)
     if row is None:
         return await _rehearsed(ground, roots, progress)
     found = _told(ground, roots, row, now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from connectors.folder.open_files import opened
+from bridge.lab.file_server import PASSWORD, USER, FileServer
+from bridge.lab.processes import Unavailable
+from connectors.folder.open_files import _samba, opened
+from connectors.smb import Options
+from connectors.smb.line import CREATE, FILE, READ, WRITE, Line
 
 
 @contextmanager
@@ -92,3 +97,32 @@ def test_samba_tells_what_people_have_open_over_the_network(samba: Path) -> None
 def test_a_samba_that_does_not_answer_is_not_believed(samba: Path) -> None:
     (samba.parent / "bin" / "smbstatus").write_text("#!/bin/sh\necho 'smbstatus only works as root!'\nexit 1\n")
     assert "smbstatus" not in opened(samba).how
+
+
+def test_a_real_samba_tells_of_its_clients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    try:
+        server = FileServer.start()
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    (tmp_path / "smbstatus").write_text(
+        f'#!/bin/sh\nexec {shutil.which("smbstatus")} --configfile={server.directory}/smb.conf "$@"\n'
+    )
+    (tmp_path / "smbstatus").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with server:
+        share = server.share("daten")
+        where = Options(server=server.ip, port=server.port, share="daten", username=USER, password="env:X")
+        line = Line(where, PASSWORD)
+        try:
+            with line.opened("Aufsatz.odt", access=WRITE, disposition=CREATE, options=FILE):
+                seen = opened(share)
+                assert (seen.writing, seen.reading) == (1, 0)
+                assert "smbstatus" in seen.how
+                assert seen.blind == ""
+                assert _samba(os.path.realpath(share)) == ({f"{os.path.realpath(share)}/Aufsatz.odt": True}, True)
+            with line.opened("Aufsatz.odt", access=READ, options=FILE):
+                assert (opened(share).writing, opened(share).reading) == (0, 1)
+            closed = opened(share)
+            assert (closed.writing, closed.reading, closed.blind) == (0, 0, "")
+        finally:
+            line.close()
