@@ -56,7 +56,8 @@ class Cut(Folders):
     def ready(self, *, closed: bool = True) -> None:
         """What only a person knows, they said; the rest is measured. ``closed``: they say that no file is open."""
         words = [("attest", gate) for gate in ("configuration", "informed", "devices", "rollback-rehearsed")]
-        for how, gate in [*words, *([("waive", "open-files")] if closed else [])]:
+        words += [("waive", "permissions"), *([("waive", "open-files")] if closed else [])]
+        for how, gate in words:
             answer = self.run("gate", "0123", how, gate, "--reason", "checked")
             assert answer.code == 0, answer.err
         until(lambda: self.run("readiness", "0123", "--event", "freeze", "--json").code == 0, seconds=60)
