@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Cut a school over to the cloud, and roll it back.", no_args_is_help=True)
     for command, name in (
         (show, "show"), (freeze, "freeze"), (rehearse, "rehearse"), (confirm, "confirm"), (abort, "abort"),
-        (roll_back, "roll-back"), (approve, "approve"), (finalise, "finalise"),
+        (roll_back, "roll-back"), (approve, "approve"), (finalise, "finalise"), (retire, "retire"),
     ):  # fmt: skip
         group.command(name)(command)
     app.add_typer(group, name="cutover")
@@ -132,6 +132,11 @@ def finalise(context: typer.Context, school: _School, reason: _Reason = "") -> i
     return _ask(context, school, Event.FINALISE, reason)
 
 
+def retire(context: typer.Context, school: _School, code: _Typed = "", reason: _Reason = "") -> int:
+    """The bridge is done with this school: evidence is kept, nothing is read or written any more."""
+    return _ask(context, school, Event.RETIRE, reason, typed=code)
+
+
 def _ask(
     context: typer.Context,
     code: str,
@@ -141,6 +146,7 @@ def _ask(
     dry_run: bool = False,
     rehearsal: bool = False,
     at_once: bool = False,
+    typed: str = "",
 ) -> int:
     session = session_of(context)
     one = session.school(code)
@@ -148,7 +154,9 @@ def _ask(
         if dry_run:
             return _rehearsed(session, one, database, event, rehearsal=rehearsal)
         _reasoned(reason)
-        changeover.request(database, one, event, actor=actor(), reason=reason, rehearsal=rehearsal, at_once=at_once)
+        changeover.request(
+            database, one, event, actor=actor(), reason=reason, rehearsal=rehearsal, at_once=at_once, typed=typed
+        )
         _show(session, one, database)
     return NOTHING
 

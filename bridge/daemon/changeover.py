@@ -26,7 +26,7 @@ from bridge.state.changeover import Run, past, running
 from bridge.state.database import Database
 from bridge.state.transaction import Transaction, writing
 
-__all__ = ["Run", "approve", "expire", "past", "request", "running", "wanted"]
+__all__ = ["CUTOVER", "Run", "approve", "expire", "past", "request", "running", "wanted"]
 
 #: What a rehearsal needs not: it is how they come to hold.
 _NOT_REHEARSED = frozenset({Gate.ROLLBACK_REHEARSED, Gate.INFORMED, Gate.DEVICES})
@@ -35,6 +35,10 @@ _BY_ITSELF: Mapping[Event, str] = {
     Event.SWITCH: "the run switches by itself once its gates hold; see them with: schoolbridge readiness {}",
     Event.DEADLINE: "the deadline passes by itself; to end the freezing now: schoolbridge cutover abort {}",
 }
+#: What is asked for here, with a run or with approvals, and nowhere else.
+CUTOVER = frozenset(
+    {Event.FREEZE, Event.ABORT, Event.DEADLINE, Event.SWITCH, Event.ROLL_BACK, Event.FINALISE, Event.RETIRE}
+)
 _ALONE = frozenset({Event.FREEZE, Event.ROLL_BACK, Event.FINALISE, Event.RETIRE, Event.PAUSE, Event.WITHDRAW})
 
 

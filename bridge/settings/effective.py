@@ -19,6 +19,7 @@ from bridge.settings import models
 from bridge.settings.cutover import Cutover
 from bridge.settings.leaving import periods
 from bridge.settings.limits import Guard
+from bridge.settings.plain import plain
 from bridge.settings.secrets import masked
 from bridge.settings.words import in_words
 
@@ -266,7 +267,7 @@ def _shown_school(one: School) -> dict[str, Any]:
 
 
 def _shown_side(settings: SideSettings) -> dict[str, Any]:
-    return {"connector": settings.connector, **settings.options.model_dump(mode="json", by_alias=True)}
+    return {"connector": settings.connector, **plain(settings.options)}
 
 
 def _limit(threshold: Threshold) -> dict[str, float | None] | str:

@@ -229,8 +229,7 @@ def test_a_deadline_passes_also_while_the_cloud_is_away(tmp_path: Path) -> None:
 def test_r1_killed_at_any_moment_it_goes_on(tmp_path: Path) -> None:
     school = Cut(tmp_path)
     before, home = school.modes(), tmp_path / "homes" / "anna0"
-    with daemon(school):
-        school.ready()
+    school.ready()
     school.asked("freeze", "0123", "--reason", "the day")
     for pause in (0.6, 0.9, 1.0, 1.1, 1.2, 1.4, 1.7, 2.0, 2.5):
         process = subprocess.Popen(
