@@ -19,6 +19,7 @@ from typer.exceptions import TyperException
 from bridge.commands import (
     check,
     conflicts,
+    cutover,
     drift,
     explain,
     hold,
@@ -77,6 +78,7 @@ for module in (
     password,
     page,
     conflicts,
+    cutover,
     drift,
     leavers,
     hold,

@@ -16,8 +16,9 @@ from bridge.commands.plan_files import Row, draw_shares, plan_shares
 from bridge.commands.session import ERROR, NOTHING, SOMETHING, Session, plain, session_of
 from bridge.core.model import Side
 from bridge.daemon import turn, wiring
+from bridge.daemon.mirror_once import mirror_once
 from bridge.daemon.roots import is_root
-from bridge.daemon.shares import Ground, mirror_once
+from bridge.daemon.shares import Ground
 from bridge.engine.bridged import Progress, Report
 from bridge.engine.cycle import cycle
 from bridge.settings import School

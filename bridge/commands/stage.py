@@ -12,7 +12,11 @@ from bridge.commands.session import NOTHING, Mistake, plain, session_of
 from bridge.core.cutover import STAGES, Event, Gate, GateClosed, Illegal, Stage, advance, events, gates
 from bridge.daemon import readiness, wiring
 from bridge.daemon.actor import actor
+from bridge.daemon.changeover import CUTOVER
+from bridge.settings import School
 from bridge.settings.render import guess
+from bridge.state.changeover import running
+from bridge.state.database import Database
 
 
 def register(app: typer.Typer) -> None:
@@ -39,6 +43,7 @@ def stage(
         now = Stage(store.stage())
         if event is not None:
             wanted = _event(event)
+            _by_itself(database, one, wanted)
             vouched = _gates(now, wanted, passed or ())
             held = readiness.holding(database, one, now, wanted, now=wiring.now())
             try:
@@ -75,6 +80,18 @@ def stage(
     }
     session.show(answer, lambda out: _draw(out, one.code, now, possible))
     return NOTHING
+
+
+def _by_itself(database: Database, school: School, event: Event) -> None:
+    """A cutover has a command of its own, and nothing else happens while it goes on."""
+    if event in CUTOVER:
+        raise Mistake(f"{school.code}: '{event}' belongs to a cutover: schoolbridge cutover --help")
+    run = running(database, school.code)
+    if run is not None:
+        raise Mistake(
+            f"{school.code}: a run of the cutover is at its step '{run.step}'. Wait until it is over: schoolbridge "
+            f"cutover show {school.code}"
+        )
 
 
 def _event(text: str) -> Event:

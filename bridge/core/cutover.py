@@ -118,7 +118,7 @@ TRANSITIONS: Mapping[tuple[Stage, Event], tuple[Stage, tuple[Gate, ...]]] = {
     (Stage.HYBRID, Event.WITHDRAW): (Stage.REHEARSING, ()),
     (Stage.HYBRID, Event.PAUSE): (Stage.PAUSED_HYBRID, ()),
     (Stage.PAUSED_HYBRID, Event.RESUME): (Stage.HYBRID, ()),
-    (Stage.HYBRID, Event.FREEZE): (Stage.FREEZING, (*_READY, *_PEOPLE)),
+    (Stage.HYBRID, Event.FREEZE): (Stage.FREEZING, (*_READY, Gate.BACKLOG, *_PEOPLE)),
     (Stage.FREEZING, Event.DEADLINE): (Stage.HYBRID, ()),
     (Stage.FREEZING, Event.ABORT): (Stage.HYBRID, ()),
     (Stage.FREEZING, Event.SWITCH): (Stage.SOAKING, (*_READY, *_SWITCH)),

@@ -21,6 +21,7 @@ from bridge.core.model import Side
 from bridge.daemon import board as boards
 from bridge.daemon import logs, sd, threads, wiring
 from bridge.daemon.appointments import Appointments
+from bridge.daemon.attention import attend
 from bridge.daemon.board import Board, SchoolRow, SideRow
 from bridge.daemon.catalog import Catalog
 from bridge.daemon.notices import Teller
@@ -72,7 +73,7 @@ class Service:
             self._begin(school)
         sd.notify(READY=1, STATUS=f"{len(self.supervisors)} schools")
         self.log.info("running", schools=len(self.supervisors))
-        beating = asyncio.create_task(self._beat())
+        beating = [asyncio.create_task(self._beat()), asyncio.create_task(attend(self.database, self.supervisors))]
         self.teller.start()
         self.appointments.start()
         try:
@@ -80,7 +81,8 @@ class Service:
         finally:
             sd.notify(STOPPING=1)
             self.log.info("stopping")
-            beating.cancel()
+            for task in beating:
+                task.cancel()
             await asyncio.gather(self.teller.stop(), self.appointments.stop())
             self.scheduler.shutdown(wait=False)
             await asyncio.gather(*(one.stop() for one in self.supervisors.values()), return_exceptions=True)

@@ -35,10 +35,11 @@ from bridge.daemon.whereabouts import Lying
 from bridge.engine.bridged import Bridged, Progress, Report, silent
 from bridge.engine.cycle import cycle
 from bridge.engine.load import Load
-from bridge.ports import BridgeError, Connector, Unreachable, Waiting
+from bridge.ports import Connector, Unreachable, Waiting
 from bridge.settings import School, Settings
 from bridge.settings.effective import SideSettings
 from bridge.state.database import Database
+from bridge.state.frozen import Modes
 from bridge.state.store import SchoolStore
 
 #: Roots of one school that are mirrored at the same time.
@@ -71,7 +72,9 @@ class Ground:
         """One side of a root, not asked anything yet; with other ``settings`` than its own at another place."""
         one, directory = settings or root.sides[side], self.directory(root, side)
         await asyncio.to_thread(directory.mkdir, mode=0o700, parents=True, exist_ok=True)
-        context = replace(wiring.context(self.settings, self.school), directory=directory)
+        context = replace(
+            wiring.context(self.settings, self.school), directory=directory, modes=Modes(self.database, root.code)
+        )
         return await self.catalog.connect(one.connector, one.options, context)
 
     def store(self, code: str) -> SchoolStore:
@@ -163,7 +166,9 @@ async def turn(
         await bridged.remember(store.drop_token, side)
     started = bridged.clock()
     try:
-        await carry_over(ground, root, bridged, full=full)
+        if not await asyncio.to_thread(Modes(ground.database, root.code).any):
+            # What a frozen folder grants is not what it is to grant.
+            await carry_over(ground, root, bridged, full=full)
     except Unreachable as error:  # nothing is placed before those are let in who may see it, and no others
         return Report("", root.code, started, error=str(error), retry_after=error.retry_after)
     report = await cycle(bridged, sides=[side for side in Side if side in wanted])
@@ -217,6 +222,11 @@ class Shares:
     async def stop(self) -> None:
         """End all of them."""
         await asyncio.gather(*(self._end(code) for code in list(self.watched)))
+
+    async def rest(self) -> None:
+        """End their tasks for a while; what is known of the roots stays. ``refresh`` begins them again."""
+        watched, self.watched = self.watched, {}
+        await asyncio.gather(*(one.stop() for one in watched.values()))
 
     def _begin(self, root: Root) -> None:
         share = self.rows[root.share]
@@ -272,29 +282,3 @@ class Shares:
         await self.watched.pop(code).stop()
         if root is not None and root.share in self.rows:
             self.rows[root.share].drop(root.owner)
-
-
-async def mirror_once(ground: Ground, *, full: bool = False, progress: Progress = silent) -> Mapping[str, Report]:
-    """One cycle of every root of the school, a few at a time; root's code -> what came of it. For ``sync``."""
-    found = await asyncio.to_thread(roots_of, ground.school, ground.database)
-    await asyncio.to_thread(homes.know, ground, found.roots)
-    gate = Gate(AT_ONCE)
-    reports: dict[str, Report] = {}
-
-    async def mirror(root: Root) -> None:
-        async with gate.entered() as stay:
-            try:
-                warnings: list[str] = []
-                async with opened(ground, root, elsewhere=warnings.append) as bridged:
-                    bridged.give_way = stay.give_way
-                    report = await turn(ground, root, bridged, sides=tuple(Side), full=full)
-                    report.warnings += filter(None, warnings)
-            except Waiting:
-                report = Report("", root.code, wiring.now())
-            except BridgeError as error:
-                report = Report("", root.code, wiring.now(), error=str(error))
-            reports[root.code] = report
-            progress("mirror shares", len(reports), len(found.roots))
-
-    await asyncio.gather(*(mirror(root) for root in found.roots.values()))
-    return reports

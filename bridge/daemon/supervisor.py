@@ -7,15 +7,18 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.core.model import Side
 from bridge.daemon import threads, turn, wiring
 from bridge.daemon.board import Board
 from bridge.daemon.catalog import Catalog
 from bridge.daemon.shares import Ground, Shares
+from bridge.daemon.steps import Steps
+from bridge.daemon.trouble import said
 from bridge.daemon.watched import Life, Watched
 from bridge.engine.bridged import Bridged, Progress, Report
-from bridge.ports import ConfigurationError
+from bridge.ports import BridgeError, ConfigurationError
 from bridge.settings import School, Settings
 from bridge.state.database import Database
 from bridge.state.store import SchoolStore
@@ -30,6 +33,7 @@ class Supervisor:
         self._state = _identity(database)
         self._shares: Shares | None = None
         self._stale = True
+        self._steps = Steps(Ground(settings, catalog, school, database), self.wake, self._doing, self.log)
         life = Life(opened=self._opened, turn=self._turn, noted=self._noted, failed=self._failed, doing=self._doing)
         self._watched = Watched(f"school {school.code}", life)
 
@@ -51,6 +55,14 @@ class Supervisor:
         self._watched.wake(wanted, full=full)
         if self._shares is not None:
             self._shares.wake(wanted, full=full, spread=spread)
+
+    async def attend(self) -> None:
+        """What a cutover needs although a side may be away: see ``Steps.alone``."""
+        try:
+            if await self._steps.alone():
+                self.wake(Side)
+        except (BridgeError, OSError, SQLAlchemyError) as error:
+            self.log.warning("a step of the cutover is held up", reason=said(error))
 
     async def stop(self) -> None:
         """End after the page or chunk under way; after a while in the middle of it, as a crash would."""
@@ -85,7 +97,8 @@ class Supervisor:
         try:
             report = await turn.turn(one, self.school, store, sides=sides, full=full, pause=self.school.pause)
             self._stale |= bool(report.changed or any(report.observed.values()))
-            if self._shares is not None and self._stale:
+            going = not report.error and await self._steps.go(one, store, self._shares)
+            if self._shares is not None and (self._stale or not self._shares.watched) and not going:
                 await self._shares.refresh()
                 self._stale = False
         finally:

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from bridge.lab.cloud_reader import CloudReader
 from bridge.lab.demo_both_ways import BothWays
+from bridge.lab.demo_cutover import Cutover
 from bridge.lab.demo_shares import Homes
 from bridge.lab.demo_year import SchoolYear
 from bridge.lab.directories import Directory, SambaDirectory
@@ -86,12 +87,16 @@ class Demo:
         self._leaver(wanted)
         homes.run(teachers)
         self._storm(wanted)
+        cutover = None
         if isinstance(self.directory, SambaDirectory):
-            BothWays(self.stage, self.directory, self.step).run(teachers[1])
+            cutover = Cutover(self.stage, self.step, login=teachers[0].login)
+            BothWays(self.stage, self.directory, self.step, cutover).run(teachers[1])
             SchoolYear(self.stage, self.directory, self.step).run()
         else:
             self.console.print("[dim]People both ways and the school year need a real directory: left out[/dim]")
         self._mass_deletion(wanted)
+        if cutover is not None:
+            cutover.finalise()
         self._rest()
         return all(step.ok for step in self.steps)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ldap3.core.exceptions import LDAPException
 
+from bridge.lab.demo_cutover import Cutover
 from bridge.lab.directories import SambaDirectory
 from bridge.lab.seed import Person
 from bridge.lab.stage import Stage
@@ -22,30 +23,20 @@ _LOGIN = "mika.oesker"
 class BothWays:
     """A pupil made in the cloud, passwords of both sides, drift, a school year; then the school owns people again."""
 
-    def __init__(self, stage: Stage, directory: SambaDirectory, step: TakeStep) -> None:
-        self.stage, self.directory, self.step = stage, directory, step
+    def __init__(self, stage: Stage, directory: SambaDirectory, step: TakeStep, cutover: Cutover) -> None:
+        self.stage, self.directory, self.step, self.cutover = stage, directory, step, cutover
         self.user = ""
 
     def run(self, teacher: Person) -> None:
         """All steps."""
-        self._cut_over()
+        self.cutover.rehearse()
+        self.cutover.switch()
         self._born()
         self._password()
         self._teacher(teacher)
         self._renamed()
         self._drift()
-        self._roll_back()
-
-    def _move(self, *events: str) -> Any:
-        for event in events:
-            said = ["--passed", "all", "--reason", "demo"]
-            answer = self.stage.bridge("stage", "demo", event, *said, "--json")
-            if answer.code:
-                return answer.errors
-        return json.loads(answer.output)["stage"]
-
-    def _cut_over(self) -> None:
-        self.step("the school is cut over: the cloud owns people", "soaking", lambda: self._move("freeze", "switch"))
+        self.cutover.roll_back()
 
     def _born(self) -> None:
         upn = f"{_LOGIN}@schule.example"
@@ -118,6 +109,3 @@ class BothWays:
 
         expected = {"listed": ["reverted"], "at the school": "Mika Ösker-Lind"}
         self.step("what the school changes now is put right, and listed", expected, drifted)
-
-    def _roll_back(self) -> None:
-        self.step("rolled back: the school owns people again", "hybrid", lambda: self._move("roll-back"))

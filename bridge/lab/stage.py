@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import subprocess
 import sys
@@ -202,13 +203,14 @@ class Stage:
             "naming": {"domain": _DOMAIN, "group_prefix": "demo-"},
             "shares": [_homes(self.homes)],
             "guard": {"pause": "3s"},
+            "cutover": {"deadline": "1 hour", "soak": "0s"},
         }
         with (self.root / "schools" / "demo.yaml").open("w") as file:
             yaml.dump(school, file)
         return config
 
-    def bridge(self, *arguments: str, words: str = "") -> Answer:
-        """Run a command of the bridge as an admin would, who types ``words`` when it asks."""
+    def bridge(self, *arguments: str, words: str = "", account: str = "") -> Answer:
+        """Run a command of the bridge as an admin would, who types ``words`` when it asks; as ``account``, by sudo."""
         done = subprocess.run(
             [sys.executable, "-m", "bridge", "--config", str(self.config), *arguments],
             capture_output=True,
@@ -216,6 +218,7 @@ class Stage:
             text=True,
             check=False,
             timeout=180,
+            env={**os.environ, "SUDO_USER": account} if account else None,
         )
         self.last = Answer(done.returncode, done.stdout, done.stderr)
         return self.last

@@ -5,6 +5,7 @@ side     one side of a school: observing it, writing to it
 content  the bytes of files, streamed
 memory   what the bridge remembers
 foundation  how a root comes into being
+freezing how people are kept from changing it for a while
 open_files  which files are open
 passwords  setting one account's password
 rights   who may get at the root of a share
@@ -25,6 +26,7 @@ from bridge.ports.errors import (
     Waiting,
 )
 from bridge.ports.foundation import Account, Foundation
+from bridge.ports.freezing import NOTICE, Freezing, Frozen, KeptModes, Mode
 from bridge.ports.memory import Candidate, Done, Loose, Pair, Store, Tallies, Trouble, chunks
 from bridge.ports.open_files import Opened, OpenFiles
 from bridge.ports.passwords import Asked, InDoubt, LogIn, NotSet, Passwords
@@ -50,6 +52,7 @@ from bridge.ports.trash import Kept, Trash
 from bridge.ports.trees import KeptBoth, Meaning, Trees
 
 __all__ = [
+    "NOTICE",
     "QUICKXOR",
     "UNREAD",
     "Account",
@@ -67,13 +70,17 @@ __all__ = [
     "Failed",
     "Finding",
     "Foundation",
+    "Freezing",
+    "Frozen",
     "Identity",
     "InDoubt",
     "Kept",
     "KeptBoth",
+    "KeptModes",
     "LogIn",
     "Loose",
     "Meaning",
+    "Mode",
     "NotSet",
     "Observation",
     "OpenFiles",

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from bridge.core.model import Action, Digest, Elements, Evidence, Fields
 from bridge.ports.content import Contents, Source
 from bridge.ports.foundation import Foundation
+from bridge.ports.freezing import Freezing, KeptModes
 from bridge.ports.open_files import OpenFiles
 from bridge.ports.passwords import LogIn, Passwords
 from bridge.ports.rights import RightsTold, Sharing
@@ -184,6 +185,8 @@ class Capabilities:
     """How people prove who they are; None for a side where they can't."""
     foundation: Foundation | None = None
     """How the root is made or moved to its place; None for a side where that can't be done."""
+    freezing: Freezing | None = None
+    """How people are kept from changing the root; None for a side where only a person can do that."""
     open_files: OpenFiles | None = None
     """Which files are open now; None for a side that can't tell."""
     most_files: float | None = None
@@ -277,5 +280,7 @@ class Context:
     """Where the connector may keep what it can make again (an index of what it saw), its own; None: nowhere."""
     common: Path | None = None
     """A directory that all connectors of this machine share, for what they spend together; None: nowhere."""
+    modes: KeptModes | None = None
+    """Where a root's permissions are remembered while it is frozen; None: it can't be frozen."""
     attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Kind -> field -> expression: the attributes that the school's YAML adds to the kind by allow-list."""

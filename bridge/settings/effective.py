@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, time, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from bridge.core.model import Side
 from bridge.core.policy import Policy, Tally, Threshold, policy_for
 from bridge.core.waves import Calendar, Wave
 from bridge.settings import models
+from bridge.settings.cutover import Cutover
 from bridge.settings.leaving import periods
 from bridge.settings.limits import Guard
+from bridge.settings.plain import plain
 from bridge.settings.secrets import masked
 from bridge.settings.waves import shown_spans, spans_of, waves_of
 from bridge.settings.words import in_words
@@ -62,6 +64,7 @@ class ShareSettings:
     sides: Mapping[Side, SideSettings]
     permissions: str = "report"
     make: bool = False
+    freeze: str = "by-hand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ class School:
     shares: tuple[ShareSettings, ...] = ()
     zone: tzinfo = UTC
     calendar: Calendar = field(default_factory=lambda: Calendar(UTC))
+    cutover: Cutover = field(default_factory=Cutover)
 
     def kinds(self) -> Mapping[str, Kind]:
         """The kind table with the columns that the allow-list adds."""
@@ -181,12 +185,14 @@ def school(
                 named=tuple(one.named),
                 sides=ends,
                 make=one.make,
+                freeze=one.freeze or ("permissions" if one.school.connector == "folder" else "by-hand"),
                 permissions=one.permissions or ("mirror" if one.owner == "group" else "report"),
             )
             for one, ends in zip(said.shares, shares, strict=True)
         ),
         zone=zone,
         calendar=Calendar(zone, spans_of([*bridge.blackouts, *said.blackouts], zone)),
+        cutover=Cutover.of(defaults.cutover, said.cutover),
     )
 
 
@@ -231,6 +237,7 @@ def _shown_school(one: School) -> dict[str, Any]:
             "roles": list(share.roles),
             "named": list(share.named),
             "make": share.make,
+            "freeze": share.freeze,
             **{side.value: _shown_side(settings) for side, settings in share.sides.items()},
         }
         for share in one.shares
@@ -263,11 +270,14 @@ def _shown_school(one: School) -> dict[str, Any]:
         "jitter": in_words(times.jitter),
     }
     tree["blackouts"] = shown_spans(one.calendar.spans)
+    tree["cutover"] = {
+        name: in_words(value) if isinstance(value, timedelta) else value for name, value in asdict(one.cutover).items()
+    }
     return dict(masked(tree))
 
 
 def _shown_side(settings: SideSettings) -> dict[str, Any]:
-    return {"connector": settings.connector, **settings.options.model_dump(mode="json", by_alias=True)}
+    return {"connector": settings.connector, **plain(settings.options)}
 
 
 def _limit(threshold: Threshold) -> dict[str, float | None] | str:

@@ -7,19 +7,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from bridge.core.policy import Tally
+from bridge.settings.cutover import CutoverFile
 from bridge.settings.leaving import Steps
 from bridge.settings.words import Duration, Pause, TimeOfDay, matching
+from bridge.settings.words import Strict as Strict
 
 RoleName = Annotated[str, *matching(r"\*|[a-z][a-z0-9_-]{0,31}", "no role", 'write one like "pupil", or "*" for all')]
-
-
-class Strict(BaseModel):
-    """Unknown keys are errors; values are not bent into shape."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, str_strip_whitespace=False)
 
 
 class Threshold(Strict):
@@ -94,6 +90,7 @@ class Schedule(Strict):
 class Defaults(Strict):
     """What holds for every school whose file does not say otherwise."""
 
+    cutover: CutoverFile = Field(default_factory=CutoverFile)
     guard: Guard = Field(default_factory=Guard)
     leavers: Leavers = Field(default_factory=Leavers)
     schedule: Schedule = Field(default_factory=Schedule)

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from bridge.core.kinds import KINDS
+from bridge.settings.cutover import CutoverFile
 from bridge.settings.limits import Defaults, Guard, Leavers, Schedule, Strict
 from bridge.settings.line import BandwidthRule
 from bridge.settings.notify import Target
@@ -166,6 +167,7 @@ class SchoolFile(Strict):
     shares: list[Share] = Field(default_factory=list, description="File shares that are mirrored.")
     guard: Guard = Field(default_factory=Guard)
     leavers: Leavers = Field(default_factory=Leavers)
+    cutover: CutoverFile = Field(default_factory=CutoverFile, description="How the school is cut over.")
     schedule: Schedule = Field(default_factory=Schedule)
     blackouts: list[Blackout] = Field(
         default_factory=list, description="When no cutover begins at this school, beside those of the bridge."

@@ -57,8 +57,20 @@ class Share(BaseModel):
         description="Make the folder of a person who has none yet, with its rights, and move it with the class; only "
         "`for: user`. A folder that was there before is never made again.",
     )
+    freeze: Literal["permissions", "by-hand"] | None = Field(
+        default=None,
+        description="How people at the school are kept from changing the share while the school is cut over: "
+        "`permissions` takes the right to write from all of its folders and files, and gives it back (only `folder`, "
+        "and its default); `by-hand`: somebody makes the share read-only on its server and confirms that.",
+    )
     school: SideFile = Field(description="The folder at the school.")
     cloud: SideFile = Field(description="The drive. Keys that `cloud_side` has too are taken from there if left out.")
+
+    @model_validator(mode="after")
+    def _frozen_here(self) -> Share:
+        if self.freeze == "permissions" and self.school.connector != "folder":
+            raise ValueError("the permissions of another server's share can't be taken|write `freeze: by-hand`")
+        return self
 
     @model_validator(mode="after")
     def _made_for_people(self) -> Share:

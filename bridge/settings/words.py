@@ -1,4 +1,4 @@
-"""Values written as people say them: durations, times of day, references to secrets."""
+"""Values written as people say them: durations, times of day, references to secrets; and how strictly they count."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import time, timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 
 from bridge.settings.secrets import REFERENCE
 
@@ -22,6 +22,12 @@ def matching(pattern: str, wrong: str, right: str) -> tuple[AfterValidator, With
         return text
 
     return AfterValidator(check), WithJsonSchema({"type": "string", "pattern": f"^({pattern})$"})
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors; values are not bent into shape."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, str_strip_whitespace=False)
 
 
 _UNITS = {

@@ -8,12 +8,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from bridge.core.kinds import Kind, Shape
 from bridge.core.model import Link, Operation, Side
 from bridge.ports import Candidate, ConfigurationError, Done, Identity, Loose, Page, Pair, Tallies, Trouble
-from bridge.state import bookmark, books, guardbook, journal, names, space, touch
+from bridge.state import bookmark, books, guardbook, journal, names, space, stages, touch
 from bridge.state import pairs as correlation
 from bridge.state.drifting import Drifting
 from bridge.state.fold import fold
@@ -81,12 +81,7 @@ class SchoolStore(Drifting, Leaving, Lookup, Rosters, Years):
 
     def move_stage(self, stage: str, *, event: str, actor: str, reason: str) -> None:
         with self._write() as tx:
-            mine = school.c.code == self.code
-            before = tx.rows(select(school.c.stage).where(mine))[0].stage
-            tx.run(update(school).where(mine).values(stage=stage, stage_since=tx.now))
-            why = f"{event}: {reason}"
-            moved = journal.Entry("stage", actor=actor, reason=why, before={"stage": before}, after={"stage": stage})
-            journal.append(tx, [moved])
+            stages.move(tx, stage, event=event, actor=actor, reason=reason)
 
     # observe
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bridge.ports import Context
 from connectors.folder import founding
 from connectors.folder.findings import probe
+from connectors.folder.freezing import FolderFreezing
 from connectors.folder.granted import granted
 from connectors.folder.open_files import opened as opened_files
 from connectors.folder.options import Options
@@ -18,7 +19,7 @@ class FolderConnector(TreeConnector):
     """A tree in a directory."""
 
     def __init__(self, options: Options, context: Context) -> None:
-        storage = FolderStorage(options)
+        storage, modes = FolderStorage(options, context.modes), context.modes
         super().__init__(
             options,
             context,
@@ -29,5 +30,6 @@ class FolderConnector(TreeConnector):
             granted=lambda: granted(storage),
             make=lambda owner, beside: founding.make(options, owner, beside),
             move=lambda old, identity: founding.move(options, old, identity),
+            freezing=lambda turns: FolderFreezing(storage, turns, modes) if modes is not None else None,
             opened=lambda: opened_files(options.path),
         )

@@ -157,7 +157,7 @@ def _above(options: Options) -> Iterator[tuple[int, str]]:
 
 def _like_above(made: int, parent: int) -> None:
     """A folder of a class: owner, group, mode and lists like those of the folder that it is in."""
-    inherit(made, parent, is_folder=True)
+    inherit(made, parent, None, is_folder=True)
     with contextlib.suppress(OSError):
         os.setxattr(made, _POSIX, os.getxattr(parent, POSIX_DEFAULT))
     above = descriptor_of(parent)

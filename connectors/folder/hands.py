@@ -96,7 +96,7 @@ class FolderHands:
         return Part.begin(place.spot.fd)
 
     def put(self, part: Part, place: Place, *, mtime: int | None) -> None:
-        part.finish(mtime=mtime, like=None)
+        part.finish(self._root, mtime=mtime, like=None)
         # Nothing is ever replaced: FileExistsError where the name is taken.
         rename(part.folder, part.name, place.spot.fd, place.name)
         os.fsync(place.spot.fd)
@@ -105,7 +105,7 @@ class FolderHands:
         self, held: Held, place: Place, entry: Entry, part: Part, *, mtime: int | None, origin: Origin
     ) -> None:
         part.copy_attributes(place.spot.fd, place.name)
-        part.finish(mtime=mtime, like=held.node)
+        part.finish(self._root, mtime=mtime, like=held.node)
         with self._trash.entry(origin) as bin_:
             try:
                 os.link(place.name, place.name, src_dir_fd=place.spot.fd, dst_dir_fd=bin_, follow_symlinks=False)
@@ -169,7 +169,7 @@ class FolderHands:
             return node.anchor, False
         made = os.open(place.name, _DIRECTORY, dir_fd=parent)
         try:
-            inherit(made, parent, is_folder=True)
+            inherit(made, parent, self._root, is_folder=True)
             anchor = look(made).anchor
         finally:
             os.close(made)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from bridge.core.model import Digest
 from bridge.ports import QUICKXOR
+from connectors.folder.root import Root
 from connectors.folder.system import Node, look
 from connectors.quickxor import QuickXor
 from connectors.tree.rules import is_part, part_name
@@ -50,12 +51,12 @@ class Part:
         while view:
             view = view[os.write(self.fd, view) :]
 
-    def finish(self, *, mtime: int | None, like: Node | None) -> None:
+    def finish(self, root: Root, *, mtime: int | None, like: Node | None) -> None:
         """Give it owner, rights and time, and flush it to the disk; ``like`` is the file that it will replace."""
         if like is not None:
-            _take_after(self.fd, like)
+            _take_after(self.fd, like, root.mode(like))
         else:
-            inherit(self.fd, self.folder, is_folder=False)
+            inherit(self.fd, self.folder, root, is_folder=False)
         if mtime is not None:
             os.utime(self.fd, ns=(mtime, mtime))
         os.fsync(self.fd)
@@ -130,7 +131,7 @@ def _abandoned(fd: int, node: Node, now: int) -> bool:
     return True
 
 
-def inherit(new: int, parent: int, *, is_folder: bool) -> None:
+def inherit(new: int, parent: int, root: Root | None, *, is_folder: bool) -> None:
     """Owner, group and rights of something new, like those of the folder it is in.
 
     A default ACL of the folder was already applied by the kernel. Without the right to change the owner it stays ours.
@@ -141,13 +142,13 @@ def inherit(new: int, parent: int, *, is_folder: bool) -> None:
     try:
         os.getxattr(parent, _DEFAULT_ACL)
     except OSError:
-        mode = stat.S_IMODE(folder.mode)
+        mode = stat.S_IMODE(folder.mode) if root is None else root.mode(folder)
         with contextlib.suppress(PermissionError):
             os.fchmod(new, mode if is_folder else mode & 0o666)
 
 
-def _take_after(fd: int, like: Node) -> None:
+def _take_after(fd: int, like: Node, mode: int) -> None:
     with contextlib.suppress(PermissionError):
         os.fchown(fd, like.uid, like.gid)
     with contextlib.suppress(PermissionError):
-        os.fchmod(fd, stat.S_IMODE(like.mode))
+        os.fchmod(fd, mode)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from pathlib import Path
 
-from bridge.ports import Refused, Unreachable, Waiting
+from bridge.ports import KeptModes, Refused, Unreachable, Waiting
 from connectors.folder.system import Node, look, open_beneath
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
@@ -15,8 +16,8 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
 class Root:
     """The open root directory. ``identity`` is its inode and birth time (docs/decisions/014)."""
 
-    def __init__(self, base: Path, below: str) -> None:
-        self._base, self._below = base, below
+    def __init__(self, base: Path, below: str, *, modes: KeptModes | None = None) -> None:
+        self._base, self._below, self._modes = base, below, modes
         self.path = base / below if below else base
         self.fd = self._open()
         self.node = self._look(self.fd)
@@ -75,6 +76,14 @@ class Root:
     def open(self, path: str, flags: int = _DIRECTORY) -> int:
         """Open a path beneath the root; see ``system.open_beneath``."""
         return open_beneath(self.fd, path, flags)
+
+    def mode(self, node: Node) -> int:
+        """The permissions of something in the root, those that it had before where it is frozen now."""
+        if self._modes is not None and not node.mode & 0o222:
+            kept = self._modes.recall([node.anchor]).get(node.anchor)
+            if kept is not None and kept.now == stat.S_IMODE(node.mode):
+                return kept.was
+        return stat.S_IMODE(node.mode)
 
     def close(self) -> None:
         if self.fd >= 0:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import date
 
-from bridge.ports import BridgeError, Busy, ContentChanged, Unreachable
+from bridge.ports import BridgeError, Busy, ContentChanged, KeptModes, Unreachable
 from connectors.folder.hands import FolderHands, refuse_while_written
 from connectors.folder.lister import AWAY, FolderLister
 from connectors.folder.mounts import tells_of_changes
@@ -55,7 +55,8 @@ class FolderStorage:
     parallel = 8
     soon = _CHUNK
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, modes: KeptModes | None = None) -> None:
+        self._modes = modes
         self._options, self._rules = options, Rules(options.include, options.exclude)
         self._root: Root | None = None
         self.watch: Watch | None = None
@@ -78,7 +79,7 @@ class FolderStorage:
     def root(self) -> Root:
         """The root as it was opened; opens it the first time."""
         if self._root is None:
-            self._root = Root(self._options.base, self._options.root)
+            self._root = Root(self._options.base, self._options.root, modes=self._modes)
         return self._root
 
     def excludes(self, name: str) -> bool:

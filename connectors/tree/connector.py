@@ -15,6 +15,7 @@ from bridge.ports import (
     Context,
     Failed,
     Finding,
+    Freezing,
     Identity,
     Opened,
     Outcome,
@@ -43,6 +44,7 @@ class TreeConnector:
 
     ``index_file`` is the name of the index in the connector's directory. ``granted`` reads who may get at the root;
     ``make`` and ``move`` do what ``bridge.ports.Foundation`` says, ``opened`` what ``OpenFiles`` says, blocking.
+    ``freezing`` is made with the turns that whoever uses the root takes.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class TreeConnector:
         granted: Callable[[], Rights],
         make: Callable[[Account, Sequence[Any]], None],
         move: Callable[[Any, str], None],
+        freezing: Callable[[Turns], Freezing | None] = lambda turns: None,
         opened: Callable[[], Opened] | None = None,
     ) -> None:
         self.options, self.context, self._probe, self._trash = options, context, probe, trash
@@ -66,6 +69,7 @@ class TreeConnector:
         # Whoever uses the index or the root takes a turn.
         self._turns = Turns()
         self._writing = Writing(self.sight, context, turns=self._turns)
+        self._freezing = freezing(self._turns)
         self._open_files = None if opened is None else TreeOpenFiles(opened)
         self._foundation = TreeFoundation(self._turns, make, move)
         self._contents = TreeContents(self.sight, self._turns)
@@ -81,6 +85,7 @@ class TreeConnector:
         return Capabilities(
             kinds, dict.fromkeys(kinds, writes), chunk=50, hints=True, contents=self._contents, trash=trash,
             rights=self, foundation=foundation, open_files=self._open_files,
+            freezing=None if self.options.read_only else self._freezing,
         )  # fmt: skip
 
     async def identify(self) -> Identity:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from fnmatch import translate
 
+from bridge.ports import NOTICE
+
 #: Everything of ours in a school's folder begins so: the trash and files that are being written.
 OURS = ".schoolbridge-"
 #: Files on their way in bear such names until they get their own.
@@ -26,7 +28,7 @@ class Rules:
     """
 
     def __init__(self, include: Sequence[str], exclude: Sequence[str]) -> None:
-        by_name = [one for one in exclude if "/" not in one] + [OURS + "*"]
+        by_name = [one for one in exclude if "/" not in one] + [OURS + "*", NOTICE]
         self._name = _any_of(by_name)
         self._path = _any_of([one.strip("/") for one in exclude if "/" in one])
         self._include = None if "*" in include else _any_of([one.strip("/") for one in include if "/" not in one])

@@ -103,13 +103,13 @@ def test_a_newer_state_is_refused_and_the_way_back_is_named(tmp_path: Path) -> N
 def test_writers_have_their_turn_in_the_order_in_which_they_came(tmp_path: Path) -> None:
     """One that comes again at once passed all others before, for as long as it went on."""
     database = open_database(f"sqlite:///{tmp_path / 'state.db'}")
-    first, order, waiting = threading.Event(), list[str](), 5
+    first, queued, order, waiting = threading.Event(), threading.Event(), list[str](), 5
 
     def greedy() -> None:
         for _ in range(3):
             with database.write():
                 first.set()
-                _until_waiting(database, waiting)
+                queued.wait()
                 order.append("greedy")
 
     def patient(name: str) -> None:
@@ -123,7 +123,7 @@ def test_writers_have_their_turn_in_the_order_in_which_they_came(tmp_path: Path)
         threads.append(threading.Thread(target=patient, args=(f"patient {number}",)))
         threads[-1].start()
         _until_waiting(database, number + 1)
-    waiting = 0
+    queued.set()
     for one in threads:
         one.join()
     database.close()

@@ -1,0 +1,42 @@
+"""See soon what another process did to a stage or a cutover, and keep the deadline of a cutover: one query a look."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from bridge.core.model import Side
+from bridge.daemon import threads
+from bridge.daemon.supervisor import Supervisor
+from bridge.daemon.trouble import place
+from bridge.state.changeover import going_on
+from bridge.state.database import Database
+
+#: Seconds between two looks.
+LOOK = 2.0
+
+
+async def attend(database: Database, supervisors: Mapping[str, Supervisor]) -> None:
+    """Wake who is concerned, for ever. One school's trouble never delays another: each is attended in its own task."""
+    log = structlog.get_logger()
+    known: Mapping[str, tuple[str, str, str]] | None = None
+    at_it: dict[str, asyncio.Task[None]] = {}
+    while True:
+        try:
+            found = await asyncio.to_thread(going_on, database)
+            for code, one in list(supervisors.items()):
+                if known is not None and found.get(code) != known.get(code):
+                    one.wake(Side)
+                going = bool(found.get(code, ("", "", ""))[1])
+                if going and (code not in at_it or at_it[code].done()):
+                    with threads.of(code):
+                        at_it[code] = asyncio.create_task(one.attend(), name=f"cutover {code}")
+            known = found
+        except SQLAlchemyError as error:
+            log.warning("the state can't be read", error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - a bug here must not end the attention for all schools
+            log.error("no attention", error=type(error).__name__, place=place(error))
+        await asyncio.sleep(LOOK)

@@ -1,0 +1,123 @@
+"""The shares of a school are frozen, told of and thawed: all roots, a few at a time, each through its connector."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import Any
+
+from bridge.core.model import Side
+from bridge.daemon import whereabouts
+from bridge.daemon.roots import Root, roots_of
+from bridge.daemon.shares import AT_ONCE, Ground
+from bridge.letters.notice import text_of
+from bridge.ports import Freezing, Unreachable, Waiting
+from bridge.state.frozen import frozen_roots
+
+BY_HAND = "by-hand"
+_PERMISSIONS = "permissions"
+
+
+async def freeze_all(ground: Ground, *, confirmed: Collection[str]) -> dict[str, int]:
+    """Freeze all shares. ``confirmed``: those that somebody froze by hand, and said so.
+
+    Raises Unreachable where a share is not confirmed, or something in it could not be frozen; what was frozen stays so.
+    """
+    for share in ground.school.shares:
+        if share.freeze == BY_HAND and share.name not in confirmed:
+            code = ground.school.code
+            raise Unreachable(
+                f"{code}: the share {share.name} is frozen by hand: make it read-only on its server for everybody but "
+                f"the bridge, then say so: schoolbridge cutover confirm {code} --share {share.name} --reason ..."
+            )
+    totals = await _each(ground, await _frozen_by_us(ground), _freeze)
+    return _checked(ground, totals, "frozen")
+
+
+async def post_all(ground: Ground) -> dict[str, int]:
+    """Leave a notice in every root that has a folder."""
+    text = text_of(ground.school)
+
+    async def post(freezing: Freezing) -> Counter[str]:
+        await freezing.post(text)
+        return Counter({"posted": 1})
+
+    return dict(await _each(ground, await _frozen_by_us(ground), post))
+
+
+async def thaw_all(ground: Ground, *, unpost: bool) -> dict[str, int]:
+    """Give back what freezing took; with ``unpost`` the notices go, too.
+
+    Raises Unreachable where something can't be given back yet.
+    """
+    roots = {one.code: one for one in await _frozen_by_us(ground)}
+    still = await asyncio.to_thread(frozen_roots, ground.database, ground.school.code)
+    wanted = roots.values() if unpost else [roots[code] for code in still if code in roots]
+
+    async def thaw(freezing: Freezing) -> Counter[str]:
+        if unpost:
+            await freezing.unpost()
+        done = await freezing.thaw()
+        return Counter({"thawed": done.changed, **{f"trouble: {why}": count for why, count in done.troubles.items()}})
+
+    totals = await _each(ground, wanted, thaw)
+    # Whose owner left meanwhile: nobody knows any more where the folder is, but its people can't write in it.
+    lost = [code for code in still if code not in roots]
+    return {**_checked(ground, totals, "thawed"), **({"roots without an owner": len(lost)} if lost else {})}
+
+
+async def _freeze(freezing: Freezing) -> Counter[str]:
+    done = await freezing.freeze()
+    counts = {"seen": done.seen, "frozen": done.changed}
+    return Counter({**counts, **{f"trouble: {why}": count for why, count in done.troubles.items()}})
+
+
+async def _frozen_by_us(ground: Ground) -> list[Root]:
+    shares = {share.name for share in ground.school.shares if share.freeze == _PERMISSIONS}
+    found = await asyncio.to_thread(roots_of, ground.school, ground.database)
+    return [root for root in found.roots.values() if root.share in shares]
+
+
+async def _each(
+    ground: Ground, roots: Iterable[Root], act: Callable[[Freezing], Awaitable[Counter[str]]]
+) -> Counter[str]:
+    """Do it to all roots that have a folder, a few at a time. The first error is raised when the others are through."""
+    free, totals = asyncio.Semaphore(AT_ONCE), Counter[str]()
+
+    async def one(root: Root) -> None:
+        async with free:
+            try:
+                lying = await whereabouts.find(
+                    ground, root, lambda settings: ground.connect(root, Side.SCHOOL, settings)
+                )
+            except Waiting:
+                totals["without a folder"] += 1
+                return
+            try:
+                freezing = lying.connector.capabilities.freezing
+                if freezing is None:
+                    raise Unreachable(
+                        f"{root.code}: its folder can't be changed (read_only is set). Expected: the bridge may write "
+                        f"it; or say freeze: by-hand for the share {root.share}"
+                    )
+                totals.update(await act(freezing))
+            finally:
+                await lying.connector.close()
+
+    results = await asyncio.gather(*(one(root) for root in roots), return_exceptions=True)
+    for error in results:
+        if isinstance(error, BaseException):
+            raise error
+    return totals
+
+
+def _checked(ground: Ground, totals: Counter[str], what: str) -> dict[str, Any]:
+    troubles = {name.removeprefix("trouble: "): count for name, count in totals.items() if name.startswith("trouble: ")}
+    if troubles:
+        said = ", ".join(f"{count} × {why}" for why, count in sorted(troubles.items()))
+        raise Unreachable(
+            f"{ground.school.code}: not everything in the shares could be {what}: {said}. Give the service the right "
+            f"to change permissions there (CAP_FOWNER, CAP_DAC_OVERRIDE); it tries again by itself"
+        )
+    return {name: count for name, count in sorted(totals.items()) if count}

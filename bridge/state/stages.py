@@ -1,0 +1,40 @@
+"""To move a school from one stage to the next, in a transaction that is open already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select, update
+
+from bridge.ports import ConfigurationError
+from bridge.state import journal
+from bridge.state.tables import school
+from bridge.state.transaction import Transaction
+
+
+def move(
+    tx: Transaction,
+    stage: str,
+    *,
+    event: str,
+    actor: str,
+    reason: str,
+    expected: str | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    """Move it and journal it. Raises ConfigurationError where it is not in the stage that was ``expected``.
+
+    ``more`` goes into the journal's row beside the stage.
+    """
+    mine = school.c.code == tx.school
+    before = tx.rows(select(school.c.stage).where(mine))[0].stage
+    if expected is not None and before != expected:
+        raise ConfigurationError(
+            f"{tx.school}: the school is {before} now, no longer {expected}: somebody else moved it meanwhile. Look at "
+            f"it again: schoolbridge stage {tx.school}"
+        )
+    tx.run(update(school).where(mine).values(stage=stage, stage_since=tx.now))
+    after = {"stage": stage, **(more or {})}
+    moved = journal.Entry("stage", actor=actor, reason=f"{event}: {reason}", before={"stage": before}, after=after)
+    journal.append(tx, [moved])
