@@ -238,6 +238,7 @@ def _shown_school(one: School) -> dict[str, Any]:
             "roles": list(share.roles),
             "named": list(share.named),
             "make": share.make,
+            "permissions": share.permissions,
             **{side.value: _shown_side(settings) for side, settings in share.sides.items()},
         }
         for share in one.shares
