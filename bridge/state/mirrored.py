@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, select
+from sqlalchemy import Connection, Select, and_, bindparam, func, select
 
 from bridge.core.model import Side
 from bridge.state.database import Database
@@ -18,6 +18,19 @@ from bridge.state.tables import agreed_reference, agreement, link, observation
 
 _AT_ONCE = 5000
 _PARENT = "parent"
+
+
+_ABOVE = and_(
+    agreed_reference.c.school == agreement.c.school,
+    agreed_reference.c.link == agreement.c.link,
+    agreed_reference.c.field == _PARENT,
+)
+#: Made once: it is asked for each folder.
+_PLACE = (
+    select(agreement.c.fields, agreed_reference.c.target)
+    .select_from(agreement.outerjoin(agreed_reference, _ABOVE))
+    .where(agreement.c.school == bindparam("of_school"), agreement.c.link == bindparam("of_link"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +73,7 @@ def _objects() -> Select[Any]:
     here = and_(near.c.school == link.c.school, near.c.side == Side.SCHOOL, near.c.anchor == link.c.school_anchor)
     there = and_(far.c.school == link.c.school, far.c.side == Side.CLOUD, far.c.anchor == link.c.cloud_anchor)
     agreed = and_(agreement.c.school == link.c.school, agreement.c.link == link.c.id)
-    above = and_(
-        agreed_reference.c.school == link.c.school,
-        agreed_reference.c.link == link.c.id,
-        agreed_reference.c.field == _PARENT,
-    )
-    source = link.join(near, here).join(far, there).join(agreement, agreed).outerjoin(agreed_reference, above)
+    source = link.join(near, here).join(far, there).join(agreement, agreed).outerjoin(agreed_reference, _ABOVE)
     columns = (link.c.id, link.c.kind, near.c.anchor, far.c.anchor, agreement.c.fields, agreed_reference.c.target)
     return select(*columns).select_from(source).where(near.c.gone.is_(None), far.c.gone.is_(None))
 
@@ -83,15 +91,7 @@ def memberships(connection: Connection, code: str) -> Iterator[tuple[str, str, s
 
 def place(connection: Connection, code: str, of: str) -> tuple[str, str | None] | None:
     """What was agreed of one object and its parent's link; None where nothing was."""
-    above = and_(
-        agreed_reference.c.school == agreement.c.school,
-        agreed_reference.c.link == agreement.c.link,
-        agreed_reference.c.field == _PARENT,
-    )
-    query = select(agreement.c.fields, agreed_reference.c.target).select_from(
-        agreement.outerjoin(agreed_reference, above)
-    )
-    row = connection.execute(query.where(agreement.c.school == code, agreement.c.link == of)).first()
+    row = connection.execute(_PLACE, {"of_school": code, "of_link": of}).first()
     return None if row is None else (row[0], row[1])
 
 
