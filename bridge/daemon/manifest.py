@@ -35,7 +35,7 @@ from bridge.state.roots import BETWEEN
 
 FORMAT = "schoolbridge-manifest/1"
 #: Folders whose paths are remembered while the files in them go by.
-_REMEMBERED = 20_000
+_REMEMBERED = 50_000
 #: A tree deeper than this is broken.
 _DEPTH = 400
 _LONGEST_LINE = 64 * 1024
