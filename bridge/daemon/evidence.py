@@ -19,6 +19,7 @@ from bridge.daemon.proven import Run, Standing, appointed, standings
 from bridge.daemon.roots import roots_of
 from bridge.daemon.shares import Ground
 from bridge.daemon.software import software
+from bridge.daemon.stood import stood, time, told
 from bridge.settings.effective import mark
 from bridge.state import mirrored, proof
 from bridge.state.tables import school as schools
@@ -31,8 +32,8 @@ _WAY = (
     (Stage.FREEZING, Event.SWITCH),
     (Stage.SOAKING, Event.FINALISE),
 )
-#: What may be still to come in each stage: without it the report would show gates that nobody has asked for yet.
-_AHEAD = {Stage.HYBRID: 1, Stage.FREEZING: 2, Stage.SOAKING: 2}
+#: So many of them are behind a school or come next; in other stages all of them.
+_AHEAD = {Stage.CLASSIC: 1, Stage.OBSERVING: 1, Stage.REHEARSING: 1, Stage.HYBRID: 1, Stage.FREEZING: 2}
 #: What a school without a cutover under way gets ready for.
 NEXT = {
     Stage.CLASSIC: Event.OBSERVE,
@@ -61,10 +62,8 @@ def completion(ground: Ground, run: Run | None, *, now: datetime, out: manifest.
         runs, approvals = proof.past_runs(connection, school.code), proof.approvals(connection, school.code)
         one_sided = mirrored.one_sided(connection, school.code)
         unsound = proof.unsound(connection, [code for code, _, _ in heads])
-    gates = {
-        event.value: [_gate(one) for one in standings(database, school, source, event, now)]
-        for source, event in _WAY[: _AHEAD.get(stage, 3)]
-    }
+        passed = stood(connection, school.code, moves)
+    gates, as_of = _gates(ground, stage, passed, now)
     return {
         **_head(ground, COMPLETION, stage, since, now),
         "run": _run(run),
@@ -92,6 +91,7 @@ def completion(ground: Ground, run: Run | None, *, now: datetime, out: manifest.
             "waived": [one for some in gates.values() for one in some if one["result"] == "waived"],
         },
         "gates": gates,
+        "gates_as_of": as_of,
         "approvals": approvals,
         "journal": {
             "school": _checkpoint(*next(one for one in heads if one[0] == school.code)),
@@ -107,13 +107,13 @@ def readiness(ground: Ground, found: Iterable[Standing], *, event: Event, now: d
     with mirrored.one_moment(ground.database) as connection:
         stage, since = _stage(connection, ground.school.code)
         head = proof.heads(connection, ground.school.code)[0]
-    gates = [_gate(one) for one in found]
+    gates = [told(one) for one in found]
     at = appointed(ground.database, ground.school.code)
     return {
         **_head(ground, READINESS, stage, since, now),
         "event": event.value,
         "ready": all(one["holds"] for one in gates),
-        "appointment": _time(at),
+        "appointment": time(at),
         "gates": gates,
         "journal": {"school": _checkpoint(*head)},
     }
@@ -125,9 +125,9 @@ def _head(ground: Ground, form: str, stage: Stage, since: datetime | None, now: 
         "format": form,
         "school": school.code,
         "name": school.name,
-        "made": _time(now),
+        "made": time(now),
         "time_zone": settings.bridge.time_zone,
-        "stage": {"now": stage.value, "since": _time(since), "authority": STAGES[stage].authority.value},
+        "stage": {"now": stage.value, "since": time(since), "authority": STAGES[stage].authority.value},
         "configuration": {"sha256": mark(settings, school.code)},
         "software": software(),
     }
@@ -144,40 +144,31 @@ def _run(run: Run | None) -> dict[str, Any] | None:
     return {
         "id": run.id,
         "actor": run.actor,
-        "started": _time(run.started),
-        "deadline": _time(run.deadline),
-        "ended": _time(run.ended),
+        "started": time(run.started),
+        "deadline": time(run.deadline),
+        "ended": time(run.ended),
         "step": run.step,
-        "step_since": _time(run.step_at),
+        "step_since": time(run.step_at),
         "attempts": run.attempts,
         "problem": run.problem,
         "outcome": run.outcome,
     }
 
 
-def _gate(one: Standing) -> dict[str, Any]:
-    vouched = one.vouched
-    return {
-        "gate": one.gate.value,
-        "result": one.result,
-        "holds": one.result in {"pass", "waived"},
-        "expected": one.expected,
-        "found": one.found,
-        "fix": one.fix,
-        "person": one.person,
-        "human": one.human,
-        "measured": _time(one.measured),
-        "valid_until": _time(one.valid_until),
-        "vouched": None
-        if vouched is None
-        else {
-            "how": vouched.how,
-            "actor": vouched.actor,
-            "reason": vouched.reason,
-            "at": _time(vouched.at),
-            "expires": _time(vouched.expires),
-        },
-    }
+def _gates(
+    ground: Ground, stage: Stage, passed: Mapping[str, tuple[str, list[dict[str, Any]]]], now: datetime
+) -> tuple[dict[str, list[dict[str, Any]]], dict[str, str | None]]:
+    """Of each step so far and of the next one: its gates as they were when it was taken, else as they are now."""
+    gates: dict[str, list[dict[str, Any]]] = {}
+    as_of: dict[str, str | None] = {}
+    way = _WAY[: _AHEAD.get(Stage(stage.value.removeprefix("paused-")), len(_WAY))]
+    for source, event in way:
+        if source is not stage and event in passed:
+            as_of[event.value], gates[event.value] = passed[event]
+        else:
+            found = standings(ground.database, ground.school, source, event, now)
+            as_of[event.value], gates[event.value] = time(now), [told(one) for one in found]
+    return gates, as_of
 
 
 def _verification(run: Run | None, gates: Mapping[str, Sequence[dict[str, Any]]]) -> dict[str, Any]:
@@ -214,7 +205,3 @@ def _left(one: proof.Left) -> dict[str, Any]:
 
 def _checkpoint(code: str, seq: int, head: str) -> str:
     return f"{code}:{seq}:{head}"
-
-
-def _time(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat(timespec="seconds")

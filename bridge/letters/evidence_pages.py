@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bridge.core.cutover import Event, Gate, Stage
 from bridge.letters.document import FONTS
-from bridge.letters.evidence_text import EVENTS, GATES, KINDS, RESULTS, STAGES, WORDS
+from bridge.letters.evidence_text import EVENTS, GATES, KINDS, PERSONS, RESULTS, STAGES, WORDS
 from bridge.letters.report import Part, report
 
 LANGUAGES = ("de", "en")
@@ -107,7 +107,8 @@ class _Speaker:
         )
         yield from self._skipped()
         for event, gates in said["gates"].items():
-            yield Part(self.word("event", event=self._event(event)), (), self._gates(gates))
+            at = self.time(said["gates_as_of"][event])
+            yield Part(self.word("event", event=self._event(event), at=at), (), self._gates(gates))
         rows = [
             (self._event(one["event"]), one["actor"], self.time(one["at"]), one["reason"]) for one in said["approvals"]
         ]
@@ -184,7 +185,7 @@ class _Speaker:
 
     def _todo(self, one: Mapping[str, Any]) -> Sequence[str]:
         until = self._said["appointment"]
-        return (self._gate(one), self._result(one), one["found"], one["fix"], one["person"], self.time(until))
+        return (self._gate(one), self._result(one), one["found"], one["fix"], self._person(one), self.time(until))
 
     def _gates(self, gates: Sequence[Mapping[str, Any]]) -> Sequence[Sequence[str]]:
         rows = [
@@ -206,6 +207,10 @@ class _Speaker:
 
     def _gate(self, one: Mapping[str, Any]) -> str:
         return GATES[Gate(one["gate"])][self._place]
+
+    def _person(self, one: Mapping[str, Any]) -> str:
+        name = str(one["person"])
+        return PERSONS.get(name, (name, name))[self._place]
 
     def _result(self, one: Mapping[str, Any]) -> str:
         return RESULTS[one["result"]][self._place]

@@ -34,6 +34,12 @@ RESULTS: Mapping[str, tuple[str, str]] = {
     "stale": ("✗ veraltet", "✗ too old"),
     "unknown": ("✗ nicht geprüft", "✗ not measured"),
 }
+#: Who takes care of a gate, as its law calls them.
+PERSONS: Mapping[str, tuple[str, str]] = {
+    "school IT": ("IT der Schule", "school IT"),
+    "school authority": ("Schulträger", "school authority"),
+    "head teacher": ("Schulleitung", "head teacher"),
+}
 EVENTS: Mapping[Event, tuple[str, str]] = {
     Event.OBSERVE: ("Beobachten", "Observing"),
     Event.REHEARSE: ("Probe", "Rehearsal"),
@@ -94,7 +100,7 @@ WORDS: Mapping[str, Mapping[str, Any]] = {
         "held": "Zurückgestellt: {held}; offene Konflikte: {conflicts}; ohne Ordner: {without}; Ausnahmen: {waived}",
         "held_rows": ("Wo", "Objekt", "Seite", "Regel", "Seit", "Freigegeben von"),
         "more": "… und {more} weitere in der Datei",
-        "event": "Bedingungen: {event}",
+        "event": "Bedingungen: {event} (Stand {at})",
         "approvals": "Zustimmungen",
         "approval_rows": ("Schritt", "Wer", "Wann", "Grund"),
         "back": "Rückweg",
@@ -137,7 +143,7 @@ WORDS: Mapping[str, Mapping[str, Any]] = {
         "held": "Held: {held}; open conflicts: {conflicts}; without a folder: {without}; waived: {waived}",
         "held_rows": ("Where", "Object", "Side", "Rule", "Since", "Released by"),
         "more": "… and {more} more in the file",
-        "event": "Conditions: {event}",
+        "event": "Conditions: {event} (as of {at})",
         "approvals": "Approvals",
         "approval_rows": ("Step", "Who", "When", "Reason"),
         "back": "The way back",

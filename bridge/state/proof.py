@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, select
 
 from bridge.state import journal
-from bridge.state.cutover_tables import approval, changeover
+from bridge.state.cutover_tables import approval, changeover, gate, vouch
 from bridge.state.roots import below
 from bridge.state.tables import conflict, release, school, trouble
 from bridge.state.tables import journal as rows
@@ -66,18 +66,38 @@ def heads(connection: Connection, code: str) -> list[tuple[str, int, str]]:
 
 
 def moves(connection: Connection, code: str, *, since: datetime | None = None) -> Iterator[dict[str, Any]]:
-    """How a school went from stage to stage, with the journal's row of each move."""
+    """How a school went from stage to stage, through which gates (who vouched, or the result), by the journal."""
     mine = (rows.c.school == code) & (rows.c.action == "stage")
     query = select(rows).where(mine if since is None else mine & (rows.c.at >= since))
     for row in connection.execute(query.order_by(rows.c.seq)):
+        after = json.loads(row.after)
+        event, _, reason = row.reason.partition(": ")
         yield {
             "at": row.at.isoformat(timespec="seconds"),
+            "event": event,
             "from": json.loads(row.before).get("stage", ""),
-            "to": json.loads(row.after).get("stage", ""),
+            "to": after.get("stage", ""),
+            "run": after.get("run", ""),
+            "gates": after.get("gates", {}),
             "actor": row.actor,
-            "reason": row.reason,
+            "reason": reason,
             "journal": {"row": row.seq, "hash": row.hash},
         }
+
+
+def measured(connection: Connection, code: str) -> dict[str, dict[str, Any]]:
+    """Gate -> what was measured of it last."""
+    found = connection.execute(select(gate).where(gate.c.school == code).order_by(gate.c.gate))
+    return {row.gate: {"result": row.result, "at": row.at, **json.loads(row.evidence)} for row in found}
+
+
+def vouched(connection: Connection, code: str) -> dict[str, dict[str, Any]]:
+    """Gate -> what a person said of it last."""
+    found = connection.execute(select(vouch).where(vouch.c.school == code).order_by(vouch.c.gate))
+    return {
+        row.gate: {"how": row.how, "actor": row.actor, "reason": row.reason, "at": row.at, "expires": row.expires}
+        for row in found
+    }
 
 
 def approvals(connection: Connection, code: str) -> list[dict[str, Any]]:

@@ -32,9 +32,12 @@ from bridge.daemon.signing import Signer, checked, written
 from bridge.daemon.software import hashed
 from bridge.settings import load
 from bridge.settings.effective import mark
-from bridge.state.cutover_tables import appointment, approval, changeover
+from bridge.state.cutover_tables import appointment, approval, changeover, vouch
+from bridge.state.cutover_tables import gate as gate_table
+from bridge.state.journal import Entry, append
 from bridge.state.tables import release, trouble
 from bridge.state.tables import school as schools
+from bridge.state.transaction import writing
 from tests.daemon.embedded import Answer
 from tests.daemon.folders import Folders
 
@@ -149,7 +152,7 @@ def test_a_completion_says_what_happened_and_names_nobody(school: Folders) -> No
     assert (held["link"], held["rule"], held["released"]["by"]) == ("L77", "guard:delete", "k.meier")
     assert said["verification"]["numbers"] == {"files": 2, "different": 0}
     assert said["rollback"]["possible"] is True
-    assert set(said["gates"]) == {"freeze", "switch"}
+    assert set(said["gates"]) == {"freeze", "switch", "finalise"}
     assert {one["result"] for some in said["gates"].values() for one in some} == {"unknown"}, "never silently passed"
     assert said["journal"]["unsound"] == {}
     everything = files["json"].read_text() + gzip.decompress(files["manifest.gz"].read_bytes()).decode()
@@ -294,6 +297,48 @@ def test_gates_appear_with_evidence_age_and_who_vouched(school: Folders) -> None
         assert wanted in words
         assert wanted in german.decode()
     assert "Readiness for the cutover" in content.decode()
+
+
+def test_gates_that_were_passed_are_told_as_they_stood_then(school: Folders) -> None:
+    """By the journal; what was measured later on is no evidence of it."""
+    with ground(school) as one:
+        with one.database.write() as connection:
+            for name, at in ((Gate.COUNTS, NOW), (Gate.BACKLOG, NOW + timedelta(days=3))):
+                evidence = json.dumps({"expected": "equal", "found": f"{name} measured", "fix": "", "numbers": {}})
+                row = {"gate": name.value, "result": "pass", "evidence": evidence, "at": at}
+                connection.execute(insert(gate_table).values(school="0123", **row))
+            for name, how in ((Gate.PERMISSIONS, "waived"), (Gate.OPEN_FILES, "attested")):
+                word = {"gate": name.value, "how": how, "actor": "k.meier", "reason": "looked at it", "at": NOW}
+                connection.execute(insert(vouch).values(school="0123", **word))
+        with writing(one.database, "0123", now=NOW + timedelta(hours=1)) as tx:
+            gates = {
+                Gate.COUNTS: "pass", Gate.BACKLOG: "pass", Gate.PERMISSIONS: "k.meier", Gate.OPEN_FILES: "k.meier",
+                Gate.CLOCK: "somebody else",
+            }  # fmt: skip
+            after = {"stage": "soaking", "run": "run-9", "gates": {name.value: said for name, said in gates.items()}}
+            entry = Entry("stage", actor="root", reason="switch: it is time", before={"stage": "freezing"}, after=after)
+            append(tx, [entry])
+        with one.database.write() as connection:
+            connection.execute(update(schools).values(stage="soaking"))
+        run = Run("run-9", NOW, NOW + timedelta(hours=8), "root", "over", NOW)
+        kept = reports.keep_completion(one, run, now=NOW + timedelta(days=9))
+        said, _ = checked(reports.path_of(one.settings, "0123", kept.id, "json"))
+        page, _ = reports.report_bytes(one.settings, "0123", kept.id, "en.html")
+    passed = {one["gate"]: one for one in said["gates"]["switch"]}
+    assert [(one["gate"], one["result"]) for one in passed.values()] == [
+        (Gate.CLOCK, "waived"), (Gate.BACKLOG, "pass"), (Gate.COUNTS, "pass"), (Gate.PERMISSIONS, "waived"),
+        (Gate.OPEN_FILES, "pass"),
+    ]  # fmt: skip
+    assert passed[Gate.COUNTS]["found"] == "counts and memberships equal on both sides measured"
+    assert passed[Gate.BACKLOG]["found"] == "", "measured anew since: that says nothing of the switch"
+    assert passed[Gate.PERMISSIONS]["vouched"]["reason"] == "looked at it"
+    assert passed[Gate.CLOCK]["vouched"]["actor"] == "somebody else"
+    assert said["gates_as_of"]["switch"] == "2026-11-20T09:00:00+00:00"
+    assert said["gates_as_of"]["finalise"] == "2026-11-29T08:00:00+00:00"
+    assert {one["result"] for one in said["gates"]["finalise"]} == {"unknown"}
+    move = next(one for one in said["moves"] if one["run"] == "run-9")
+    assert (move["event"], move["reason"], move["gates"][Gate.COUNTS]) == ("switch", "it is time", "pass")
+    assert "Switch to the cloud (as of 2026-11-20 10:00 CET)" in page.decode()
 
 
 def test_reports_are_listed_newest_first_and_copied_in_one_language(school: Folders, tmp_path: Path) -> None:
