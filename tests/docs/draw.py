@@ -16,6 +16,7 @@ from bridge.core.cutover import STAGES, TRANSITIONS, Power, Stage, diagram
 from bridge.core.kinds import KINDS, Where
 from bridge.core.policy import DEFAULT_PERIODS, DEFAULT_THRESHOLDS, SCHOOL_THRESHOLDS, TREE_THRESHOLDS
 from connectors.graph.permissions import BUNDLES
+from tests.requirements.table import drawn as requirements
 
 DOCS = Path(__file__).parents[2] / "docs"
 _PART = re.compile(
@@ -105,6 +106,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "thresholds": thresholds,
     "periods": periods,
     "permissions": permissions,
+    "requirements": requirements,
 }
 #: Every stage is shown somewhere: a new one without a row would not be noticed otherwise.
 assert set(STAGES) == set(Stage)
