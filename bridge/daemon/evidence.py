@@ -174,9 +174,10 @@ def _gates(
 def _verification(run: Run | None, gates: Mapping[str, Sequence[dict[str, Any]]]) -> dict[str, Any]:
     """What was found when contents were compared: the gate's words, and the numbers that the run remembers."""
     of = (Gate.VERIFIED, Gate.COUNTS)
-    told = [one for some in gates.values() for one in some if one["gate"] in of]
+    asked = gates.get(Event.SWITCH.value, [one for some in gates.values() for one in some])
+    found = [one for one in asked if one["gate"] in of]
     numbers = run.state.get("verify") if run is not None else None
-    return {"gates": told, "numbers": numbers if isinstance(numbers, Mapping) else {}}
+    return {"gates": found, "numbers": numbers if isinstance(numbers, Mapping) else {}}
 
 
 def _rollback(stage: Stage, gates: Mapping[str, Sequence[dict[str, Any]]]) -> dict[str, Any]:

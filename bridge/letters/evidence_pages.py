@@ -219,5 +219,5 @@ class _Speaker:
         return EVENTS.get(Event(name), (name, name))[self._place]
 
     def _numbers(self, numbers: Mapping[str, int]) -> str:
-        said = [f"{number} {KINDS.get(kind, (kind, kind))[self._place]}" for kind, number in numbers.items()]
+        said = [f"{KINDS.get(kind, (kind, kind))[self._place]}: {number}" for kind, number in numbers.items()]
         return ", ".join(said) or str(self._words["none"])

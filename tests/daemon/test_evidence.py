@@ -293,7 +293,12 @@ def test_gates_appear_with_evidence_age_and_who_vouched(school: Folders) -> None
         assert "http" not in page.partition("<body>")[2], "nothing from elsewhere"
         assert by in page
     words = " ".join("".join(one.extract_text() for one in PdfReader(io.BytesIO(paper)).pages).split())
-    for wanted in ("Bereitschaft zur Umstellung", "1 von 3 Bedingungen", "22.11.2026 09:00 CET", "order 20 licences"):
+    for wanted in (
+        "Bereitschaft zur Umstellung",
+        "Noch nicht erfüllt: 1 von 3 Bedingungen",
+        "22.11.2026 09:00 CET",
+        "order 20 licences",
+    ):
         assert wanted in words
         assert wanted in german.decode()
     assert "Readiness for the cutover" in content.decode()
