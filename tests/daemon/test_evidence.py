@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import io
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,12 +23,13 @@ from sqlalchemy import insert, text, update
 
 from bridge.core.cutover import Event, Gate, Stage
 from bridge.core.merkle import proves
-from bridge.daemon import reports, wiring
+from bridge.daemon import evidence, reports, wiring
 from bridge.daemon.catalog import Catalog
 from bridge.daemon.proven import Run
 from bridge.daemon.shares import Ground
 from bridge.daemon.signing import Signer, checked, written
 from bridge.daemon.software import hashed
+from bridge.letters import evidence_pages
 from bridge.settings import load
 from bridge.settings.effective import mark
 from bridge.state.cutover_tables import appointment, approval, changeover, vouch
@@ -153,7 +153,8 @@ def test_a_completion_says_what_happened_and_names_nobody(school: Folders) -> No
     assert said["verification"]["numbers"] == {"files": 2, "different": 0}
     assert said["rollback"]["possible"] is True
     assert set(said["gates"]) == {"freeze", "switch", "finalise"}
-    assert {one["result"] for some in said["gates"].values() for one in some} == {"unknown"}, "never silently passed"
+    verified = [one["result"] for one in said["gates"]["switch"] if one["gate"] == Gate.VERIFIED]
+    assert verified == ["unknown"], "nobody measured it: it is not left out, and it did not pass"
     assert said["journal"]["unsound"] == {}
     everything = files["json"].read_text() + gzip.decompress(files["manifest.gz"].read_bytes()).decode()
     assert [name for name in NAMES if name in everything] == []
@@ -340,7 +341,7 @@ def test_gates_that_were_passed_are_told_as_they_stood_then(school: Folders) -> 
     assert passed[Gate.CLOCK]["vouched"]["actor"] == "somebody else"
     assert said["gates_as_of"]["switch"] == "2026-11-20T09:00:00+00:00"
     assert said["gates_as_of"]["finalise"] == "2026-11-29T08:00:00+00:00"
-    assert {one["result"] for one in said["gates"]["finalise"]} == {"unknown"}
+    assert {one["result"] for one in said["gates"]["finalise"]} <= {"unknown", "stale"}, "of the next step as it is now"
     move = next(one for one in said["moves"] if one["run"] == "run-9")
     assert (move["event"], move["reason"], move["gates"][Gate.COUNTS]) == ("switch", "it is time", "pass")
     assert "Switch to the cloud (as of 2026-11-20 10:00 CET)" in page.decode()
@@ -456,11 +457,13 @@ def test_a_run_of_the_cutover_is_taken_as_it_is_given(school: Folders) -> None:
     assert (said["run"]["step"], said["run"]["problem"], said["run"]["ended"]) == ("verify", "the cloud is slow", None)
 
 
-@pytest.mark.parametrize("stage", list(Stage))
-def test_every_stage_can_be_reported(school: Folders, stage: Stage) -> None:
-    with ground(school) as one, one.database.write() as connection:
-        connection.execute(update(schools).values(stage=stage.value))
-    said = written_by(school, "completion", "0123")["report"]
-    assert said["stage"]["now"] == stage.value
-    assert set(said["gates"]) <= {"freeze", "switch", "finalise"}
-    shutil.rmtree(school.root / "reports")
+def test_every_stage_can_be_reported_in_both_languages(school: Folders) -> None:
+    with ground(school) as one:
+        for stage in Stage:
+            with one.database.write() as connection:
+                connection.execute(update(schools).values(stage=stage.value))
+            said = evidence.completion(one, None, now=NOW)
+            assert said["stage"]["now"] == stage.value
+            assert set(said["gates"]) <= {"freeze", "switch", "finalise"}
+            pages = {evidence_pages.html(said, language=language, foot="x") for language in ("de", "en")}
+            assert len(pages) == 2
