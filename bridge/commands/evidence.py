@@ -146,7 +146,7 @@ def listed(context: typer.Context, school: Code) -> int:
 def key(context: typer.Context) -> int:
     """Print the public key that this bridge signs with. Keep it elsewhere: a forged report is told by it."""
     session = session_of(context)
-    signer = Signer.of(session.settings.indexes.parent / FILE)
+    signer = Signer.of(session.settings.kept / FILE)
     answer = {"fingerprint": signer.fingerprint, "public_key": base64.b64encode(signer.public).decode()}
     session.show(answer, lambda out: out.print(f"{answer['fingerprint']}  Ed25519 {answer['public_key']}"))
     return NOTHING
@@ -168,7 +168,8 @@ def verify(
         raise Mistake(f"{plain(file)} was signed by another key: expected {plain(key)}, found {by}. Don't believe it")
     answer: dict[str, Any] = {
         "ok": True, "file": str(file), "signed_by": by, "key_given": key is not None,
-        **{name: said.get(name) for name in ("format", "id", "school", "made")},
+        **{name: said.get(name) for name in ("format", "id", "school")},
+        "made": said.get("made") or said.get("ended") or said.get("printed"),
     }  # fmt: skip
     if path is not None and manifest is None:
         raise Mistake("--path looks into a manifest: name it with --manifest")
@@ -220,7 +221,7 @@ def _journal(session: Session, said: Mapping[str, Any], by: str, *, trusted: boo
     if settings is None or not heads:
         return {"checked": 0, "problems": []}
     problems = []
-    mine = settings.indexes.parent / FILE
+    mine = settings.kept / FILE
     if mine.exists() and not trusted and (own := Signer.of(mine).fingerprint) != by:
         problems.append(f"it was signed by another key ({by}) than this bridge's ({own})")
     with wiring.database(settings, create=False) as database:

@@ -20,7 +20,7 @@ from bridge.daemon.roots import roots_of
 from bridge.daemon.shares import Ground
 from bridge.daemon.software import software
 from bridge.daemon.stood import stood, time, told
-from bridge.settings.effective import mark
+from bridge.settings.mark import mark
 from bridge.state import mirrored, proof
 from bridge.state.tables import school as schools
 

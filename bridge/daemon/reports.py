@@ -56,7 +56,7 @@ class Kept:
 
 def signer_of(settings: Settings) -> Signer:
     """The key that this bridge signs with."""
-    return Signer.of(settings.indexes.parent / FILE)
+    return Signer.of(settings.kept / FILE)
 
 
 def keep_completion(ground: Ground, run: Run | None, *, now: datetime) -> Kept:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, time, timedelta, tzinfo
@@ -136,9 +134,15 @@ class Settings:
         return Path(path).parent / "indexes" if scheme.startswith("sqlite") and path else self.runtime / "indexes"
 
     @property
+    def kept(self) -> Path:
+        """Where lies what can't be made again, the key of signatures: beside a SQLite state; never in /run."""
+        scheme, _, path = self.state_url.partition(":///")
+        return Path(path).parent if scheme.startswith("sqlite") and path else Path("/var/lib/schoolbridge")
+
+    @property
     def reports(self) -> Path:
-        """Where signed reports lie, a directory a school: beside the indexes, but they can't be made again."""
-        return self.indexes.parent / "reports"
+        """Where signed reports lie, a directory a school."""
+        return self.kept / "reports"
 
     def school(self, code: str) -> School | None:
         """The school of this code."""
@@ -210,15 +214,6 @@ def shown(settings: Settings) -> dict[str, Any]:
     bridge = settings.bridge.model_dump(mode="json", exclude={"defaults"})
     bridge["state"]["url"] = settings.state_url
     return {"bridge": masked(bridge), "schools": [_shown_school(one) for one in settings.schools]}
-
-
-def mark(settings: Settings, code: str) -> str:
-    """SHA-256 of what is in force for a school, secrets masked and wherever its files lie: tells a change."""
-    tree = shown(settings)
-    mine = [{name: value for name, value in one.items() if name != "file"} for one in tree["schools"]]
-    said = {"bridge": tree["bridge"], "school": [one for one in mine if one["school"] == code]}
-    text = json.dumps(said, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _shown_school(one: School) -> dict[str, Any]:

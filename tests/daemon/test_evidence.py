@@ -31,7 +31,7 @@ from bridge.daemon.signing import Signer, checked, written
 from bridge.daemon.software import hashed
 from bridge.letters import evidence_pages
 from bridge.settings import load
-from bridge.settings.effective import mark
+from bridge.settings.mark import mark
 from bridge.state.cutover_tables import appointment, approval, changeover, vouch
 from bridge.state.cutover_tables import gate as gate_table
 from bridge.state.journal import Entry, append
@@ -208,6 +208,27 @@ def test_with_the_state_at_hand_the_journal_has_to_hold_the_head(school: Folders
     answer = school.run("report", "verify", str(files["json"]))
     assert answer.code == 1
     assert "row 2 was changed" in answer.out
+
+
+def test_other_signed_files_are_checked_the_same_way(school: Folders, tmp_path: Path) -> None:
+    compared, receipts = tmp_path / "compared.json", tmp_path / "receipts.pdf"
+    assert school.run("verify", "--report", str(compared)).code == 0
+    assert school.run("leavers", "0123", "--out", str(receipts)).code == 0
+    for path, form in ((compared, "schoolbridge-verify/1"), (receipts.with_suffix(".json"), "schoolbridge-receipts/1")):
+        answer = school.run("report", "verify", str(path), "--json")
+        assert answer.code == 0, answer.err
+        assert (answer.json["ok"], answer.json["format"]) == (True, form)
+        assert datetime.fromisoformat(answer.json["made"]).tzinfo is not None
+    assert "only a completion has one" in school.run("report", "verify", str(compared), "--manifest", "x").err
+
+
+def test_key_and_reports_never_lie_where_a_restart_loses_them(school: Folders) -> None:
+    settings = load(school.config, Catalog())
+    assert (settings.kept, settings.reports) == (school.root, school.root / "reports")
+    school.config.write_text("version: 1\nstate: {url: postgresql://u@h/d}\nruntime: run\n")
+    other = load(school.config, Catalog())
+    assert other.indexes == other.runtime / "indexes"
+    assert other.reports == Path("/var/lib/schoolbridge/reports")
 
 
 def test_a_journal_that_was_cut_off_and_given_a_new_head_is_noticed(school: Folders) -> None:
