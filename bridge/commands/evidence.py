@@ -130,7 +130,7 @@ def listed(context: typer.Context, school: Code) -> int:
             "made": kept.made.isoformat(),
             "files": [str(reports.path_of(session.settings, one.code, kept.id, form)) for form in kept.formats],
         }
-        for kept in reports.list_reports(session.settings, one.code)
+        for kept in reports.list_reports(session.settings, one.code, names=True)
     ]
 
     def draw(screen: Console) -> None:

@@ -15,7 +15,7 @@ import secrets
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -107,11 +107,17 @@ def _folder(settings: Settings, code: str) -> Path:
     return folder
 
 
-def list_reports(settings: Settings, code: str) -> Sequence[Kept]:
-    """All reports of a school, the newest first."""
+def list_reports(settings: Settings, code: str, *, names: bool = False) -> Sequence[Kept]:
+    """All reports of a school, the newest first; with their manifests only for who may know ``names``: see there."""
     folder = settings.reports / code
     found = [path.stem for path in folder.glob("*.json") if _ID.fullmatch(path.stem)] if _known(settings, code) else []
-    return sorted((_kept(folder, name) for name in found), key=lambda one: (one.made, one.id), reverse=True)
+    kept = sorted((_kept(folder, name) for name in found), key=lambda one: (one.made, one.id), reverse=True)
+    return kept if names else [replace(one, formats=_without_manifest(one.formats)) for one in kept]
+
+
+def _without_manifest(formats: Iterable[str]) -> tuple[str, ...]:
+    """The forms of a report without its manifest, by whose salt names can be tried."""
+    return tuple(form for form in formats if form != MANIFEST)
 
 
 def path_of(settings: Settings, code: str, id: str, form: str) -> Path:  # noqa: A002
@@ -126,8 +132,10 @@ def path_of(settings: Settings, code: str, id: str, form: str) -> Path:  # noqa:
     return path
 
 
-def report_bytes(settings: Settings, code: str, id: str, form: str) -> tuple[bytes, str]:  # noqa: A002
-    """A report and its media type. Raises NoReport."""
+def report_bytes(settings: Settings, code: str, id: str, form: str, *, names: bool = False) -> tuple[bytes, str]:  # noqa: A002
+    """A report and its media type; its manifest only for who may know ``names``. Raises NoReport."""
+    if form == MANIFEST and not names:
+        raise NoReport(f"the manifest of {id} is for those who may know the names of people and files")
     path = path_of(settings, code, id, form)
     return path.read_bytes(), FORMS[path.name.removeprefix(f"{id}.")]
 

@@ -384,6 +384,19 @@ def test_reports_are_listed_newest_first_and_copied_in_one_language(school: Fold
     assert "no reports yet" not in school.run("report", "list", "0123").out
 
 
+def test_a_manifest_is_for_those_who_may_know_names(school: Folders) -> None:
+    """By its salt, whoever has it can try the names of people and files."""
+    kept = written_by(school, "completion", "0123")["id"]
+    with ground(school) as one:
+        settings = one.settings
+        (plain,), (named,) = reports.list_reports(settings, "0123"), reports.list_reports(settings, "0123", names=True)
+        assert set(named.formats) - set(plain.formats) == {"manifest.gz"}
+        with pytest.raises(reports.NoReport, match="may know the names"):
+            reports.report_bytes(settings, "0123", kept, "manifest.gz")
+        content, media = reports.report_bytes(settings, "0123", kept, "manifest.gz", names=True)
+    assert (content[:2], media) == (b"\x1f\x8b", "application/gzip")
+
+
 def test_nothing_but_reports_is_handed_out(school: Folders) -> None:
     kept = written_by(school, "readiness", "0123")["id"]
     with ground(school) as one:
