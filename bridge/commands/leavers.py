@@ -146,7 +146,7 @@ def _receipts(
         for path in (out, out.with_suffix(".json")):
             if path.exists() or out.suffix == ".json":
                 raise Mistake(f"{plain(path)} exists already, or is no name for a PDF; name a new file like run.pdf")
-        signer = Signer.of(session.settings.indexes.parent / FILE)
+        signer = Signer.of(session.settings.kept / FILE)
         printed = wiring.now().isoformat(timespec="seconds")
         signed = signer.sign(receipts.tree(school, store, found, since=since, printed=printed))
         beside = receipts.print_out(out, signed, signer=signer, school=school, language=language)
@@ -170,7 +170,7 @@ def _check(session: Session, store: SchoolStore, path: Path) -> int:
     from bridge.daemon import receipts
 
     said, by = checked(path)
-    signer = Signer.of(session.settings.indexes.parent / FILE)
+    signer = Signer.of(session.settings.kept / FILE)
     if by != signer.fingerprint:
         raise Mistake(f"{plain(path)} is signed by another key ({by}); this bridge's is {signer.fingerprint}")
     if said.get("format") != receipts.FORMAT or said.get("school") != store.code:

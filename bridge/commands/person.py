@@ -83,7 +83,7 @@ def erase(
     if not reason.strip():
         raise Mistake("say why with --reason: it goes into the journal")
     _free(out)
-    signer = Signer.of(session.settings.indexes.parent / FILE)
+    signer = Signer.of(session.settings.kept / FILE)
     with wiring.database(session.settings, create=False) as database:
         store = database.school(one.code, one.kinds())
         person = _whom(database, one, name)

@@ -1,4 +1,4 @@
-"""``report records``: the school's entry for the record of processing activities, from the configuration in force."""
+"""``report``: signed evidence (see ``evidence``), and the school's entry for the record of processing activities."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from bridge.commands import evidence
 from bridge.commands.session import NOTHING, Mistake, plain, session_of
 from bridge.core.cutover import Stage
 from bridge.daemon import wiring
@@ -15,14 +16,10 @@ from bridge.daemon import wiring
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Reports on paper.", no_args_is_help=True)
-    group.callback()(_reports)
+    group = typer.Typer(help="Signed evidence, and reports on paper.", no_args_is_help=True)
     group.command()(records)
+    evidence.register(group)
     app.add_typer(group, name="report")
-
-
-def _reports() -> None:
-    """Reports on paper."""
 
 
 def records(

@@ -46,7 +46,7 @@ def verify(
 ) -> int:
     """Compare both sides of the shares by content. Exit code 0: equal, 2: differences, 1: not all could be compared."""
     session = session_of(context)
-    signer = Signer.of(session.settings.indexes.parent / FILE) if report or check or sample < 100 else None
+    signer = Signer.of(session.settings.kept / FILE) if report or check or sample < 100 else None
     if check is not None and signer is not None:
         return _check(session, check, signer)
     if report is not None and report.exists():

@@ -26,6 +26,8 @@ from bridge.ports import ConfigurationError
 
 FILE = "verify.key"
 ALGORITHM = "Ed25519"
+#: No report is larger.
+LARGEST = 256 << 20
 
 
 class Signer:
@@ -71,14 +73,7 @@ class Signer:
 
     def sign(self, report: Mapping[str, Any]) -> dict[str, Any]:
         """The report with its signature beside it."""
-        return {
-            "report": report,
-            "signature": {
-                "algorithm": ALGORITHM,
-                "key": base64.b64encode(self.public).decode(),
-                "value": base64.b64encode(self._key.sign(_bytes(report))).decode(),
-            },
-        }
+        return _signed(report, self.public, self._key.sign(_bytes(report)))
 
 
 def fingerprint(public: bytes) -> str:
@@ -87,24 +82,48 @@ def fingerprint(public: bytes) -> str:
     return ":".join(text[place : place + 4] for place in range(0, len(text), 4))
 
 
+def written(signed: Mapping[str, Any]) -> bytes:
+    """A signed report as it stands in its file."""
+    return (json.dumps(signed, ensure_ascii=False, indent=1) + "\n").encode()
+
+
 def checked(path: Path) -> tuple[dict[str, Any], str]:
-    """The report in a file and the fingerprint of who signed it. Raises ConfigurationError when it was changed."""
+    """The report in a file and the fingerprint of who signed it. Raises ConfigurationError when it was changed.
+
+    The whole file has to be as it was written, byte by byte: a name given twice, another spelling of the key or of a
+    letter would leave the signature as it is and show a reader something else.
+    """
     try:
-        tree = json.loads(path.read_text("utf-8"))
+        if path.stat().st_size > LARGEST:
+            raise ValueError(path)
+        content = path.read_bytes()
+        tree = json.loads(content.decode())
         report, signature = tree["report"], tree["signature"]
         public = base64.b64decode(signature["key"], validate=True)
         key = Ed25519PublicKey.from_public_bytes(public)
         value = base64.b64decode(signature["value"], validate=True)
         message = _bytes(report)
+        if not isinstance(report, dict):
+            raise TypeError(path)
     except OSError as error:
         raise ConfigurationError(f"{path} can't be read ({error.strerror})") from None
-    except (ValueError, KeyError, TypeError):
-        raise ConfigurationError(f"{path} is no signed report of verify") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ConfigurationError(f"{path} is no signed report of this program, or was damaged") from None
     try:
         key.verify(value, message)
     except InvalidSignature:
         raise ConfigurationError(f"{path} was changed after it was signed: don't believe it") from None
+    if written(_signed(report, public, value)) != content:
+        raise ConfigurationError(
+            f"{path} is not as it was written: what was signed is in it, but the file around it was changed. "
+            f"Don't believe it; ask for the file itself, not for a copy that a program has opened and saved"
+        )
     return report, fingerprint(public)
+
+
+def _signed(report: Mapping[str, Any], public: bytes, value: bytes) -> dict[str, Any]:
+    key, text = (base64.b64encode(one).decode() for one in (public, value))
+    return {"report": report, "signature": {"algorithm": ALGORITHM, "key": key, "value": text}}
 
 
 def _bytes(report: Mapping[str, Any]) -> bytes:

@@ -28,6 +28,7 @@ from bridge.core.model import Side
 from bridge.daemon import changeover, readiness, turn, wiring
 from bridge.daemon.freezing import freeze_all, post_all, thaw_all
 from bridge.daemon.mirror_once import mirror_once
+from bridge.daemon.reports import PROVED, prove
 from bridge.daemon.share_rows import ShareRow
 from bridge.daemon.shares import Ground, Shares
 from bridge.daemon.trouble import said
@@ -62,6 +63,7 @@ class Steps:
     log: Any = field(default_factory=structlog.get_logger)
     alone_at_it: asyncio.Lock = field(default_factory=asyncio.Lock)
     _rows: dict[str, ShareRow] = field(default_factory=dict)
+    _proved: tuple[Stage, datetime] | None = None
     _blocked: tuple[Run | None, datetime] = (None, datetime.min.replace(tzinfo=UTC))
 
     async def go(self, one: Bridged, store: SchoolStore, shares: Shares | None) -> bool:
@@ -91,7 +93,19 @@ class Steps:
                 await one.remember(wiring.enter_stage, one, self._school, store)
         if moved:
             self.wake()
+        await self._prove(store)
         return False
+
+    async def _prove(self, store: SchoolStore) -> None:
+        """Once a school was switched, and once it is final, there is a signed report of it, whoever asked for it."""
+        stage, since = await asyncio.to_thread(lambda: (Stage(store.stage()), store.stage_since()))
+        if stage not in PROVED or self._proved == (stage, since):
+            return
+        try:
+            await asyncio.to_thread(prove, self.ground, since)
+            self._proved = stage, since
+        except (BridgeError, OSError, SQLAlchemyError) as error:
+            self.log.warning("the report of the cutover can't be written", reason=said(error))
 
     async def alone(self) -> bool:
         """What needs no side but the school's own folders: the deadline that passes, and to thaw. Whether it was done.

@@ -145,6 +145,17 @@ class Settings:
         """The waves of the cutover in their order."""
         return waves_of(self.bridge.waves, [one.code for one in self.schools], ZoneInfo(self.bridge.time_zone))
 
+    @property
+    def kept(self) -> Path:
+        """Where lies what can't be made again, the key of signatures: beside a SQLite state; never in /run."""
+        scheme, _, path = self.state_url.partition(":///")
+        return Path(path).parent if scheme.startswith("sqlite") and path else Path("/var/lib/schoolbridge")
+
+    @property
+    def reports(self) -> Path:
+        """Where signed reports lie, a directory a school."""
+        return self.kept / "reports"
+
     def school(self, code: str) -> School | None:
         """The school of this code."""
         return next((school for school in self.schools if school.code == code), None)
@@ -238,6 +249,7 @@ def _shown_school(one: School) -> dict[str, Any]:
             "named": list(share.named),
             "make": share.make,
             "freeze": share.freeze,
+            "permissions": share.permissions,
             **{side.value: _shown_side(settings) for side, settings in share.sides.items()},
         }
         for share in one.shares

@@ -75,6 +75,11 @@ def past(database: Database, code: str, *, limit: int = 50) -> Sequence[Run]:
         return [_run(row) for row in connection.execute(query)]
 
 
+def newest(database: Database, code: str) -> Run | None:
+    """The run that goes on, else the last one that was."""
+    return running(database, code) or next(iter(past(database, code, limit=1)), None)
+
+
 def begin(tx: Transaction, run: Run) -> None:
     """Begin a run. Raises ConfigurationError while another one goes on."""
     mine = (changeover.c.school == tx.school) & changeover.c.ended.is_(None)

@@ -101,6 +101,8 @@ def open_beneath(root: int, path: str, flags: int) -> int:
     """
     if not path:
         return os.open(".", flags | os.O_CLOEXEC, dir_fd=root)
+    if "\0" in path:  # to the system the path would end there
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path)
     how = struct.pack("=QQQ", flags | os.O_CLOEXEC, 0, _BENEATH | _NO_SYMLINKS | _NO_MAGICLINKS | _NO_CROSSING)
     opened = int(_LIBC.syscall(_OPENAT2, root, os.fsencode(path), how, len(how)))
     if opened >= 0:

@@ -277,6 +277,21 @@ def test_an_alias_bomb_is_stopped(tmp_path: Path) -> None:
     assert any(f"more than {MAX_NODES} values" in str(one) for one in source.problems)
 
 
+@pytest.mark.parametrize(
+    "tag", ["!!python/object/apply:os.system", "!!python/name:os.system", "!!binary", "!ruby/object:Gem", "!include"]
+)
+def test_a_tag_makes_no_object_and_does_nothing(tmp_path: Path, tag: str) -> None:
+    """S13: what is behind a tag stays the text that it is."""
+    path, proof = tmp_path / "tagged.yaml", tmp_path / "proof"
+    for value in (f'"touch {proof}"', f"[touch {proof}]"):
+        path.write_text(f"version: {tag} {value}\nname: {tag} {value}\n")
+        source = read(path)
+        assert isinstance(source.tree["name"] if source.readable else "", str | list)
+        with pytest.raises(SettingsError):
+            load(path, Catalog())
+    assert not proof.exists()
+
+
 def test_missing_unreadable_and_empty_places(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="does not exist"):
         load(tmp_path / "none.yaml", Catalog())

@@ -18,6 +18,7 @@ from bridge.core.kinds import KINDS, Where
 from bridge.core.policy import DEFAULT_PERIODS, DEFAULT_THRESHOLDS, SCHOOL_THRESHOLDS, TREE_THRESHOLDS
 from bridge.settings.words import in_words
 from connectors.graph.permissions import BUNDLES
+from tests.requirements.table import drawn as requirements
 
 DOCS = Path(__file__).parents[2] / "docs"
 _PART = re.compile(
@@ -124,6 +125,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "periods": periods,
     "permissions": permissions,
     "gates": gates,
+    "requirements": requirements,
 }
 #: Every stage is shown somewhere: a new one without a row would not be noticed otherwise.
 assert set(STAGES) == set(Stage)

@@ -1,4 +1,4 @@
-"""Whoever touches a row of the journal is found out, and the first row is named."""
+"""S9: whoever edits, deletes, inserts or truncates the journal is found out, and the first row is named."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from sqlalchemy import Connection, text
 from bridge.core.model import Action
 from bridge.state import SchoolStore
 from bridge.state.journal import Checkpoint
+from bridge.state.tables import journal
 from tests.state.words import NOW, both, done, operation, user
 
 ROWS = 6
@@ -45,6 +46,60 @@ def test_a_changed_row_is_found(written: SchoolStore, seq: int) -> None:
         verdict = written.verify()
         assert (verdict.ok, verdict.seq) == (False, seq), column
         tamper(written, f'UPDATE journal SET "{column}" = :value WHERE seq = :seq', value=before, seq=seq)
+    assert written.verify().ok
+
+
+def forged(column: str, before: object) -> object:
+    """Another value for a column, of the form that it has."""
+    if column == "seq":
+        return ROWS + 7
+    if column == "at":
+        return "2026-03-02T07:30:00.000001+00:00"
+    if column in {"salt", "digest", "hash"}:
+        return ("1" if str(before)[0] == "0" else "0") + str(before)[1:]
+    return '{"forged":1}' if column != "school" else "east"
+
+
+@pytest.mark.parametrize("column", [column.name for column in journal.c])
+@pytest.mark.parametrize("seq", range(1, ROWS + 1))
+def test_every_column_of_every_row_counts(written: SchoolStore, seq: int, column: str) -> None:
+    """Of the table as it is: a column that is added later is in this test, too."""
+    written.database.school("east", written.kinds)
+    mine = {"seq": seq, "school": "west"}
+    with written.database.read() as connection:
+        query = text(f'SELECT "{column}" FROM journal WHERE seq = :seq AND school = :school')
+        before = connection.execute(query, mine).scalar_one()
+    statement = f'UPDATE journal SET "{column}" = :value WHERE seq = :seq AND school = :school'
+    tamper(written, statement, value=forged(column, before), **mine)
+    verdict = written.verify()
+    assert (verdict.ok, verdict.seq) == (False, seq)
+
+
+@pytest.mark.parametrize("seq", range(1, ROWS + 1))
+@pytest.mark.parametrize("column", ["salt", "digest", "hash"])
+def test_no_column_of_the_chain_can_be_emptied(written: SchoolStore, seq: int, column: str) -> None:
+    """An empty salt says that the row was erased for a person's sake; that stands in a row of its own, or is forged."""
+    tamper(written, f'UPDATE journal SET "{column}" = :value WHERE seq = :seq', value="", seq=seq)
+    verdict = written.verify()
+    assert (verdict.ok, verdict.seq) == (False, seq)
+
+
+@pytest.mark.parametrize("seq", range(1, ROWS))
+def test_two_rows_that_changed_places_are_found(written: SchoolStore, seq: int) -> None:
+    for source, to in ((seq, ROWS + 9), (seq + 1, seq), (ROWS + 9, seq + 1)):
+        tamper(written, "UPDATE journal SET seq = :to WHERE seq = :seq", seq=source, to=to)
+    verdict = written.verify()
+    assert (verdict.ok, verdict.seq) == (False, seq)
+
+
+def test_a_head_that_was_moved_is_found(written: SchoolStore) -> None:
+    for values in ("journal_seq = 5", "journal_seq = 7", "journal_hash = 'forged'", "journal_hash = ''"):
+        with written.database.read() as connection:
+            before = connection.execute(text("SELECT journal_seq, journal_hash FROM school")).one()
+        tamper(written, f"UPDATE school SET {values}")
+        assert not written.verify().ok, values
+        back = "UPDATE school SET journal_seq = :seq, journal_hash = :hash"
+        tamper(written, back, seq=before.journal_seq, hash=before.journal_hash)
     assert written.verify().ok
 
 
