@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -74,6 +75,15 @@ def health(machine: Machine) -> str:
     return str(json.loads(told.stdout)["health"]) if told.stdout.startswith("{") else told.stderr
 
 
+def as_the_service(machine: Machine, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python as the command of the package runs the bridge."""
+    wrapper = (machine.root / "usr/bin/schoolbridge").read_text()
+    other = machine.root / "usr/local/bin/with-its-rights"
+    other.write_text(wrapper.replace("/opt/schoolbridge/bin/schoolbridge", "/opt/schoolbridge/bin/python3"))
+    other.chmod(0o755)
+    return machine.run("/usr/local/bin/with-its-rights", *arguments)
+
+
 def accounts(machine: Machine) -> int:
     state = machine.run("cat", "/var/lib/schoolbridge/cloud.json").stdout
     return len(json.loads(state)["objects"]) if state else 0
@@ -128,6 +138,8 @@ def test_the_life_of_an_installation(machine: Machine) -> None:
     environment = machine.run("cat", f"/proc/{process}/environ").stdout
     assert f"CREDENTIALS_DIRECTORY=/run/credentials/{unit}.service" in environment
     assert "a secret" not in environment
+    read = "import os; print(open(os.environ['CREDENTIALS_DIRECTORY'] + '/one').read(), os.getuid() == 0)"
+    assert as_the_service(machine, "-c", read).stdout.split("\n")[0] == "a secret of the test False"
 
     upgrade(machine)
     downgrade(machine)
@@ -144,7 +156,6 @@ def upgrade(machine: Machine) -> None:
                       "notice"):  # fmt: skip
             connection.execute(f"DROP TABLE {table}")
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     owner = state.parent.stat().st_uid
     for file in state.parent.glob("state.db*"):
         os.chown(file, owner, owner)
@@ -196,13 +207,7 @@ def local_profile(machine: Machine) -> None:
             path.chmod(mode if path.is_dir() else 0o600)
     there = machine.root / "usr/local/lib/in_the_machine.py"
     shutil.copy(Path(__file__).with_name("in_the_machine.py"), there)
-    wrapper = (machine.root / "usr/bin/schoolbridge").read_text()
-    other = machine.root / "usr/local/bin/with-its-rights"
-    other.write_text(
-        wrapper.replace("program=/opt/schoolbridge/bin/schoolbridge", "program=/opt/schoolbridge/bin/python3")
-    )
-    other.chmod(0o755)
-    done = machine.run("with-its-rights", "/usr/local/lib/in_the_machine.py")
+    done = as_the_service(machine, "/usr/local/lib/in_the_machine.py")
     told = json.loads(done.stdout or "{}")
     assert told, done.stderr
     assert told["anna"] == {"seen": 1, "new": [2001, 2001, "0o700"], "new.txt": [2001, 2001, "0o600"]}
@@ -214,10 +219,9 @@ def local_profile(machine: Machine) -> None:
 def removal(machine: Machine) -> None:
     """Removed: configuration and state stay. Purged: only the state stays, and how to remove it is said."""
     machine.run("dpkg", "-r", "schoolbridge", check=True)
-    assert (
-        machine.run("pgrep", "-f", "/opt/schoolbridge").returncode != 0
-        or machine.run("systemctl", "is-active", "schoolbridge-local").stdout.strip() != "active"
-    )
+    running = machine.run("sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '").stdout
+    assert "systemd" in running
+    assert "schoolbridge run" not in running
     assert not (machine.root / "opt/schoolbridge/bin").exists()
     assert (machine.root / "etc/schoolbridge/bridge.yaml").exists()
     said = machine.run("dpkg", "-P", "schoolbridge", check=True)
