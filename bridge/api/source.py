@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bridge.api import asked, models
+from bridge.api.answers import ProgressView
 
 
 class Unknown(Exception):
@@ -42,6 +43,9 @@ class Source(Protocol):
 
     async def school(self, code: str) -> models.SchoolView:
         """One school."""
+
+    async def progress(self, code: str) -> ProgressView:
+        """How far its files are."""
 
     async def gates(self, code: str, event: models.EventName) -> models.EventView:
         """The gates of one event."""
