@@ -71,6 +71,9 @@ class Board:
     beat: str = ""
     configuration_error: str = ""
     configuration_since: str | None = None
+    #: Where the status API listens, or why it does not.
+    api: str = ""
+    api_error: str = ""
     schools: dict[str, SchoolRow] = field(default_factory=dict)
     #: What was written last: for whoever asks inside the daemon. Never changed, only replaced.
     told: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
