@@ -17,8 +17,9 @@ from bridge.api import asked
 from bridge.api.models import Scope
 from bridge.api.parts import part
 from bridge.api.source import Denied
+from bridge.api.standings import NEXT
 from bridge.api.survey import Bridge
-from bridge.core.cutover import Event, Gate
+from bridge.core.cutover import Event, Gate, Stage
 from bridge.core.model import Choice
 from bridge.daemon import decisions
 from bridge.daemon.shares import Ground
@@ -125,9 +126,8 @@ def _event(act: Act, event: Event) -> str:
             _needed("daemon.changeover", "the cutover")
         stage = decisions.move(database, school, event, actor=act.actor, reason=why)
     else:
-        typed, settings = act.asked.typed or "", act.bridge.settings()
         stage = changeover.request(
-            database, school, event, actor=act.actor, reason=why, settings=settings, typed=typed
+            database, school, event, actor=act.actor, reason=why, typed=act.asked.typed or ""
         )  # fmt: skip
     return f"the school is {stage} now"
 
@@ -150,17 +150,20 @@ def _vouch(how: str) -> Callable[[Act], str]:
             gate=gate, how=how, actor=act.actor, reason=act.asked.reason, at=act.bridge.clock(),
             expires=_ahead(act, act.asked.expires, "expires"),
         )  # fmt: skip
-        books.vouch(act.bridge.database, act.school.code, act.school.kinds(), vouched)
+        early = NEXT.get(Stage(act.stage)) in law.EARLY
+        books.vouch(act.bridge.database, act.school.code, act.school.kinds(), vouched, early=early)
         return f"{how}: {gate}"
 
     return vouch
 
 
 def _gate(name: str) -> Gate:
-    try:
-        return Gate(name)
-    except ValueError:
-        raise Denied(f"no gate is called that; there are: {'; '.join(Gate)}") from None
+    """By its full text, or by the short name that the commands take."""
+    law = part("core.gates")
+    for gate in Gate:
+        if name == gate.value or (law is not None and name == law.short(gate)):
+            return gate
+    raise Denied(f"no gate is called that; there are: {'; '.join(Gate)}")
 
 
 def _ahead(act: Act, at: datetime | None, name: str) -> datetime | None:
@@ -189,10 +192,12 @@ def _unschedule(act: Act) -> str:
 
 
 def _rehearse(act: Act) -> str:
-    rehearse = getattr(_needed("daemon.changeover", "rehearsing a roll back"), "rehearse_roll_back", None)
-    if rehearse is None:
-        raise Denied("rehearsing a roll back is not available in this bridge; nothing was done")
-    return str(rehearse(act.bridge.database, act.school, actor=act.actor, reason=act.asked.reason))
+    changeover = _needed("daemon.changeover", "rehearsing a roll back")
+    stage = changeover.request(
+        act.bridge.database, act.school, Event.FREEZE, actor=act.actor, reason=act.asked.reason,
+        typed=act.asked.typed or "", rehearsal=True,
+    )  # fmt: skip
+    return f"the rehearsal has begun: the school is {stage} until it is verified, then it comes back by itself"
 
 
 _DO: Mapping[str, Callable[[Act], str]] = {

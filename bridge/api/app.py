@@ -56,7 +56,17 @@ def build(
     app.on_shutdown.append(front.end)
     for route in ROUTES:
         app.router.add_route(route.method, _pattern(route), front.serving(route), name=route.name)
+    app.router.add_route("*", "/api/{rest:.*}", _nothing)
     return app
+
+
+async def _nothing(request: web.Request) -> web.StreamResponse:
+    """What is not in the table: 405 where the address is, else 404; whatever else the application serves."""
+    for resource in request.app.router.resources():
+        match, allowed = await resource.resolve(request)
+        if match is None and allowed:
+            raise web.HTTPMethodNotAllowed(request.method, allowed)
+    raise web.HTTPNotFound
 
 
 async def _careful(_: web.Request, response: web.StreamResponse) -> None:
@@ -66,8 +76,8 @@ async def _careful(_: web.Request, response: web.StreamResponse) -> None:
 
 
 def _pattern(route: Route) -> str:
-    """An id may hold dots, its form none."""
-    return route.path.replace("{id}.{form}", r"{id:[^/]+}.{form:[^/.]+}")
+    """An id holds no dot, its form may."""
+    return route.path.replace("{id}.{form}", r"{id:[^/.]+}.{form:[^/]+}")
 
 
 class Front:
@@ -243,7 +253,9 @@ class Front:
         values.query(request, ())
         place = request.match_info
         body, media = await self.source.report(place["code"], place["id"], place["form"])
-        response = respond(request, body, tag_of(body), media=media)
+        response = respond(request, body, tag_of(body))
+        if response.status == 200:
+            response.headers["Content-Type"] = media
         policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
         response.headers["Content-Security-Policy"] = policy
         return response

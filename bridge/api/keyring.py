@@ -6,11 +6,12 @@ proxy   believed only with its secret; a group's rights come out of the configur
 
 from __future__ import annotations
 
+import asyncio
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 from bridge.api.models import Scope
 from bridge.api.source import Who
@@ -33,13 +34,29 @@ class Visitor:
     token: Token | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A token that is good now. ``id`` names it without giving it away."""
+
+    id: str
+    who: Who
+    expires: datetime
+
+
 class Keyring:
-    """All tokens of a bridge. ``secret``: the proxy's, where there is one. Methods but ``proxied`` run in a thread."""
+    """All tokens of a bridge. ``secret``: the proxy's, where there is one. What is not awaited runs in a thread."""
 
     def __init__(
-        self, database: Database, *, clock: Callable[[], datetime], api: Api | None = None, secret: bytes = b""
+        self,
+        database: Database,
+        *,
+        clock: Callable[[], datetime],
+        api: Api | None = None,
+        secret: bytes = b"",
+        run: Callable[..., Awaitable[Any]] = asyncio.to_thread,
     ) -> None:
         self._database, self._clock, self._api, self._secret = database, clock, api or Api(), secret
+        self._run = run
 
     def find(self, text: str) -> Visitor | None:
         """Whose token this is; None for all that is no valid token."""
@@ -47,8 +64,17 @@ class Keyring:
         if token is None:
             return None
         tokens.use(self._database, token)
-        scopes = frozenset(cast("Scope", one) for one in token.scopes)
-        return Visitor(token.id, Who(token.label, scopes, token.schools or None), token)
+        return Visitor(token.id, _who(token), token)
+
+    async def prove(self, secret: str) -> Held | None:
+        """Whose token this is, for who logs in with it."""
+        found = await self._run(self.find, secret)
+        return Held(found.id, found.who, found.token.expires) if found and found.token else None
+
+    async def still(self, token: str) -> Held | None:
+        """The token of this id as it is now; None where it is over."""
+        found = await self._run(tokens.valid, self._database, token, self._clock())
+        return Held(found.id, _who(found), found.expires) if found else None
 
     def proxied(self, headers: Mapping[str, str]) -> Visitor | None:
         """Whom the proxy logged in; None where no proxy is configured, or it does not prove itself."""
@@ -73,6 +99,10 @@ class Keyring:
     def forget(self, code: str, visitor: Visitor, *, key: str) -> None:
         """Give the key back."""
         tokens.forget(self._database, code, token=visitor.id, key=key)
+
+
+def _who(token: Token) -> Who:
+    return Who(token.label, frozenset(cast("Scope", one) for one in token.scopes), token.schools or None)
 
 
 def _grouped(label: str, given: list[GroupRight]) -> Visitor:

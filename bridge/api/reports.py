@@ -1,47 +1,32 @@
-"""Signed reports that lie ready: ``reports/SCHOOL/ID.json`` beside the state, with HTML and PDF of the same name."""
+"""Signed reports that lie ready, as the part of the bridge that signs them keeps them."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from pathlib import Path
 
 from bridge.api import models
+from bridge.api.parts import part
 from bridge.api.source import Unknown
 from bridge.settings import Settings
 
-FORMS = {"json": "application/json", "html": "text/html", "pdf": "application/pdf"}
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-def folder(settings: Settings, code: str) -> Path:
-    """Where a school's reports lie."""
-    return settings.indexes.parent / "reports" / code
+#: The forms of a report; ``html`` and ``pdf`` alone are those in the school's language.
+FORMS = ("json", "html", "pdf", "de.html", "en.html", "de.pdf", "en.pdf", "manifest.gz")
 
 
 def listed(settings: Settings, code: str) -> Sequence[models.ReportView]:
     """The newest first."""
-    place = folder(settings, code)
-    found = sorted(place.glob("*.json"), key=lambda one: (-one.stat().st_mtime, one.name)) if place.is_dir() else []
-    return [
-        models.ReportView(
-            id=one.stem,
-            kind=one.stem.partition("-")[0],
-            made=datetime.fromtimestamp(one.stat().st_mtime, UTC),
-            formats=[form for form in FORMS if one.with_suffix(f".{form}").is_file()],
-        )
-        for one in found
-        if _NAME.fullmatch(one.stem)
-    ]
+    kept = part("daemon.reports")
+    found = kept.list_reports(settings, code) if kept else ()
+    return [models.ReportView(id=one.id, kind=one.kind, made=one.made, formats=list(one.formats)) for one in found]
 
 
 def read(settings: Settings, code: str, report: str, form: str) -> tuple[bytes, str]:
-    """One report in one form; no name leads out of the school's folder."""
-    path = folder(settings, code) / f"{report}.{form}"
-    if form not in FORMS or not _NAME.fullmatch(report) or ".." in report or path.is_symlink():
+    """One report in one form, and its media type."""
+    kept = part("daemon.reports")
+    if kept is None:
         raise Unknown(f"{code} has no such report")
     try:
-        return path.read_bytes(), FORMS[form]
-    except OSError:
+        body, media = kept.report_bytes(settings, code, report, form)
+    except (LookupError, OSError):
         raise Unknown(f"{code} has no such report") from None
+    return bytes(body), str(media)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import structlog
 from aiohttp import web
@@ -19,6 +20,7 @@ from aiohttp import web
 from bridge.api.app import build
 from bridge.api.keyring import Keyring
 from bridge.api.local import LocalSource
+from bridge.api.parts import part
 from bridge.api.survey import Bridge
 from bridge.api.talk import Runner
 from bridge.core.model import Side
@@ -94,8 +96,14 @@ class Served:
         secure = context(settings) if api.tls else None
         secret = wiring.secret(settings, api.proxied.secret) if api.proxied else b""
         source = LocalSource(bridge_of(service))
-        keyring = Keyring(service.database, clock=wiring.now, api=api, secret=secret)
+        keyring = Keyring(service.database, clock=wiring.now, api=api, secret=secret, run=source.run)
         app = build(source, keyring, api=api, run=source.run)
+        if (dashboard := part("dashboard.app")) is not None:
+            bridge, secure_line = settings.bridge, bool(api.tls or api.proxied)
+            dashboard.add_to(
+                app, source, keyring, zone=ZoneInfo(bridge.time_zone), language=bridge.language,
+                secure=secure_line, proxied=api.proxied is not None,
+            )  # fmt: skip
         runner = Runner(app, access_log=None, shutdown_timeout=GRACE)
         try:
             await runner.setup()

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from bridge.api import models
 from bridge.api.parts import part
 from bridge.api.source import Unknown
-from bridge.core.cutover import Event, Illegal, Stage, events, gates
+from bridge.core.cutover import Event, Gate, Illegal, Stage, events, gates
 from bridge.settings import School
 from bridge.state.cutover_tables import appointment, approval
 from bridge.state.database import Database
@@ -25,8 +25,8 @@ NEXT = {
     Stage.SOAKING: Event.FINALISE,
     Stage.CLOUD: Event.RETIRE,
 }
-#: Approvers that an event needs.
-_APPROVERS = {Event.FINALISE: 2}
+#: Approvers that an event with the gate for them needs.
+_APPROVERS = 2
 
 
 def gates_of(database: Database, school: School, stage: Stage, event: Event, now: datetime) -> list[models.GateView]:
@@ -74,7 +74,7 @@ def event_view(database: Database, school: School, stage: Stage, event: Event, n
         gates=views,
         ready=all(map(holds, views)),
         approvals=given,
-        approvals_needed=_APPROVERS.get(event, 0),
+        approvals_needed=_APPROVERS if Gate.TWO_APPROVERS in gates(stage, event) else 0,
     )
 
 
@@ -109,28 +109,28 @@ def cutover(database: Database, school: School, stage: Stage, now: datetime) -> 
     changeover = part("daemon.changeover")
     run = changeover.running(database, school.code) if changeover else None
     past: Sequence[Any] = changeover.past(database, school.code) if changeover else ()
-    steps = list(changeover.STEPS) if changeover else []
     return models.CutoverView(
         school=school.code,
         stage=stage.value,
         appointment=when.at if when else None,
         appointment_by=when.actor if when else "",
-        run=_run(run, steps) if run else None,
-        past=[_run(one, steps) for one in past],
+        run=_run(run) if run else None,
+        past=[_run(one) for one in past],
         events=event_views(database, school, stage, now),
     )
 
 
-def _run(one: Any, steps: list[str]) -> models.RunView:
+def _run(one: Any) -> models.RunView:
+    course = part("core.changeover")
     return models.RunView(
         id=one.id,
         started=one.started,
         deadline=one.deadline,
         actor=one.actor,
-        step=one.step,
+        step=str(one.step),
         step_since=one.step_at,
-        steps=steps,
+        steps=[str(step) for step in course.steps(one.course)] if course else [],
         problem=one.problem,
-        outcome=one.outcome,
+        outcome=str(one.outcome),
         ended=one.ended,
     )

@@ -114,10 +114,13 @@ def _row(seen: Seen) -> dict[str, Any]:
 
 def wave_of(settings: Settings, code: str) -> tuple[str, int]:
     """The wave in which a school is cut over, and its place among the waves; empty when it is in none."""
+    rest = ("", 0)
     for order, wave in enumerate(getattr(settings.bridge, "waves", None) or (), start=1):
-        if code in getattr(wave, "schools", ()):
+        if wave.schools == "rest":
+            rest = (str(wave.name), order)
+        elif code in wave.schools:
             return str(wave.name), order
-    return "", 0
+    return rest
 
 
 def _amounts(progress: Progress | None, now: datetime) -> models.Amounts:

@@ -115,6 +115,15 @@ def found(database: Database, text: str, now: datetime) -> Token | None:
     return token if token.state(now) == "valid" else None
 
 
+def valid(database: Database, name: str, now: datetime) -> Token | None:
+    """The token of this id, if it is good now: for who proved it before."""
+    with database.read() as connection:
+        mine = (api_token.c.school == NOBODY) & (api_token.c.id == name)
+        row = connection.execute(select(api_token).where(mine)).first()
+    token = _token(row) if row is not None else None
+    return token if token is not None and token.state(now) == "valid" else None
+
+
 def use(database: Database, token: Token) -> None:
     """Note that it was used, once in a while."""
     now = database.clock()
