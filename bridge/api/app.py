@@ -109,8 +109,8 @@ class Front:
             name = request.match_info.route.name or "other"
             if name != "events":
                 self.metrics.note(name, status, seconds)
-            note = self._log.info if request.method == "POST" or status >= 500 else self._log.debug
-            who = request.get(_BY, "")
+            who = request.get(_BY, "")  # a stranger must not be able to fill the log
+            note = self._log.info if (who and request.method == "POST") or status >= 500 else self._log.debug
             note("api", method=request.method, path=request.path, status=status, by=who, seconds=round(seconds, 4))
         return response
 

@@ -99,7 +99,7 @@ class Keyring:
         rules = self._api.proxied
         if rules is None or not self._secret:
             return None
-        if not hmac.compare_digest(headers.get(PROOF, "").encode(), self._secret):
+        if not hmac.compare_digest(headers.get(PROOF, "").encode("utf-8", "surrogateescape"), self._secret):
             return None
         user = headers.get(rules.user_header, "").strip()
         label = "".join(letter for letter in user if letter.isprintable())[:_LABEL]

@@ -31,8 +31,16 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _THREADS = 4
+#: Seconds that a survey under way gets when the daemon stops.
+_PATIENCE = 5.0
 #: A survey this old is still good; one up to ``_STALE`` old is handed out while the next is being made.
 _FRESH, _STALE = timedelta(seconds=1), timedelta(seconds=4)
+
+
+def _heard(task: asyncio.Task[Survey]) -> None:
+    """Nobody may have waited for it: what went wrong is told by ``ready``, and again by the next one."""
+    if not task.cancelled():
+        task.exception()
 
 
 class LocalSource:
@@ -53,7 +61,9 @@ class LocalSource:
         """End what runs beside."""
         await self.events.stop()
         await self._measuring.stop()
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        if self._looking is not None:
+            await asyncio.wait({self._looking}, timeout=_PATIENCE)
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """In one of the API's own threads."""
@@ -69,6 +79,7 @@ class LocalSource:
             return known
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look(), name="status API: survey")
+            self._looking.add_done_callback(_heard)
         if known is not None and age < _STALE and not self._forget:
             return known
         return await asyncio.shield(self._looking)

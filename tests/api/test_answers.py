@@ -2,6 +2,7 @@
 
 import json
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -88,6 +89,16 @@ def test_the_same_key_does_it_once(api: Served, everything: str) -> None:
     other = api.token("operate")
     assert api.act(other, action="pause", headers=key).status == 200, "another token"
     assert api.act(other, action="resume").status == 200
+
+
+def test_many_at_once_with_one_key_do_it_once(api: Served, everything: str) -> None:
+    key, seq = {"Idempotency-Key": "many-1"}, journal(api, everything)[0]["seq"]
+    with ThreadPoolExecutor(8) as crowd:
+        replies = list(crowd.map(lambda _: api.act(everything, action="pause", headers=key), range(8)))
+    assert {one.status for one in replies} <= {200, 409}
+    assert any(one.status == 200 for one in replies)
+    assert journal(api, everything)[0]["seq"] == seq + 1
+    assert api.act(everything, action="resume").status == 200
 
 
 def test_a_refusal_is_kept_like_an_answer(api: Served, everything: str) -> None:
