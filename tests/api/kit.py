@@ -155,9 +155,12 @@ def served(root: Path, *, more: str = "") -> Iterator[Served]:
 def _running(it: Served, catalog: Catalog) -> Iterator[None]:
     loop, began, ending = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
 
+    writing = threading.Lock()  # the daemon writes from its loop alone
+
     def told() -> Mapping[str, Any]:
-        it.board.write(wiring.now())
-        return it.board.told
+        with writing:
+            it.board.write(wiring.now())
+            return it.board.told
 
     def wake(code: str, full: bool) -> bool:
         it.woken.append(code)
