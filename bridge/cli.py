@@ -40,6 +40,7 @@ from bridge.commands import (
     schema,
     shares,
     stage,
+    token,
     verify,
     waves,
     year,
@@ -88,6 +89,7 @@ for module in (
     readiness,
     year,
     journal,
+    token,
     schema,
 ):
     module.register(app)

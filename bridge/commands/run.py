@@ -27,10 +27,11 @@ def register(app: typer.Typer) -> None:
 
 def run(context: typer.Context) -> int:
     """Run the bridge until SIGTERM. SIGHUP loads the configuration anew; a wrong one is not taken."""
-    from bridge.daemon import service  # only here: the scheduler takes a while to load
+    from bridge.api.serve import Served  # only here: the scheduler and the server take a while to load
+    from bridge.daemon import service
 
     session = session_of(context)
-    service.serve(session.config, verbose=session.verbose)
+    service.serve(session.config, verbose=session.verbose, front=Served)
     return NOTHING
 
 
@@ -55,7 +56,9 @@ def status(
     worst = max((health.colour for _, health, _ in rows), key=list(Colour).index, default=Colour.GREEN)
     answer = {
         "health": worst.value,
-        "daemon": {name: tree[name] for name in ("pid", "started", "beat")} if tree and running else None,
+        "daemon": {name: tree[name] for name in ("pid", "started", "beat", "api", "api_error") if name in tree}
+        if tree and running
+        else None,
         "schools": [facts for _, _, facts in rows],
     }
     session.show(answer, lambda out: _draw(out, tree if running else None, rows))
@@ -114,6 +117,10 @@ def _add_progress(session: Session, school: School, facts: dict[str, Any], tree:
 def _draw(out: Console, tree: Mapping[str, Any] | None, rows: Sequence[tuple[School, Health, dict[str, Any]]]) -> None:
     if tree:
         out.print(f"daemon: process {plain(tree['pid'])}, running since {plain(tree['started'])}")
+        if tree.get("api"):
+            out.print(f"  status API: {plain(tree['api'])}")
+        if tree.get("api_error"):
+            out.print(f"  [yellow]![/] the status API can't listen: {plain(tree['api_error'])}")
     for school, health, facts in rows:
         paint = PAINT[health.colour]
         stage = facts["stage"] or "never seen"

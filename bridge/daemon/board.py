@@ -79,19 +79,25 @@ class Board:
     configuration_since: str | None = None
     #: When the last loading of a configuration that is over began, by the machine's monotonic clock.
     loading_began: float | None = None
-    schools: dict[str, SchoolRow] = field(default_factory=dict)
     #: Who can't be told of what is wrong: name in `notify` -> why, since when.
     telling: dict[str, dict[str, str]] = field(default_factory=dict)
+    #: Where the status API listens, or why it does not.
+    api: str = ""
+    api_error: str = ""
+    schools: dict[str, SchoolRow] = field(default_factory=dict)
+    #: What was written last: for whoever asks inside the daemon. Never changed, only replaced.
+    told: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def write(self, now: datetime) -> None:
         """Replace the file; raises OSError."""
         self.beat = now.isoformat()
         schools = {code: replace(row, shares={}, meter=Meter()) for code, row in self.schools.items()}
-        tree = asdict(replace(self, schools=schools))
-        del tree["path"]
+        tree = asdict(replace(self, schools=schools, told={}))
+        del tree["path"], tree["told"]
         for code, row in self.schools.items():
             del tree["schools"][code]["meter"]
             tree["schools"][code] |= _shares(row, now)
+        self.told = tree
         part = self.path.with_name(f".{self.path.name}.{self.pid}")
         with os.fdopen(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o644), "w", encoding="utf-8") as stream:
             json.dump(tree, stream, ensure_ascii=False)

@@ -10,8 +10,10 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -35,14 +37,29 @@ from bridge.state.database import Database
 _NIGHT = 3600.0
 
 
-def serve(config: Path, *, verbose: bool = False) -> None:
+class Front(Protocol):
+    """What lets people and machines look in while the daemon runs."""
+
+    async def start(self) -> None:
+        """Begin; what goes wrong is said, never raised."""
+
+    async def reload(self) -> None:
+        """The configuration of the service is another one now."""
+
+    async def stop(self) -> None:
+        """End."""
+
+
+def serve(config: Path, *, verbose: bool = False, front: Callable[[Service], Front] | None = None) -> None:
     """Run until SIGTERM. Raises SettingsError or ConfigurationError when it can't even begin."""
     catalog = Catalog()
     settings = load(config, catalog)
     logs.configure("debug" if verbose else settings.bridge.logging.level, settings.bridge.logging.format)
     boards.prepare(settings.runtime)
     with boards.occupied(settings.runtime), wiring.database(settings, create=True) as database:
-        threads.run(Service(settings, catalog, database, verbose=verbose).run())
+        service = Service(settings, catalog, database, verbose=verbose)
+        service.front = front(service) if front else None
+        threads.run(service.run())
     threads.leave()
 
 
@@ -55,6 +72,7 @@ class Service:
         now = wiring.now().isoformat()
         self.board = Board(settings.runtime / boards.FILE, os.getpid(), started=now)
         self.supervisors: dict[str, Supervisor] = {}
+        self.front: Front | None = None
         self.scheduler = AsyncIOScheduler(timezone=ZoneInfo(settings.bridge.time_zone))
         self.teller = Teller(lambda: self.settings, database, self.board)
         self.appointments = Appointments(lambda: self.settings, catalog, database)
@@ -76,6 +94,8 @@ class Service:
         beating = [asyncio.create_task(self._beat()), asyncio.create_task(attend(self.database, self.supervisors))]
         self.teller.start()
         self.appointments.start()
+        if self.front is not None:
+            await self.front.start()
         try:
             await self._until_ended()
         finally:
@@ -84,6 +104,8 @@ class Service:
             for task in beating:
                 task.cancel()
             await asyncio.gather(self.teller.stop(), self.appointments.stop())
+            if self.front is not None:
+                await self.front.stop()
             self.scheduler.shutdown(wait=False)
             await asyncio.gather(*(one.stop() for one in self.supervisors.values()), return_exceptions=True)
             self.board.path.unlink(missing_ok=True)
@@ -195,6 +217,8 @@ class Service:
             self._kept([f"internal error ({type(error).__name__}); the log has more"], now)
         else:
             await self._change(fresh)
+            if self.front is not None:
+                await self.front.reload()
             self.board.configuration_error, self.board.configuration_since = "", None
             self.log.info("configuration loaded", schools=len(self.supervisors))
             sd.notify(READY=1, STATUS=f"{len(self.supervisors)} schools")
