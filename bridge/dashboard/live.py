@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from aiohttp import web
 
+from bridge.api.models import LiveEvent
 from bridge.api.source import Source
 from bridge.dashboard.sessions import Session
 
@@ -40,20 +40,14 @@ class Streams:
         if (task := asyncio.current_task()) is not None:
             self._open.add(task)
             task.add_done_callback(self._open.discard)
+        events = self.source.live(_number(request.headers.get("Last-Event-ID", "")))
+        coming = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0)  # it listens before the browser is told so: nothing is missed in between
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         response.headers["X-Accel-Buffering"] = "no"
-        with suppress(ConnectionError):
-            await response.prepare(request)
-            await self._tell(response, session, still, _number(request.headers.get("Last-Event-ID", "")))
-        return response
-
-    async def _tell(
-        self, response: web.StreamResponse, session: Session, still: Callable[[], Awaitable[bool]], after: int | None
-    ) -> None:
-        await response.write(b"retry: 3000\n\n")
-        events = self.source.live(after)
-        coming = asyncio.ensure_future(anext(events))
         try:
+            await response.prepare(request)
+            await response.write(b"retry: 3000\n\n")
             while await still():
                 await asyncio.wait({coming}, timeout=self.beat)
                 if not coming.done():
@@ -61,16 +55,19 @@ class Streams:
                     continue
                 event = coming.result()
                 coming = asyncio.ensure_future(anext(events))
-                if event.school and not session.held.who.may("read", event.school):
-                    continue
-                told = json.dumps({"school": event.school, "kind": event.kind})
-                await response.write(f"id: {event.id}\nevent: change\ndata: {told}\n\n".encode())
-        except StopAsyncIteration:
+                if not event.school or session.held.who.may("read", event.school):
+                    await response.write(_line(event))
+        except (ConnectionError, StopAsyncIteration):
             pass
         finally:
             coming.cancel()
-            with suppress(asyncio.CancelledError, StopAsyncIteration):
-                await coming
+            await asyncio.gather(coming, return_exceptions=True)
+        return response
+
+
+def _line(event: LiveEvent) -> bytes:
+    told = json.dumps({"school": event.school, "kind": event.kind})
+    return f"id: {event.id}\nevent: change\ndata: {told}\n\n".encode()
 
 
 def _number(text: str) -> int | None:

@@ -355,9 +355,8 @@ class District:
         while True:
             async with self._news:
                 await self._news.wait_for(lambda: len(self._told) > place)  # noqa: B023
-            for event in self._told[place:]:
-                yield event
-            place = len(self._told)
+            place += 1
+            yield self._told[place - 1]
 
     def ready(self) -> tuple[bool, str]:
         return not self.trouble, self.trouble
