@@ -36,6 +36,7 @@ from bridge.commands import (
     schema,
     shares,
     stage,
+    token,
     verify,
     year,
 )
@@ -78,6 +79,7 @@ for module in (
     stage,
     year,
     journal,
+    token,
     schema,
 ):
     module.register(app)

@@ -198,6 +198,7 @@ class OperationView(Model):
     """An operation of the plan, or one that is held."""
 
     link: str
+    root: str = Field(default="", description="Of a file: the code of the folder in which it lies.")
     kind: str
     side: Side
     action: str

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bridge.api import asked, models
+from bridge.api.answers import ProgressView
 
 
 class Unknown(Exception):
@@ -23,15 +24,28 @@ class Denied(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Who asks. ``schools`` None: all of them."""
+    """Who asks. ``schools`` None: all of them.
+
+    ``rights``: where not all scopes are good for all schools, which are for which; then they count alone.
+    """
 
     label: str
     scopes: frozenset[models.Scope]
     schools: frozenset[str] | None = None
+    rights: tuple[tuple[frozenset[models.Scope], frozenset[str] | None], ...] = ()
 
     def may(self, scope: models.Scope, school: str | None = None) -> bool:
         """Whether a scope is given, for a school where one is named."""
-        return scope in self.scopes and (school is None or self.schools is None or school in self.schools)
+        return any(
+            scope in scopes and (school is None or schools is None or school in schools)
+            for scopes, schools in self.rights or ((self.scopes, self.schools),)
+        )
+
+    def everywhere(self, scope: models.Scope) -> bool:
+        """Whether a scope is given for all schools."""
+        return any(
+            scope in scopes and schools is None for scopes, schools in self.rights or ((self.scopes, self.schools),)
+        )
 
 
 class Source(Protocol):
@@ -42,6 +56,9 @@ class Source(Protocol):
 
     async def school(self, code: str) -> models.SchoolView:
         """One school."""
+
+    async def progress(self, code: str) -> ProgressView:
+        """How far its files are."""
 
     async def gates(self, code: str, event: models.EventName) -> models.EventView:
         """The gates of one event."""

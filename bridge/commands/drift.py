@@ -12,7 +12,7 @@ from bridge.commands.session import NOTHING, Mistake, plain, session_of
 from bridge.core.model import Choice, Value
 from bridge.daemon import wiring
 from bridge.daemon.actor import actor
-from bridge.settings.render import guess
+from bridge.daemon.decisions import decide_drift, drift_handle
 from bridge.state.drift import HELD, REVERTED, TAKEN, Drifted
 
 #: State -> what a person reads.
@@ -55,23 +55,10 @@ def drift(
     with wiring.database(session.settings, create=False) as database:
         store = database.school(one.code, one.kinds())
         for choice, name in choices.items():
-            row = _of(store.drifts(), name, one.code)
-            store.choose(row.link, row.field, row.side, choice, actor=actor(), reason=reason)
+            decide_drift(store, name, choice, actor=actor(), reason=reason)
         found = store.drifts()
     session.show({"drifts": [_tree(row) for row in found]}, lambda out: _draw(out, one.code, found))
     return NOTHING
-
-
-def _of(rows: Sequence[Drifted], name: str, code: str) -> Drifted:
-    for row in rows:
-        if _handle(row) == name:
-            return row
-    known = guess(name, map(_handle, rows))
-    raise Mistake(f'{code} knows no drift of "{plain(name)}"; {known}')
-
-
-def _handle(row: Drifted) -> str:
-    return f"{row.link}:{row.field}:{row.side}"
 
 
 def _tree(row: Drifted) -> dict[str, Any]:
@@ -97,7 +84,7 @@ def _draw(out: Console, code: str, rows: Sequence[Drifted]) -> None:
         return
     for row in rows:
         state = _STATES.get(row.state, row.state)
-        out.print(f"[bold]{_handle(row)}[/] {row.at:%Y-%m-%d %H:%M} {row.kind}, {plain(state)}")
+        out.print(f"[bold]{drift_handle(row)}[/] {row.at:%Y-%m-%d %H:%M} {row.kind}, {plain(state)}")
         found, wanted = plain(str(_shown(row.found))), plain(str(_shown(row.wanted)))
         out.print(f"    the {row.side} was changed to {found}; the {row.side.other} has {wanted}")
     if any(row.state in {HELD, REVERTED} for row in rows):

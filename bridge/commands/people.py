@@ -13,9 +13,9 @@ from rich.console import Console
 from bridge.commands.session import ERROR, NOTHING, Mistake, Session, plain, session_of
 from bridge.core.cutover import Stage
 from bridge.core.model import Side
-from bridge.core.policy import Tally
 from bridge.daemon import wiring
 from bridge.daemon.actor import actor
+from bridge.daemon.decisions import of_a_sort
 from bridge.ports import Pair
 from bridge.settings import School
 from bridge.settings.render import guess
@@ -53,7 +53,7 @@ def release(
         if school != one.code and school not in (known := database.schools()):
             raise Mistake(f'{one.code} mirrors no folder with the code "{plain(school)}"; {guess(school, known)}')
         store = database.school(school, one.kinds())
-        links = _of_a_sort(store, every) if every is not None else [_named(store, str(name))]
+        links = of_a_sort(store, every) if every is not None else [_named(store, str(name))]
         store.release(*links, actor=actor(), reason=reason)
     answer = {"ok": True, "school": school, "released": links}
     session.show(answer, lambda out: out.print(f"{plain(school)}: {len(links)} released; the next cycle goes on"))
@@ -104,17 +104,6 @@ def _partners(store: SchoolStore, link_id: str, anchor: str) -> Pair:
     own = mine.end(missing[0].other).anchor
     school, cloud = (own, anchor) if missing[0] is Side.CLOUD else (anchor, own)
     return Pair(link_id, mine.kind, school, cloud, absorbs=other)
-
-
-def _of_a_sort(store: SchoolStore, text: str) -> list[str]:
-    kind, _, tally = text.partition(":")
-    if kind not in store.kinds or tally not in {*Tally, "missing", "empty"}:
-        right = guess(tally, [*(one.value for one in Tally), "missing", "empty"])
-        raise Mistake(f"--all wants KIND:TALLY like user:delete, not {plain(text)}; {right}")
-    links = [one.link for one in store.troubles() if one.kind == kind and one.rule == f"guard:{tally}"]
-    if not links:
-        raise Mistake(f"the guard holds no {kind} for {tally} now; see: schoolbridge quarantine")
-    return links
 
 
 def _named(store: SchoolStore, name: str) -> str:

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from bridge.commands.progress import progress_of
 from bridge.commands.session import ERROR, NOTHING, Session, plain, session_of
-from bridge.core.freeze import waiting
-from bridge.daemon import board, turn, wiring
-from bridge.daemon.health import Colour, Health, judge
+from bridge.daemon import board, wiring
+from bridge.daemon.health import Colour, Health
 from bridge.daemon.progress import Progress
-from bridge.ports import Trouble
+from bridge.daemon.status import Remembered, progress_of, remembered, verdict
 from bridge.settings import School
 from bridge.state.database import Database
-from bridge.state.doubts import doubts
-from bridge.state.roots import WAITS, held_in_roots
 
 PAINT = {Colour.GREEN: "green", Colour.AMBER: "yellow", Colour.RED: "red"}
-
-
-#: More records than this, and more than this part of a side, are no delay of a replica.
-_FEW_DOUBTS, _SHARE_OF_DOUBTS = 20, 0.05
 
 
 def register(app: typer.Typer) -> None:
@@ -36,10 +27,11 @@ def register(app: typer.Typer) -> None:
 
 def run(context: typer.Context) -> int:
     """Run the bridge until SIGTERM. SIGHUP loads the configuration anew; a wrong one is not taken."""
-    from bridge.daemon import service  # only here: the scheduler takes a while to load
+    from bridge.api.serve import Served  # only here: the scheduler and the server take a while to load
+    from bridge.daemon import service
 
     session = session_of(context)
-    service.serve(session.config, verbose=session.verbose)
+    service.serve(session.config, verbose=session.verbose, front=Served)
     return NOTHING
 
 
@@ -64,7 +56,9 @@ def status(
     worst = max((health.colour for _, health, _ in rows), key=list(Colour).index, default=Colour.GREEN)
     answer = {
         "health": worst.value,
-        "daemon": {name: tree[name] for name in ("pid", "started", "beat")} if tree and running else None,
+        "daemon": {name: tree[name] for name in ("pid", "started", "beat", "api", "api_error") if name in tree}
+        if tree and running
+        else None,
         "schools": [facts for _, _, facts in rows],
     }
     session.show(answer, lambda out: _draw(out, tree if running else None, rows))
@@ -74,81 +68,40 @@ def status(
 def _row(
     school: School, tree: Mapping[str, Any] | None, database: Database | None, *, running: bool
 ) -> tuple[School, Health, dict[str, Any]]:
-    now = wiring.now()
-    facts: dict[str, Any] = {"school": school.code, "name": school.name}
-    deciding: list[Trouble] = []
-    if database is not None:
-        store = database.school(school.code, school.kinds())
-        troubles = [*store.troubles(), *(one for _, one in held_in_roots(database, school.code))]
-        # Who has given no consent is no trouble: that is how the school wants it. Nor is a file that is open.
-        deciding = [one for one in troubles if one.rule != "consent" and not one.rule.startswith(WAITS)]
-        last = store.cycles(limit=1)
-        warned = turn.warnings_of(store)
-        orphans = len(store.orphans())
-        counts = store.counts()
-        facts |= {
-            "doubts": _doubts(database, school.code, counts),
-            "orphans": orphans,
-            "warnings": [
-                *({"side": side, "text": text} for side in sorted(warned) for text in warned[side]),
-                *({"side": "school", "text": text} for text in waiting(store.code, store.year_phase())),
-            ],
-            "stage": store.stage(),
-            "held": len(troubles),
-            "rules": dict(Counter(one.rule for one in troubles)),
-            "messages": sorted({one.message for one in troubles})[:20],
-            "records": {f"{side}:{kind}": number for (side, kind), number in sorted(counts.items())},
-            "last_cycle": None
-            if not last
-            else {
-                "id": last[0].id,
-                "started": last[0].started.isoformat(),
-                "ended": last[0].ended.isoformat() if last[0].ended else None,
-                "outcome": last[0].outcome,
-                "counts": {name: number for name, number in last[0].counts.items() if name != "warned"},
-            },
-        }
-    else:
-        facts |= {
-            "doubts": {},
-            "orphans": 0,
-            "warnings": [],
-            "stage": None,
-            "held": 0,
-            "rules": {},
-            "messages": [],
-            "records": {},
-            "last_cycle": None,
-        }
-    since = min((one.since for one in deciding), default=None)
-    health = judge(
-        tree, school.code, now, running=running, held=len(deciding), held_since=since, warnings=_texts(facts)
-    )
-    facts["health"] = health.colour.value
-    facts["causes"] = [
-        {"colour": one.colour.value, "text": one.text, "since": one.since.isoformat() if one.since else None}
-        for one in health.causes
-    ]
+    found = Remembered() if database is None else remembered(database, database.school(school.code, school.kinds()))
+    health = verdict(found, tree, school.code, wiring.now(), running=running)
     mine = (tree or {}).get("schools", {}).get(school.code, {})
-    facts["sides"] = mine.get("sides", {})
-    facts["doing"] = mine.get("doing", "")
-    facts["shares"] = mine.get("shares", {})
+    last = found.last
+    facts = {
+        "school": school.code,
+        "name": school.name,
+        "doubts": dict(found.doubts),
+        "orphans": found.orphans,
+        "warnings": [{"side": side, "text": text} for side, text in found.warnings],
+        "stage": found.stage,
+        "held": found.held,
+        "rules": found.rules,
+        "messages": list(found.messages),
+        "records": dict(found.records),
+        "last_cycle": None
+        if last is None
+        else {
+            "id": last.id,
+            "started": last.started.isoformat(),
+            "ended": last.ended.isoformat() if last.ended else None,
+            "outcome": last.outcome,
+            "counts": {name: number for name, number in last.counts.items() if name != "warned"},
+        },
+        "health": health.colour.value,
+        "causes": [
+            {"colour": one.colour.value, "text": one.text, "since": one.since.isoformat() if one.since else None}
+            for one in health.causes
+        ],
+        "sides": mine.get("sides", {}),
+        "doing": mine.get("doing", ""),
+        "shares": mine.get("shares", {}),
+    }
     return school, health, facts
-
-
-def _texts(facts: Mapping[str, Any]) -> list[str]:
-    """What a person should know although nothing is held up."""
-    texts = [one["text"] for one in facts["warnings"]]
-    texts += [
-        f"the {side} shows {number} records otherwise than the bridge wrote them minutes ago. Expected: a few, for "
-        f"minutes. It is compared in full as soon as that can't be a delay any more; look what happened there"
-        for side, number in facts["doubts"].items()
-    ]
-    if facts["orphans"]:
-        texts.append(
-            f"{facts['orphans']} accounts in the cloud belong to nobody at the school; see: schoolbridge quarantine"
-        )
-    return texts
 
 
 def _add_progress(session: Session, school: School, facts: dict[str, Any], tree: Mapping[str, Any] | None) -> None:
@@ -161,19 +114,13 @@ def _add_progress(session: Session, school: School, facts: dict[str, Any], tree:
     }
 
 
-def _doubts(database: Database, code: str, counts: Mapping[tuple[str, str], int]) -> dict[str, int]:
-    """Per side, where it is more than a lagging replica explains: all of a side may be gone without a green status."""
-    found: dict[str, int] = {}
-    for side, number in doubts(database, code).items():
-        living = sum(count for (of, _), count in counts.items() if of == side)
-        if number > max(_FEW_DOUBTS, living * _SHARE_OF_DOUBTS):
-            found[side.value] = number
-    return found
-
-
 def _draw(out: Console, tree: Mapping[str, Any] | None, rows: Sequence[tuple[School, Health, dict[str, Any]]]) -> None:
     if tree:
         out.print(f"daemon: process {plain(tree['pid'])}, running since {plain(tree['started'])}")
+        if tree.get("api"):
+            out.print(f"  status API: {plain(tree['api'])}")
+        if tree.get("api_error"):
+            out.print(f"  [yellow]![/] the status API can't listen: {plain(tree['api_error'])}")
     for school, health, facts in rows:
         paint = PAINT[health.colour]
         stage = facts["stage"] or "never seen"

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from bridge.commands.progress import progress_of
 from bridge.commands.rights import show_rights
 from bridge.commands.session import NOTHING, Mistake, Session, plain, session_of
 from bridge.core.model import Side
@@ -20,6 +19,7 @@ from bridge.daemon.plain_words import words
 from bridge.daemon.progress import Progress
 from bridge.daemon.root_states import RootState, State, sending, states
 from bridge.daemon.roots import roots_of
+from bridge.daemon.status import progress_of
 from bridge.settings import School
 from bridge.settings.render import guess
 from bridge.state.database import Database

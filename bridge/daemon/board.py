@@ -71,17 +71,23 @@ class Board:
     beat: str = ""
     configuration_error: str = ""
     configuration_since: str | None = None
+    #: Where the status API listens, or why it does not.
+    api: str = ""
+    api_error: str = ""
     schools: dict[str, SchoolRow] = field(default_factory=dict)
+    #: What was written last: for whoever asks inside the daemon. Never changed, only replaced.
+    told: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def write(self, now: datetime) -> None:
         """Replace the file; raises OSError."""
         self.beat = now.isoformat()
         schools = {code: replace(row, shares={}, meter=Meter()) for code, row in self.schools.items()}
-        tree = asdict(replace(self, schools=schools))
-        del tree["path"]
+        tree = asdict(replace(self, schools=schools, told={}))
+        del tree["path"], tree["told"]
         for code, row in self.schools.items():
             del tree["schools"][code]["meter"]
             tree["schools"][code] |= _shares(row, now)
+        self.told = tree
         part = self.path.with_name(f".{self.path.name}.{self.pid}")
         with os.fdopen(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o644), "w", encoding="utf-8") as stream:
             json.dump(tree, stream, ensure_ascii=False)

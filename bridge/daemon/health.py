@@ -72,10 +72,10 @@ def judge(
     causes = list(_daemon(tree, code, now, running=running))
     if tree is not None and not causes:
         row = tree["schools"][code]
-        causes += _school(row, now, started=_time(row.get("since")) or now)
+        causes += _school(row, now, started=moment_of(row.get("since")) or now)
         if tree.get("configuration_error"):
             text = f"the configuration on disk is wrong, the older one goes on: {tree['configuration_error']}"
-            causes.append(Cause(Colour.AMBER, text, _time(tree.get("configuration_since"))))
+            causes.append(Cause(Colour.AMBER, text, moment_of(tree.get("configuration_since"))))
     if held:
         causes.append(Cause(Colour.AMBER, f"{held} held or in quarantine; see: schoolbridge quarantine", held_since))
     causes += [Cause(Colour.AMBER, text) for text in warnings]
@@ -86,7 +86,7 @@ def judge(
 def _daemon(tree: Mapping[str, Any] | None, code: str, now: datetime, *, running: bool) -> list[Cause]:
     if tree is None:
         return [Cause(Colour.RED, "the daemon is not running: start it (systemctl start schoolbridge)")]
-    beat = _time(tree.get("beat"))
+    beat = moment_of(tree.get("beat"))
     if not running or beat is None or now - beat > timedelta(seconds=6 * BEAT):
         return [Cause(Colour.RED, "the daemon is not running any more: start it (systemctl start schoolbridge)", beat)]
     if code not in tree.get("schools", {}):
@@ -97,10 +97,10 @@ def _daemon(tree: Mapping[str, Any] | None, code: str, now: datetime, *, running
 def _school(row: Mapping[str, Any], now: datetime, *, started: datetime) -> list[Cause]:
     causes = []
     if row.get("error"):
-        since = _time(row.get("error_since"))
+        since = moment_of(row.get("error_since"))
         old = since is None or now - since > _PATIENCE
         causes.append(Cause(Colour.RED if old else Colour.AMBER, str(row["error"]), since))
-    moved = _time(row.get("moved"))
+    moved = moment_of(row.get("moved"))
     if moved is not None and now - moved > _GRACE:
         text = "the cycle under way gets no further: a side does not answer, or asks to wait"
         causes.append(Cause(Colour.RED if now - moved > _PATIENCE else Colour.AMBER, text, moved))
@@ -108,13 +108,9 @@ def _school(row: Mapping[str, Any], now: datetime, *, started: datetime) -> list
         return causes
     for side, facts in row.get("sides", {}).items():
         period = timedelta(seconds=float(facts["period"]))
-        complete = _time(facts.get("complete"))
-        late = now - (complete or started)
-        if late > 5 * period + _GRACE:
-            colour = Colour.RED
-        elif late > 2 * period + _GRACE or complete is None:
-            colour = Colour.AMBER
-        else:
+        complete = moment_of(facts.get("complete"))
+        colour = lateness(complete, now, period=period, started=started)
+        if colour is Colour.GREEN:
             continue
         text = (
             f"the {side} side went through no whole cycle within its period ({in_words(period)})"
@@ -127,11 +123,19 @@ def _school(row: Mapping[str, Any], now: datetime, *, started: datetime) -> list
     return causes
 
 
+def lateness(complete: datetime | None, now: datetime, *, period: timedelta, started: datetime) -> Colour:
+    """How bad it is that a side was last read to its end then, or never since ``started``."""
+    late = now - (complete or started)
+    if late > 5 * period + _GRACE:
+        return Colour.RED
+    return Colour.AMBER if late > 2 * period + _GRACE or complete is None else Colour.GREEN
+
+
 def _share(name: str, share: Mapping[str, Any]) -> Iterator[Cause]:
     """A root that stands still makes the school amber; how late the sides are read is judged by ``_school``."""
     waiting = share.get("waiting", 0)
     if share["stopped"]:
-        since = min(filter(None, (_time(one.get("since")) for one in share["errors"].values())), default=None)
+        since = min(filter(None, (moment_of(one.get("since")) for one in share["errors"].values())), default=None)
         why = next((one["error"] for one in share["errors"].values()), "")
         text = f"share {name}: {share['stopped']} of {share['roots']} folders stand still, for instance: {why}"
         yield Cause(Colour.RED if share["stopped"] == share["roots"] - waiting else Colour.AMBER, text, since)
@@ -147,7 +151,8 @@ def _share(name: str, share: Mapping[str, Any]) -> Iterator[Cause]:
         yield Cause(Colour.AMBER, f"share {name}: {share['unfit']} owners have no folder, for instance: {why}")
 
 
-def _time(text: object) -> datetime | None:
+def moment_of(text: object) -> datetime | None:
+    """A time of the status file; None for whatever is none."""
     if not isinstance(text, str):
         return None
     try:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -29,14 +31,29 @@ from bridge.state.database import Database
 _NIGHT = 3600.0
 
 
-def serve(config: Path, *, verbose: bool = False) -> None:
+class Front(Protocol):
+    """What lets people and machines look in while the daemon runs."""
+
+    async def start(self) -> None:
+        """Begin; what goes wrong is said, never raised."""
+
+    async def reload(self) -> None:
+        """The configuration of the service is another one now."""
+
+    async def stop(self) -> None:
+        """End."""
+
+
+def serve(config: Path, *, verbose: bool = False, front: Callable[[Service], Front] | None = None) -> None:
     """Run until SIGTERM. Raises SettingsError or ConfigurationError when it can't even begin."""
     catalog = Catalog()
     settings = load(config, catalog)
     logs.configure("debug" if verbose else settings.bridge.logging.level, settings.bridge.logging.format)
     boards.prepare(settings.runtime)
     with boards.occupied(settings.runtime), wiring.database(settings, create=True) as database:
-        asyncio.run(Service(settings, catalog, database, verbose=verbose).run())
+        service = Service(settings, catalog, database, verbose=verbose)
+        service.front = front(service) if front else None
+        asyncio.run(service.run())
 
 
 class Service:
@@ -48,6 +65,7 @@ class Service:
         now = wiring.now().isoformat()
         self.board = Board(settings.runtime / boards.FILE, os.getpid(), started=now)
         self.supervisors: dict[str, Supervisor] = {}
+        self.front: Front | None = None
         self.scheduler = AsyncIOScheduler(timezone=ZoneInfo(settings.bridge.time_zone))
         self._ending = asyncio.Event()
         self._reload = asyncio.Event()
@@ -65,12 +83,16 @@ class Service:
         sd.notify(READY=1, STATUS=f"{len(self.supervisors)} schools")
         self.log.info("running", schools=len(self.supervisors))
         beating = asyncio.create_task(self._beat())
+        if self.front is not None:
+            await self.front.start()
         try:
             await self._until_ended()
         finally:
             sd.notify(STOPPING=1)
             self.log.info("stopping")
             beating.cancel()
+            if self.front is not None:
+                await self.front.stop()
             self.scheduler.shutdown(wait=False)
             await asyncio.gather(*(one.stop() for one in self.supervisors.values()))
             self.board.path.unlink(missing_ok=True)
@@ -162,6 +184,8 @@ class Service:
             self._kept(error, now)
         else:
             await self._change(fresh)
+            if self.front is not None:
+                await self.front.reload()
             self.board.configuration_error, self.board.configuration_since = "", None
             self.log.info("configuration loaded", schools=len(self.supervisors))
             sd.notify(READY=1, STATUS=f"{len(self.supervisors)} schools")

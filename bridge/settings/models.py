@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from bridge.core.kinds import KINDS
+from bridge.settings.api import Api
 from bridge.settings.limits import Defaults, Guard, Leavers, Schedule, Strict
 from bridge.settings.line import BandwidthRule
 from bridge.settings.secrets import REFERENCE
@@ -99,6 +100,7 @@ class BridgeFile(Strict):
         default_factory=list,
         description="How much of the line may be used at which time, by all transfers together; else all of it.",
     )
+    api: Api = Field(default_factory=Api)
     defaults: Defaults = Field(default_factory=Defaults)
 
 

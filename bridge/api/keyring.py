@@ -1,0 +1,114 @@
+"""Who asks: a token, or what a proxy tells of somebody whom it logged in. And the keys of actions that were asked.
+
+token   looked up at each request, so that a revoked one ends at once
+proxy   believed only with its secret; a group's rights come out of the configuration
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from bridge.api.models import Scope
+from bridge.api.source import Who
+from bridge.settings.api import Api, GroupRight
+from bridge.state import tokens
+from bridge.state.database import Database
+from bridge.state.tokens import Answer, Token
+
+#: In which the proxy proves itself.
+PROOF = "X-Schoolbridge-Proxy"
+_LABEL = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who asks; ``id`` tells one from another in limits and logs."""
+
+    id: str
+    who: Who
+    token: Token | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A token that is good now. ``id`` names it without giving it away."""
+
+    id: str
+    who: Who
+    expires: datetime
+
+
+class Keyring:
+    """All tokens of a bridge. ``secret``: the proxy's, where there is one. What is not awaited runs in a thread."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Callable[[], datetime],
+        api: Api | None = None,
+        secret: bytes = b"",
+        run: Callable[..., Awaitable[Any]] = asyncio.to_thread,
+    ) -> None:
+        self._database, self._clock, self._api, self._secret = database, clock, api or Api(), secret
+        self._run = run
+
+    def find(self, text: str) -> Visitor | None:
+        """Whose token this is; None for all that is no valid token."""
+        token = tokens.found(self._database, text, self._clock())
+        if token is None:
+            return None
+        tokens.use(self._database, token)
+        return Visitor(token.id, _who(token), token)
+
+    async def prove(self, secret: str) -> Held | None:
+        """Whose token this is, for who logs in with it."""
+        found = await self._run(self.find, secret)
+        return Held(found.id, found.who, found.token.expires) if found and found.token else None
+
+    async def still(self, token: str) -> Held | None:
+        """The token of this id as it is now; None where it is over."""
+        found = await self._run(tokens.valid, self._database, token, self._clock())
+        return Held(found.id, _who(found), found.expires) if found else None
+
+    def proxied(self, headers: Mapping[str, str]) -> Visitor | None:
+        """Whom the proxy logged in; None where no proxy is configured, or it does not prove itself."""
+        rules = self._api.proxied
+        if rules is None or not self._secret:
+            return None
+        if not hmac.compare_digest(headers.get(PROOF, "").encode(), self._secret):
+            return None
+        user = headers.get(rules.user_header, "").strip()
+        label = "".join(letter for letter in user if letter.isprintable())[:_LABEL]
+        groups = {one.strip() for one in headers.get(rules.groups_header, "").split(",")}
+        return _grouped(label, [right for name, right in rules.groups.items() if name in groups]) if label else None
+
+    def begin(self, code: str, visitor: Visitor, *, key: str, request: str) -> Answer | None:
+        """Take a key before an action; what stands there already."""
+        return tokens.begin(self._database, code, token=visitor.id, key=key, request=request)
+
+    def end(self, code: str, visitor: Visitor, *, key: str, answer: Answer) -> None:
+        """Keep what became of it."""
+        tokens.end(self._database, code, token=visitor.id, key=key, answer=answer)
+
+    def forget(self, code: str, visitor: Visitor, *, key: str) -> None:
+        """Give the key back."""
+        tokens.forget(self._database, code, token=visitor.id, key=key)
+
+
+def _who(token: Token) -> Who:
+    return Who(token.label, frozenset(cast("Scope", one) for one in token.scopes), token.schools or None)
+
+
+def _grouped(label: str, given: list[GroupRight]) -> Visitor:
+    """Each group's scopes are good for that group's schools only."""
+    rights = tuple((frozenset(one.scopes), frozenset(one.schools) or None) for one in given)
+    scopes = frozenset(scope for some, _ in rights for scope in some)
+    everywhere = any(schools is None for _, schools in rights)
+    schools = None if everywhere else frozenset(code for _, some in rights for code in some or ())
+    return Visitor(f"proxy:{label}", Who(f"proxy:{label}", scopes, schools, rights))

@@ -1,0 +1,32 @@
+"""Signed reports that lie ready, as the part of the bridge that signs them keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bridge.api import models
+from bridge.api.parts import part
+from bridge.api.source import Unknown
+from bridge.settings import Settings
+
+#: The forms of a report; ``html`` and ``pdf`` alone are those in the school's language.
+FORMS = ("json", "html", "pdf", "de.html", "en.html", "de.pdf", "en.pdf", "manifest.gz")
+
+
+def listed(settings: Settings, code: str) -> Sequence[models.ReportView]:
+    """The newest first."""
+    kept = part("daemon.reports")
+    found = kept.list_reports(settings, code) if kept else ()
+    return [models.ReportView(id=one.id, kind=one.kind, made=one.made, formats=list(one.formats)) for one in found]
+
+
+def read(settings: Settings, code: str, report: str, form: str) -> tuple[bytes, str]:
+    """One report in one form, and its media type."""
+    kept = part("daemon.reports")
+    if kept is None:
+        raise Unknown(f"{code} has no such report")
+    try:
+        body, media = kept.report_bytes(settings, code, report, form)
+    except (LookupError, OSError):
+        raise Unknown(f"{code} has no such report") from None
+    return bytes(body), str(media)

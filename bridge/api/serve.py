@@ -1,0 +1,188 @@
+"""The status API inside the daemon: it listens as ``api`` in ``bridge.yaml`` says, and begins anew when that changes.
+
+That it can't listen (the port is taken) stops no mirroring: it is said in the log and by ``status``, and tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import structlog
+from aiohttp import web
+
+from bridge.api.app import build
+from bridge.api.keyring import Keyring
+from bridge.api.local import LocalSource
+from bridge.api.parts import part
+from bridge.api.survey import Bridge
+from bridge.api.talk import Runner
+from bridge.core.model import Side
+from bridge.daemon import wiring
+from bridge.daemon.service import Service
+from bridge.daemon.trouble import said
+from bridge.ports import BridgeError, ConfigurationError
+from bridge.settings import Settings
+
+#: Seconds until listening is tried again, and that requests under way get when the daemon stops.
+AGAIN, GRACE = 15.0, 2.0
+
+
+class Served:
+    """Implements ``bridge.daemon.service.Front``."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._log = structlog.get_logger()
+        self._task: asyncio.Task[None] | None = None
+        self._running: tuple[Runner, LocalSource] | None = None
+        self._settings: Settings | None = None
+
+    async def start(self) -> None:
+        """Listen, now or as soon as it is possible."""
+        self._settings = self._service.settings
+        if self._settings.bridge.api.enabled:
+            self._task = asyncio.create_task(self._begin(), name="status API")
+
+    async def reload(self) -> None:
+        """Another configuration: the streams are told; where the block ``api`` changed, listen as it says now."""
+        before, self._settings = self._settings, self._service.settings
+        api = self._settings.bridge.api
+        if before is not None and before.bridge.api == api and api.tls is None:
+            if self._running is not None:
+                self._running[1].events.configuration("the configuration was loaded anew")
+            return
+        await self.stop()
+        await self.start()
+
+    async def stop(self) -> None:
+        """End all requests and streams."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        if self._running is not None:
+            runner, source = self._running
+            self._running = None
+            await runner.cleanup()
+            await source.close()
+        self._service.board.api = ""
+
+    async def _begin(self) -> None:
+        while True:
+            try:
+                await self._listen()
+            except (OSError, BridgeError, ssl.SSLError) as error:
+                self._note(said(error))
+                await asyncio.sleep(AGAIN)
+            else:
+                return
+
+    def _note(self, trouble: str) -> None:
+        board = self._service.board
+        if board.api_error != trouble:
+            self._log.warning("the status API can't listen; it is tried again", reason=trouble)
+        board.api, board.api_error = "", trouble
+
+    async def _listen(self) -> None:
+        service, settings = self._service, self._service.settings
+        api = settings.bridge.api
+        secure = context(settings) if api.tls else None
+        secret = wiring.secret(settings, api.proxied.secret) if api.proxied else b""
+        source = LocalSource(bridge_of(service))
+        keyring = Keyring(service.database, clock=wiring.now, api=api, secret=secret, run=source.run)
+        app = build(source, keyring, api=api, run=source.run)
+        if (dashboard := part("dashboard.app")) is not None:
+            bridge, secure_line = settings.bridge, bool(api.tls or api.proxied)
+            dashboard.add_to(
+                app, source, keyring, zone=ZoneInfo(bridge.time_zone), language=bridge.language,
+                secure=secure_line, proxied=api.proxied is not None,
+            )  # fmt: skip
+        runner = Runner(app, access_log=None, shutdown_timeout=GRACE)
+        try:
+            await runner.setup()
+            await _site(runner, settings, secure).start()
+        except BaseException:
+            await runner.cleanup()
+            await source.close()
+            raise
+        if api.socket:
+            await asyncio.to_thread(Path(api.socket).chmod, 0o660)
+        self._running = runner, source
+        service.board.api, service.board.api_error = _shown(runner, settings), ""
+        self._log.info("status API", listen=service.board.api)
+
+
+def _site(runner: Runner, settings: Settings, secure: ssl.SSLContext | None) -> web.BaseSite:
+    api = settings.bridge.api
+    if api.socket:
+        return web.UnixSite(runner, api.socket, ssl_context=secure)
+    host, port = api.address
+    return web.TCPSite(runner, host, port, ssl_context=secure)
+
+
+def _shown(runner: Runner, settings: Settings) -> str:
+    """Where it really listens: port 0 is any."""
+    api = settings.bridge.api
+    if api.socket:
+        return api.listen
+    host, port = runner.addresses[0][:2]
+    return f"{'https' if api.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def context(settings: Settings) -> ssl.SSLContext:
+    """TLS 1.2 at least, with the certificate and key of the configuration; neither is written to a disk."""
+    tls = settings.bridge.api.tls
+    assert tls is not None  # noqa: S101
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    kept = [_memory(wiring.secret(settings, one)) for one in (tls.certificate, tls.key)]
+    try:
+        certificate, key = (f"/proc/self/fd/{one}" for one in kept)
+        made.load_cert_chain(certificate, key, password=lambda: b"")  # never asks at the keyboard
+    except ssl.SSLError as error:
+        raise ConfigurationError(
+            f"api.tls: {tls.certificate} and {tls.key} are no certificate with its key ({error.reason}). Expected: "
+            f"PEM, the chain from the own certificate upward, the key without a passphrase"
+        ) from None
+    finally:
+        for one in kept:
+            with suppress(OSError):
+                os.close(one)
+    return made
+
+
+def _memory(content: bytes) -> int:
+    """A file that is on no disk: OpenSSL reads keys from files only."""
+    made = os.memfd_create("tls", os.MFD_CLOEXEC)
+    os.write(made, content + b"\n")
+    os.lseek(made, 0, os.SEEK_SET)
+    return made
+
+
+def bridge_of(service: Service) -> Bridge:
+    """What the API stands on, of a daemon."""
+
+    def told() -> Mapping[str, Any] | None:
+        return service.board.told or None
+
+    def wake(code: str, full: bool) -> bool:
+        one = service.supervisors.get(code)
+        if one is not None:
+            one.wake(Side, full=full)
+        return one is not None
+
+    return Bridge(
+        settings=lambda: service.settings,
+        catalog=service.catalog,
+        database=service.database,
+        told=told,
+        wake=wake,
+        clock=wiring.now,
+    )

@@ -1,0 +1,136 @@
+"""The cutover of a school as views: what may happen next, which gates stand before it, what runs and what ran."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from bridge.api import models
+from bridge.api.parts import part
+from bridge.api.source import Unknown
+from bridge.core.cutover import Event, Gate, Illegal, Stage, events, gates
+from bridge.settings import School
+from bridge.state.cutover_tables import appointment, approval
+from bridge.state.database import Database
+
+#: Stage -> the event that leads a school on to the cloud.
+NEXT = {
+    Stage.OBSERVING: Event.REHEARSE,
+    Stage.REHEARSING: Event.MIRROR,
+    Stage.HYBRID: Event.FREEZE,
+    Stage.FREEZING: Event.SWITCH,
+    Stage.SOAKING: Event.FINALISE,
+    Stage.CLOUD: Event.RETIRE,
+}
+#: Approvers that an event with the gate for them needs.
+_APPROVERS = 2
+
+
+def gates_of(database: Database, school: School, stage: Stage, event: Event, now: datetime) -> list[models.GateView]:
+    """The gates of an event in a stage; Unknown where the stage does not know the event."""
+    try:
+        needed = gates(stage, event)
+    except Illegal as error:
+        raise Unknown(f"{school.code}: {error}") from None
+    readiness = part("daemon.readiness")
+    if readiness is None:
+        text = "this bridge does not measure it"
+        return [models.GateView(gate=gate.value, result="unknown", expected="measured", found=text) for gate in needed]
+    return [_gate(one) for one in readiness.standings(database, school, stage, event, now=now)]
+
+
+def _gate(one: Any) -> models.GateView:
+    vouched = one.vouched
+    return models.GateView(
+        gate=one.gate.value,
+        result=one.result,
+        expected=one.expected,
+        found=one.found,
+        fix=one.fix,
+        person=str(one.person),
+        measured=one.measured,
+        valid_until=one.valid_until,
+        vouched_by=vouched.actor if vouched else "",
+        vouched_reason=vouched.reason if vouched else "",
+        human=one.human,
+    )
+
+
+def holds(gate: models.GateView) -> bool:
+    """Whether a gate lets the event pass."""
+    return gate.result in {"pass", "waived"}
+
+
+def event_view(database: Database, school: School, stage: Stage, event: Event, now: datetime) -> models.EventView:
+    """An event with its gates and who approved."""
+    views = gates_of(database, school, stage, event, now)
+    given = [one for one in approvals(database, school.code) if one.event == event.value]
+    return models.EventView(
+        event=event.value,
+        target=events(stage)[event].value,
+        gates=views,
+        ready=all(map(holds, views)),
+        approvals=given,
+        approvals_needed=_APPROVERS if Gate.TWO_APPROVERS in gates(stage, event) else 0,
+    )
+
+
+def event_views(database: Database, school: School, stage: Stage, now: datetime) -> list[models.EventView]:
+    """All events of a stage; what only the clock may cause is left out."""
+    return [event_view(database, school, stage, one, now) for one in events(stage) if one is not Event.DEADLINE]
+
+
+def failed(database: Database, school: School, stage: Stage, now: datetime) -> int:
+    """Gates of the next event on the way to the cloud that do not hold."""
+    event = NEXT.get(stage)
+    return 0 if event is None else sum(not holds(one) for one in gates_of(database, school, stage, event, now))
+
+
+def approvals(database: Database, code: str) -> list[models.ApprovalView]:
+    """Who approved of what, the oldest first."""
+    query = select(approval).where(approval.c.school == code).order_by(approval.c.at, approval.c.actor)
+    with database.read() as connection:
+        rows = connection.execute(query).all()
+    return [
+        models.ApprovalView(event=row.event, actor=row.actor, at=row.at, expires=row.expires, reason=row.reason)
+        for row in rows
+    ]
+
+
+def cutover(database: Database, school: School, stage: Stage, now: datetime) -> models.CutoverView:
+    """All of it."""
+    with database.read() as connection:
+        when = connection.execute(
+            select(appointment.c.at, appointment.c.actor).where(appointment.c.school == school.code)
+        ).first()
+    changeover = part("daemon.changeover")
+    run = changeover.running(database, school.code) if changeover else None
+    past: Sequence[Any] = changeover.past(database, school.code) if changeover else ()
+    return models.CutoverView(
+        school=school.code,
+        stage=stage.value,
+        appointment=when.at if when else None,
+        appointment_by=when.actor if when else "",
+        run=_run(run) if run else None,
+        past=[_run(one) for one in past],
+        events=event_views(database, school, stage, now),
+    )
+
+
+def _run(one: Any) -> models.RunView:
+    course = part("core.changeover")
+    return models.RunView(
+        id=one.id,
+        started=one.started,
+        deadline=one.deadline,
+        actor=one.actor,
+        step=str(one.step),
+        step_since=one.step_at,
+        steps=[str(step) for step in course.steps(one.course)] if course else [],
+        problem=one.problem,
+        outcome=str(one.outcome),
+        ended=one.ended,
+    )

@@ -1,0 +1,144 @@
+"""``token``: who may look into the status API and the dashboard, and what they may do there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.console import Console
+
+from bridge.commands.session import NOTHING, Mistake, Session, plain, session_of
+from bridge.daemon import wiring
+from bridge.daemon.actor import actor
+from bridge.settings.render import guess
+from bridge.settings.words import duration
+from bridge.state import tokens
+from bridge.state.tokens import SCOPES, Token
+
+_LONGEST = timedelta(days=731)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="Tokens of the status API and the dashboard.", no_args_is_help=True)
+    group.command()(make)
+    group.command(name="list")(listing)
+    group.command()(revoke)
+    app.add_typer(group, name="token")
+
+
+def make(
+    context: typer.Context,
+    label: Annotated[str, typer.Option(help="For whom or what; it stands in the journal as `api:LABEL`.")],
+    scopes: Annotated[str, typer.Option(help="By commas: read, operate, approve, names.")] = "read",
+    schools: Annotated[str, typer.Option(help="Codes by commas; without any: all schools.")] = "",
+    expires: Annotated[str, typer.Option(help="A day (2027-01-31, its end) or a time from now (90 days).")] = "",
+) -> int:
+    """Make a token and print it once: it is stored nowhere."""
+    session = session_of(context)
+    name = label.strip()
+    if not re.fullmatch(r"[\w .@-]{1,64}", name):
+        raise Mistake("--label takes 1 to 64 letters, digits, blanks, . _ @ and -")
+    wanted = _words(scopes)
+    for one in wanted:
+        if one not in SCOPES:
+            raise Mistake(f'no scope is called "{plain(one)}"; {guess(one, SCOPES)}')
+    if not wanted:
+        raise Mistake(f"say which --scopes: {', '.join(SCOPES)}")
+    codes = [session.school(one).code for one in _words(schools)]
+    with wiring.database(session.settings, create=True) as database:
+        end = _end(session, expires)
+        token, text = tokens.make(
+            database, label=name, scopes=wanted, schools=codes, expires=end, actor=actor()
+        )  # fmt: skip
+    answer = {"ok": True, "token": text, **_tree(token, wiring.now())}
+
+    def draw(out: Console) -> None:
+        out.print(text, markup=False)
+        session.err.print(f"{plain(_said(token))}. It is shown this once and stored nowhere; keep it like a password.")
+
+    session.show(answer, draw)
+    return NOTHING
+
+
+def listing(
+    context: typer.Context,
+    everything: Annotated[bool, typer.Option("--all", help="Also expired and revoked ones.")] = False,
+) -> int:
+    """List the tokens: whose, for what, until when, and when they were used last."""
+    session = session_of(context)
+    now = wiring.now()
+    with wiring.database(session.settings, create=False) as database:
+        found = [one for one in tokens.listed(database) if everything or one.state(now) == "valid"]
+    session.show({"tokens": [_tree(one, now) for one in found]}, lambda out: _draw(out, found, now))
+    return NOTHING
+
+
+def revoke(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="ID", help="The token's id, as `token list` shows it.")],
+    reason: Annotated[str, typer.Option(help="Why; goes into the journal.")] = "",
+) -> int:
+    """End a token: the next request with it is refused."""
+    session = session_of(context)
+    with wiring.database(session.settings, create=False) as database:
+        found = tokens.revoke(database, name, actor=actor(), reason=reason)
+        if found is None:
+            known = [one.id for one in tokens.listed(database)]
+            raise Mistake(f'no token has the id "{plain(name)}"; {guess(name, known)}')
+    answer = {"ok": True, **_tree(found, wiring.now())}
+    session.show(answer, lambda out: out.print(f"{plain(found.id)} ({plain(found.label)}) is revoked"))
+    return NOTHING
+
+
+def _words(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",") if one.strip()]
+
+
+def _end(session: Session, text: str) -> datetime:
+    """When a token ends: what was said, or the configured lifetime."""
+    now = wiring.now()
+    if not text:
+        return now + session.settings.bridge.api.lifetime
+    try:
+        zone = ZoneInfo(session.settings.bridge.time_zone)
+        end = datetime.combine(date.fromisoformat(text) + timedelta(days=1), time(0), zone)
+    except ValueError:
+        try:
+            end = now + duration(text)
+        except ValueError:
+            raise Mistake(f"--expires {plain(text)}: write a day like 2027-01-31, or a time like `90 days`") from None
+    if not now < end <= now + _LONGEST:
+        raise Mistake(f"--expires {plain(text)}: it is over, or more than two years ahead")
+    return end
+
+
+def _tree(one: Token, now: datetime) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "label": one.label,
+        "scopes": sorted(one.scopes),
+        "schools": sorted(one.schools),
+        "made": one.made.isoformat(),
+        "expires": one.expires.isoformat(),
+        "used": one.used.isoformat() if one.used else None,
+        "state": one.state(now),
+    }
+
+
+def _said(one: Token) -> str:
+    schools = f"the schools {', '.join(sorted(one.schools))}" if one.schools else "all schools"
+    scopes, until = ", ".join(sorted(one.scopes)), f"{one.expires:%Y-%m-%d %H:%M} UTC"
+    return f"{one.id} for {one.label}: {scopes} of {schools}, until {until}"
+
+
+def _draw(out: Console, found: Sequence[Token], now: datetime) -> None:
+    if not found:
+        out.print("no tokens; make one with: schoolbridge token make --label ... --scopes read")
+    for one in found:
+        used = f"used {one.used:%Y-%m-%d}" if one.used else "never used"
+        out.print(f"[bold]{one.id}[/] {plain(_said(one).partition(' for ')[2])}; {used}; {one.state(now)}")

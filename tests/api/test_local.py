@@ -1,0 +1,102 @@
+"""What the source of one daemon answers: on a real state, filled by the real command."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.api import asked
+from bridge.api.local import LocalSource
+from bridge.api.source import Denied, Unknown, Who
+from bridge.api.survey import Bridge
+from bridge.daemon import wiring
+from bridge.daemon.catalog import Catalog
+from bridge.settings import load
+from tests.daemon.embedded import Embedded, person
+
+WHO = Who("test", frozenset({"read", "operate", "approve", "names"}))
+
+
+@pytest.fixture
+def school(tmp_path: Path) -> Embedded:
+    school = Embedded(tmp_path)
+    school.fill(4)
+    assert school.run("sync").code == 0
+    return school
+
+
+@pytest.fixture
+async def source(school: Embedded) -> AsyncIterator[LocalSource]:
+    catalog = Catalog()
+    settings = load(school.config, catalog)
+    woken: list[str] = []
+
+    def wake(code: str, full: bool) -> bool:
+        woken.append(code)
+        return True
+
+    with wiring.database(settings, create=False) as database:
+        one = LocalSource(Bridge(lambda: settings, catalog, database, lambda: None, wake, wiring.now))
+        yield one
+        await one.close()
+
+
+def act(**fields: Any) -> asked.Action:
+    return asked.Action.model_validate({"reason": "because", **fields})
+
+
+async def test_the_board_is_the_same_object_while_nothing_changes(source: LocalSource, school: Embedded) -> None:
+    first = await source.board()
+    assert (first[0].code, first[0].stage, first[0].records["cloud:user"]) == ("0123", "hybrid", 4)
+    assert first[0].health == "red", "no daemon runs"
+    assert source._survey is not None
+    source._survey = replace(source._survey, at=source._survey.at - timedelta(hours=1))
+    assert await source.board() is first
+    with school.school.changing() as side:
+        side.create("user", person(9))
+    assert (await asyncio.to_thread(school.start, "sync")).code == 0
+    source._forget.add("0123")
+    assert (await source.board())[0].records["cloud:user"] == 5
+
+
+async def test_a_page_of_one_school(source: LocalSource) -> None:
+    view = await source.school("0123")
+    assert view.meaning
+    assert {one.event for one in view.events} >= {"freeze", "pause"}
+    assert not next(one for one in view.events if one.event == "freeze").ready
+    assert (await source.cutover("0123")).stage == "hybrid"
+    assert len((await source.cycles("0123", before=None, limit=10)).rows) == 1
+    assert await source.plan("0123", names=True, limit=10) == []
+    with pytest.raises(Unknown):
+        await source.school("9999")
+
+
+async def test_the_journal_comes_in_pages_and_without_names(source: LocalSource) -> None:
+    rows = []
+    before = None
+    while True:
+        page = await source.journal("0123", names=False, before=before, limit=3)
+        rows += page.rows
+        if page.next is None:
+            break
+        before = page.next
+    assert [one.seq for one in rows] == list(range(len(rows), 0, -1))
+    assert all(one.names == {} and one.reason == "" for one in rows)
+    named = await source.journal("0123", names=True, before=None, limit=50)
+    assert any("Anna Lang" in one.names.values() for one in named.rows)
+
+
+async def test_pausing_is_journaled_with_who_asked(source: LocalSource) -> None:
+    answer = await source.act("0123", act(action="pause"), WHO)
+    assert (answer.done, answer.stage) == (True, "paused-hybrid")
+    assert (await source.board())[0].stage == "paused-hybrid"
+    last = (await source.journal("0123", names=True, before=None, limit=1)).rows[0]
+    assert (last.actor, last.action, "because" in last.reason) == ("api:test", "stage", True)
+    with pytest.raises(Denied, match="'pause' is not possible"):
+        await source.act("0123", act(action="pause"), WHO)
+    with pytest.raises(Denied, match="needs the field `link`"):
+        await source.act("0123", act(action="release"), WHO)
