@@ -1,4 +1,4 @@
-"""From a form to an action: which scope it needs, and what the fields of a form mean."""
+"""From a form to an action: what the fields of a form mean."""
 
 from __future__ import annotations
 
@@ -8,16 +8,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pydantic import ValidationError
 
 from bridge.api.asked import Action
-from bridge.api.models import Scope
 
-#: What each action of a form needs.
-NEEDS: Mapping[str, Scope] = {
-    "sync": "operate", "pause": "operate", "resume": "operate", "release": "operate", "release-all": "operate",
-    "retry": "operate", "resolve-conflict": "operate", "decide-drift": "operate", "measure-gates": "operate",
-    "schedule": "operate", "unschedule": "operate", "abort": "operate", "rehearse-roll-back": "operate",
-    "attest-gate": "approve", "waive-gate": "approve", "approve": "approve", "freeze": "approve", "switch": "approve",
-    "roll-back": "approve", "finalise": "approve",
-}  # fmt: skip
 #: Fields of a form that belong to the page, not to the action.
 _OURS = {"token", "to"}
 _TIMES = {"at", "expires"}

@@ -15,9 +15,11 @@ from http import HTTPStatus
 
 import structlog
 from aiohttp import web
+from sqlalchemy.exc import SQLAlchemyError
 
+from bridge.api.actions import SCOPES
 from bridge.api.source import Denied, Source, Unknown
-from bridge.dashboard.acts import NEEDS, Amiss, action_of
+from bridge.dashboard.acts import Amiss, action_of
 from bridge.dashboard.doors import Doors
 from bridge.dashboard.drawn import HEADERS, STATIC, Drawer, Look
 from bridge.dashboard.live import Streams
@@ -71,7 +73,7 @@ class Dashboard:
             web.get(f"{_SCHOOL}/waiting", self._shown(pages.waiting)),
             web.get(f"{_SCHOOL}/cutover", self._shown(pages.cutover)),
             web.get(f"{_SCHOOL}/timeline", self._shown(pages.timeline)),
-            web.get(f"{_SCHOOL}/reports/{{report}}.{{form}}", self._shown(pages.report)),
+            web.get(f"{_SCHOOL}/reports/{{report:[^/.]+}}.{{form:[^/]+}}", self._shown(pages.report)),
             web.post(f"{_SCHOOL}/act", self._caught(self.act)),
             web.get("/live", self.live),
             web.get("/static/{name}", self._caught(self.static)),
@@ -102,7 +104,7 @@ class Dashboard:
         code, action = request.match_info["code"], form.get("action", "")
         if not session.held.who.may("read", code):
             raise Unknown(code)
-        if action not in NEEDS or not session.held.who.may(NEEDS[action], code):
+        if action not in SCOPES or not session.held.who.may(SCOPES[action], code):
             return await self._wrong(look, session, HTTPStatus.FORBIDDEN, "error_scope")
         if not session.twice(form, self.clock()):
             said = await self._asked(look.speech, session, code, form)
@@ -182,8 +184,8 @@ class Dashboard:
                 return await self._wrong(look, session, HTTPStatus.NOT_FOUND, "error_404")
             except web.HTTPRequestEntityTooLarge:
                 return await self._wrong(look, None, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "error_413")
-            except BridgeError as error:
-                self.log.warning("a page can't be shown", path=request.path, reason=str(error))
+            except (BridgeError, SQLAlchemyError, OSError) as error:
+                self.log.warning("a page can't be shown", path=request.path, reason=type(error).__name__)
                 return await self._wrong(look, None, HTTPStatus.SERVICE_UNAVAILABLE, "error_503")
             except Exception:
                 number = secrets.token_hex(4)

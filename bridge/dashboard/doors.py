@@ -38,7 +38,8 @@ class Doors:
 
     async def session(self, request: web.Request, *, touch: bool) -> Session | None:
         """Who asks; None where nobody is logged in any more. ``touch``: a person did something."""
-        return await self.sessions.find(request.cookies.get(self.cookie, ""), touch=touch)
+        told = self.sessions.told(request.headers) if self.proxied else None
+        return told or await self.sessions.find(request.cookies.get(self.cookie, ""), touch=touch)
 
     async def form(self, request: web.Request, word: str = "", *, status: int = 200) -> web.Response:
         """The page that asks for a token; afterwards it goes on where the person wanted to go."""

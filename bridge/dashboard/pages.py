@@ -6,13 +6,14 @@ import asyncio
 import base64
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, get_args
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from aiohttp import web
 
 from bridge.api import models
-from bridge.api.models import EventView, GateView, Scope
+from bridge.api.actions import SCOPES
+from bridge.api.models import EventView, GateView
 from bridge.api.source import Source
 from bridge.core.cutover import Stage
 from bridge.dashboard.arranged import COLOURS, OVER, Wanted, arrange, place
@@ -22,7 +23,10 @@ from bridge.dashboard.sessions import Session
 _LIMIT = 50
 _CURSOR = re.compile(r"[\x21-\x7e]{1,400}")
 _REPORT = re.compile(r"[A-Za-z0-9._-]{1,120}")
-_MEDIA = {"html": "text/html", "pdf": "application/pdf", "json": "application/json"}
+#: How the forms of a report end. Only HTML is shown; the others are to be kept.
+_FORM = re.compile(r"(?:[a-z]{2}\.|manifest\.)?(html|pdf|json|gz)")
+#: Red schools are on the board for all to see: with them the bridge works all the same.
+_RED = re.compile(r"\d+ of \d+ schools are red")
 #: The way of a school, as it is drawn above its pages.
 WAY = (
     Stage.CLASSIC,
@@ -51,7 +55,7 @@ class Pages:
         ready, why = self.source.ready()
         return await self.drawer.draw(
             "board.html", look, session, board=arrange(rows, wanted), wanted=wanted, colours=COLOURS,
-            trouble="" if ready else why, over=OVER,
+            trouble="" if ready or _RED.fullmatch(why) else why, over=OVER,
         )  # fmt: skip
 
     async def school(self, request: web.Request, session: Session, look: Look) -> web.Response:
@@ -89,7 +93,8 @@ class Pages:
         )
         events = [one.model_copy(update={"gates": worst_first(one.gates)}) for one in cutover.events]
         return await self._of_school(
-            "cutover.html", look, session, view, tab="cutover", cutover=cutover, reports=reports,
+            "cutover.html", look, session, view, tab="cutover", cutover=cutover,
+            reports=[(one, forms(one.formats, look.speech.language)) for one in reports],
             events={one.event: one for one in events}, ahead=ahead(events),
         )  # fmt: skip
 
@@ -115,13 +120,13 @@ class Pages:
     async def report(self, request: web.Request, session: Session, look: Look) -> web.StreamResponse:
         """One report: shown where it is HTML, else to be kept. It is a document of its own, shut in on its own."""
         code, name, form = (request.match_info[key] for key in ("code", "report", "form"))
-        if form not in _MEDIA or not _REPORT.fullmatch(name):
+        fits = _FORM.fullmatch(form)
+        if fits is None or not _REPORT.fullmatch(name):
             raise web.HTTPNotFound
-        content, _ = await self.source.report(code, name, form)
-        headers = {**HEADERS, "Content-Type": _MEDIA[form]}
-        if form == "html":
-            headers["Content-Type"] += "; charset=utf-8"
-            headers["Content-Security-Policy"] = shut_in(content)
+        content, media = await self.source.report(code, name, form)
+        headers = {**HEADERS, "Content-Type": media}
+        if fits[1] == "html":
+            headers |= {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": shut_in(content)}
         else:
             headers["Content-Disposition"] = f'attachment; filename="{name}.{form}"'
         return web.Response(body=content, headers=headers)
@@ -130,9 +135,9 @@ class Pages:
         self, template: str, look: Look, session: Session, view: models.SchoolView, *, tab: str, **more: Any
     ) -> web.Response:
         who = session.held.who
-        may: Mapping[Scope, bool] = {scope: who.may(scope, view.code) for scope in get_args(Scope)}
+        can = {action: who.may(scope, view.code) for action, scope in SCOPES.items()}
         return await self.drawer.draw(
-            template, look, session, school=view, tab=tab, may=may, way=WAY, here=place(view.stage), place=place, **more
+            template, look, session, school=view, tab=tab, can=can, way=WAY, here=place(view.stage), place=place, **more
         )
 
     @staticmethod
@@ -151,6 +156,11 @@ def worst_first(gates: Sequence[GateView]) -> list[GateView]:
 def ahead(events: Sequence[EventView]) -> EventView | None:
     """The event that brings a school on: the one with most gates."""
     return max((one for one in events if one.gates), key=lambda one: len(one.gates), default=None)
+
+
+def forms(formats: Sequence[str], language: str) -> list[str]:
+    """Those of a report that the reader can use: of several languages the own one."""
+    return [one for one in formats if not re.match(r"[a-z]{2}\.", one) or one.startswith(f"{language}.")]
 
 
 def shut_in(content: bytes) -> str:

@@ -1,32 +1,26 @@
 """Who is logged in: kept on this side, in memory. The cookie is a random key, of which only the digest is kept.
 
 Who may only read stays as long as the token does: a screen on a wall has no hands. Whoever may act or see names is
-logged out after half an hour without a click, and after a working day in any case.
+logged out after half an hour without a click, and after a working day in any case. Whom a proxy logged in has a session
+as long as the proxy says so.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from bridge.api.source import Who
+from bridge.api.keyring import Held, Visitor
 
 IDLE, DAY = timedelta(minutes=30), timedelta(hours=10)
 _MOST = 500  # sessions
 _AGAIN = timedelta(seconds=10)
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A token that is good now. ``id`` names it without giving it away."""
-
-    id: str
-    who: Who
-    expires: datetime
+#: How the ids of those begin whom a proxy logged in.
+PROXIED = "proxy:"
 
 
 class Tokens(Protocol):
@@ -37,6 +31,9 @@ class Tokens(Protocol):
 
     async def still(self, token: str) -> Held | None:
         """The same token as it is now; None where it is over."""
+
+    def proxied(self, headers: Mapping[str, str]) -> Visitor | None:
+        """Whom a proxy logged in; None where there is none, or it does not prove itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +55,11 @@ class Session:
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     said: list[Said] = field(default_factory=list)
     asked: dict[tuple[tuple[str, str], ...], datetime] = field(default_factory=dict)
+
+    @property
+    def proxied(self) -> bool:
+        """Whether a proxy logged this person in: the way out is there, too."""
+        return self.held.id.startswith(PROXIED)
 
     @property
     def acting(self) -> bool:
@@ -114,6 +116,20 @@ class Sessions:
         session.held = held
         if touch:
             session.touched = now
+        return session
+
+    def told(self, headers: Mapping[str, str]) -> Session | None:
+        """The session of whom the proxy logged in: it says so with each request, and what that person may."""
+        visitor = self.tokens.proxied(headers)
+        if visitor is None or "read" not in visitor.who.scopes:
+            return None
+        now = self.clock()
+        held = Held(visitor.id, visitor.who, now + DAY)
+        session = self._all.get(visitor.id)
+        if session is None:
+            self._sweep(now)
+            session = self._all[visitor.id] = Session(held, now, now)
+        session.held, session.began, session.touched = held, now, now
         return session
 
     def end(self, cookie: str) -> None:

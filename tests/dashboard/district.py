@@ -226,7 +226,7 @@ class District:
                 kind=("user", "file", "group")[number % 3],
                 side=("cloud", "school")[number % 2],
                 action=("retire", "update", "create")[number % 3],
-                rule=("user:retired", "failed:name_refused", "correlate:disputed")[number % 3],
+                rule=("guard:retire", "failed:name_refused", "correlate:disputed")[number % 3],
                 reason=(
                     "9 × retired of users wanted in the cloud, 5 are let through",
                     "the name holds a character that the cloud refuses",
@@ -475,7 +475,7 @@ def _shares(row: SchoolRow) -> list[ShareView]:
 def _errors(row: SchoolRow) -> list[ErrorGroup]:
     return [
         ErrorGroup(
-            rule="user:retired",
+            rule="guard:retire",
             kind="user",
             count=row.held - 3,
             since=ago(hours=3),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
+from bridge.api.keyring import Held, Visitor
 from bridge.api.source import Who
 from bridge.dashboard.app import add_to
-from bridge.dashboard.sessions import Held
 from tests.dashboard.district import NOW, District
 
 T = TypeVar("T")
@@ -42,11 +42,16 @@ class Tokens:
     async def still(self, token: str) -> Held | None:
         return None if token in self.revoked else next((one for one in self.known.values() if one.id == token), None)
 
+    def proxied(self, headers: Mapping[str, str]) -> Visitor | None:
+        user = headers.get("X-Forwarded-User") if headers.get("X-Schoolbridge-Proxy") == "proof" else None
+        return Visitor(f"proxy:{user}", Who(f"proxy:{user}", frozenset({"read", "operate"}))) if user else None
+
 
 class Served:
     """A running dashboard."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, proxied: bool = False) -> None:
+        self.proxied = proxied
         self.tokens, self.now = Tokens(), NOW
         self.loop = asyncio.new_event_loop()
         self.root = ""
@@ -77,7 +82,7 @@ class Served:
     async def _serve(self) -> None:
         self.district = District()
         app = web.Application(client_max_size=16 * 1024)
-        add_to(app, self.district, self.tokens, zone=ZoneInfo("Europe/Berlin"), clock=self.clock)
+        add_to(app, self.district, self.tokens, zone=ZoneInfo("Europe/Berlin"), clock=self.clock, proxied=self.proxied)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -89,8 +94,8 @@ class Served:
 
 
 @contextmanager
-def served() -> Iterator[Served]:
-    server = Served().start()
+def served(*, proxied: bool = False) -> Iterator[Served]:
+    server = Served(proxied=proxied).start()
     try:
         yield server
     finally:

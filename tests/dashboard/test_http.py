@@ -310,3 +310,26 @@ async def test_language_and_colours_are_remembered(server: Served) -> None:
         assert str(one.answer.url.relative()) == "/?stage=hybrid"
         assert '<html lang="de" data-theme="dark"' in await one.get("/?theme=dark")
         assert '<html lang="de" data-theme="dark"' in await one.get("/?theme=pink&lang=xx")
+
+
+async def test_whom_a_proxy_logged_in_needs_no_token() -> None:
+    with served(proxied=True) as running:
+        proof = {"X-Schoolbridge-Proxy": "proof", "X-Forwarded-User": "anna"}
+        async with visitor(running) as one:
+            assert "41 schools" in await one.get("/", **proof)
+            await one.get("/school/1136", **proof)
+            await one.post("/school/1136/act", {**ASK, "token": "wrong"}, **proof)
+            assert one.status == 403
+            await one.post("/school/1136/act", ASK, **proof)
+            assert one.status == 200
+            await one.post("/school/1017/act", {**ASK, "action": "finalise"}, **proof)
+            assert one.status == 403
+            assert 'name="secret"' in await one.get("/", **{"X-Forwarded-User": "anna"})
+            assert 'name="secret"' in await one.get("/", **{**proof, "X-Schoolbridge-Proxy": "guess"})
+        assert [(asked.action, who.label) for _, asked, who in running.district.asked] == [("pause", "proxy:anna")]
+
+
+async def test_without_a_proxy_nobodys_header_is_believed(server: Served) -> None:
+    async with visitor(server) as one:
+        text = await one.get("/", **{"X-Schoolbridge-Proxy": "proof", "X-Forwarded-User": "anna"})
+        assert 'name="secret"' in text

@@ -10,18 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.api.actions import SCOPES
+from bridge.api.keyring import Held
 from bridge.api.models import Amounts, SchoolRow
 from bridge.core.cutover import STAGES, TRANSITIONS, Event, Gate
 from bridge.daemon.board import BEAT
 from bridge.daemon.health import judge
-from bridge.dashboard.acts import NEEDS, Amiss, action_of
+from bridge.dashboard.acts import Amiss, action_of
 from bridge.dashboard.arranged import Wanted, arrange
 from bridge.dashboard.bounded import bounded
 from bridge.dashboard.drawn import HEADERS
 from bridge.dashboard.pages import shut_in
 from bridge.dashboard.requests import local
 from bridge.dashboard.sayings import saying
-from bridge.dashboard.sessions import DAY, IDLE, Held, Session, Sessions
+from bridge.dashboard.sessions import DAY, IDLE, Session, Sessions
 from bridge.dashboard.speech import Speech
 from bridge.dashboard.words import LANGUAGES
 from bridge.web.app import HEADERS as PAGE_HEADERS
@@ -70,7 +72,7 @@ def test_there_is_a_word_for_whatever_the_glossary_knows() -> None:
         )
         assert {gate.value for gate in Gate} == words["gate"].keys()
         assert {event.value for event in Event} == words["event"].keys()
-        assert NEEDS.keys() == words["action"].keys() == words["action_does"].keys() == words["done"].keys()
+        assert SCOPES.keys() == words["action"].keys() == words["action_does"].keys() == words["done"].keys()
     assert {event for _, event in TRANSITIONS} <= set(Event)
 
 
