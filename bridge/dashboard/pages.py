@@ -18,6 +18,7 @@ from bridge.api.source import Source
 from bridge.core.cutover import Stage
 from bridge.dashboard.arranged import COLOURS, OVER, Wanted, arrange, place
 from bridge.dashboard.drawn import HEADERS, Drawer, Look
+from bridge.dashboard.law import ruled
 from bridge.dashboard.sessions import Session
 
 _LIMIT = 50
@@ -91,11 +92,15 @@ class Pages:
         view, cutover, reports = await asyncio.gather(
             self.source.school(code), self.source.cutover(code), self.source.reports(code)
         )
-        events = [one.model_copy(update={"gates": worst_first(one.gates)}) for one in cutover.events]
+        language = look.speech.language
+        gates = {
+            one.event: [ruled(gate, stage=cutover.stage, language=language) for gate in worst_first(one.gates)]
+            for one in cutover.events
+        }
         return await self._of_school(
             "cutover.html", look, session, view, tab="cutover", cutover=cutover,
-            reports=[(one, forms(one.formats, look.speech.language)) for one in reports],
-            events={one.event: one for one in events}, ahead=ahead(events),
+            reports=[(one, forms(one.formats, language)) for one in reports],
+            events={one.event: one for one in cutover.events}, gates=gates, ahead=ahead(cutover.events),
         )  # fmt: skip
 
     async def timeline(self, request: web.Request, session: Session, look: Look) -> web.Response:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from bridge.api.models import Amounts
+from bridge.daemon import plain_words
 from bridge.dashboard.sayings import Saying, saying
 from bridge.dashboard.words import LANGUAGES
 
@@ -42,6 +43,12 @@ class Speech:
 
     def saying(self, text: str) -> Saying:
         """A sentence of the bridge, said in this language where it is known."""
+        return saying(text, self.language)
+
+    def cause(self, rule: str, text: str) -> Saying:
+        """Why a rule holds something: in the words for teachers where the text is one of these."""
+        if self.language == "de" and text == plain_words.words(rule, "en"):
+            return Saying(plain_words.words(rule, "de"), "de")
         return saying(text, self.language)
 
     # --- times
