@@ -28,6 +28,8 @@ from bridge.state.store import SchoolStore
 _OLD = timedelta(seconds=30)
 #: One that changes all the time is counted at most so often.
 _SOON = timedelta(seconds=3)
+#: Schools counted in one survey: the rest follows with the next ones, a second later each.
+_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +46,11 @@ class Bridge:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One school, as it was counted at a time."""
+    """One school, as it was counted at a time; ``marked``: its glance then."""
 
     seen: Seen
     counted: datetime
+    marked: Glance
     row: models.SchoolRow
     view: models.SchoolView
 
@@ -82,38 +85,46 @@ class Surveyor:
         glances = glance(bridge.database, [one.code for one in settings.schools])
         old = before.shots if before else {}
         shots: dict[str, Shot] = {}
-        for school in settings.schools:
-            last = old.get(school.code) if school.code not in forget else None
-            seen = Seen(settings, school, told, now, glance=glances.get(school.code, Glance()))
-            shots[school.code] = self._shot(seen, last)
+        seen = {
+            one.code: Seen(settings, one, told, now, glance=glances.get(one.code, Glance())) for one in settings.schools
+        }
+        due = _due(seen, old) | forget
+        for code, one in seen.items():
+            shots[code] = self._shot(one, old.get(code), again=code in due)
         rows = tuple(one.row for one in shots.values())
         if before is not None and len(rows) == len(before.rows) and all(map(_same, rows, before.rows)):
             rows = before.rows
         return Survey(now, shots, rows)
 
-    def _shot(self, seen: Seen, last: Shot | None) -> Shot:
-        now = seen.now
-        age = now - last.counted if last else _OLD
-        same = last is not None and last.seen.glance == seen.glance and last.seen.school == seen.school
-        if last is not None and age < (_OLD if same else _SOON):
-            was = last.seen
-            seen, counted = replace(seen, found=was.found, gates=was.gates, events=was.events), last.counted
+    def _shot(self, seen: Seen, last: Shot | None, *, again: bool) -> Shot:
+        if last is None or again:
+            seen, counted, marked = self._counted(seen), seen.now, seen.glance
         else:
-            seen, counted = self._counted(seen), now
+            was, counted, marked = last.seen, last.counted, last.marked
+            seen = replace(seen, found=was.found, gates=was.gates, events=was.events)
         fresh, page = row(seen), view(seen)
         if last is not None:
             fresh, page = (last.row if fresh == last.row else fresh), (last.view if page == last.view else page)
-        return Shot(seen, counted, fresh, page)
+        return Shot(seen, counted, marked, fresh, page)
 
     def _counted(self, seen: Seen) -> Seen:
         database, school = self.bridge.database, seen.school
         found = remembered(database, self.store(school)) if seen.glance.stage else Remembered()
-        return replace(
-            seen,
-            found=found,
-            gates=standings.failed(database, school, seen.stage, seen.now),
-            events=standings.event_views(database, school, seen.stage, seen.now),
-        )
+        events = standings.event_views(database, school, seen.stage, seen.now)
+        return replace(seen, found=found, events=events, gates=standings.failed(events, seen.stage))
+
+
+def _due(seen: Mapping[str, Seen], old: Mapping[str, Shot]) -> set[str]:
+    """Schools to be counted anew: a few, those first that wait longest."""
+    waiting: list[tuple[datetime, str]] = []
+    at_once: set[str] = set()
+    for code, one in seen.items():
+        last = old.get(code)
+        if last is None or last.seen.school != one.school or last.seen.glance.stage != one.glance.stage:
+            at_once.add(code)
+        elif one.now - last.counted >= (_OLD if last.marked == one.glance else _SOON):
+            waiting.append((last.counted, code))
+    return {code for _, code in sorted(waiting)[:_AT_ONCE]} | at_once
 
 
 def _same(one: object, other: object) -> bool:

@@ -101,7 +101,7 @@ def _row(seen: Seen) -> dict[str, Any]:
         "wave_order": order,
         "health": health.colour.value,
         "causes": [models.Cause(colour=_shade(one.colour), text=one.text, since=one.since) for one in health.causes],
-        "held": found.held,
+        "held": seen.glance.held,
         "conflicts": seen.glance.conflicts,
         "drift": seen.glance.drift,
         "records": dict(found.records),

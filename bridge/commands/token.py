@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
+from time import sleep
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -83,13 +84,14 @@ def revoke(
     name: Annotated[str, typer.Argument(metavar="ID", help="The token's id, as `token list` shows it.")],
     reason: Annotated[str, typer.Option(help="Why; goes into the journal.")] = "",
 ) -> int:
-    """End a token: the next request with it is refused."""
+    """End a token: once this is said, every request with it is refused. Takes two seconds."""
     session = session_of(context)
     with wiring.database(session.settings, create=False) as database:
         found = tokens.revoke(database, name, actor=actor(), reason=reason)
         if found is None:
             known = [one.id for one in tokens.listed(database)]
             raise Mistake(f'no token has the id "{plain(name)}"; {guess(name, known)}')
+    sleep(tokens.TRUSTED)  # until then a daemon may still answer whoever used it just before
     answer = {"ok": True, **_tree(found, wiring.now())}
     session.show(answer, lambda out: out.print(f"{plain(found.id)} ({plain(found.label)}) is revoked"))
     return NOTHING

@@ -31,6 +31,8 @@ SCOPES = ("read", "operate", "approve", "names")
 _SHAPE = re.compile(r"sb_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 #: A use is noted at most so often: looking must not write all the time.
 _USED = timedelta(minutes=10)
+#: Seconds that whoever proved a token may be trusted without looking again; to revoke one takes as long.
+TRUSTED = 2.0
 #: How long an answer is kept for the same request again.
 KEPT = timedelta(hours=24)
 

@@ -140,8 +140,13 @@ def test_s8_tokens_are_random_hashed_and_end(api: Served) -> None:
         assert hashlib.sha256(token.split("_", 2)[2].encode()).hexdigest().encode() in raw
     token = made.pop()
     assert api.ask("/api/v1/schools", token).status == 200
-    tokens.revoke(api.database, token.split("_")[1], actor="test", reason="lost")
+    assert api.school.run("token", "revoke", token.split("_")[1], "--reason", "lost").code == 0
     assert api.ask("/api/v1/schools", token).status == 401, "with the very next request"
+    trusted = api.token("read", "operate")
+    assert api.ask("/api/v1/schools", trusted).status == 200
+    tokens.revoke(api.database, trusted.split("_")[1], actor="test", reason="lost")
+    assert api.act(trusted, action="sync").status == 401, "what does something is never done on trust"
+    assert api.ask("/api/v1/schools", trusted).status == 401, "and whoever was told so is trusted no more"
     assert api.ask("/api/v1/schools", api.token("read", lasts=timedelta(seconds=-1))).status == 401
 
 
