@@ -10,7 +10,7 @@ from rich.console import Console
 
 from bridge.commands.session import NOTHING, Mistake, plain, session_of
 from bridge.core.cutover import STAGES, Event, Gate, GateClosed, Illegal, Stage, advance, events, gates
-from bridge.daemon import wiring
+from bridge.daemon import readiness, wiring
 from bridge.daemon.actor import actor
 from bridge.settings.render import guess
 
@@ -29,7 +29,7 @@ def stage(
         list[str] | None, typer.Option("--passed", help="A gate that you checked yourself; repeatable, or `all`.")
     ] = None,
 ) -> int:
-    """Show a school's stage and what may happen next, or move it on. Gates must be named as passed, with a reason."""
+    """Show a school's stage and what may happen next, or move it on. Its gates must hold, or be named as passed."""
     session = session_of(context)
     one = session.school(school)
     with wiring.database(session.settings, create=False) as database:
@@ -40,20 +40,26 @@ def stage(
         if event is not None:
             wanted = _event(event)
             vouched = _gates(now, wanted, passed or ())
+            held = readiness.holding(database, one, now, wanted, now=wiring.now())
             try:
-                after = advance(now, wanted, passed=vouched)
+                after = advance(now, wanted, passed=(*vouched, *held))
             except Illegal as error:
                 raise Mistake(f"{one.code}: {error}") from None
             except GateClosed as error:
                 names = "; ".join(error.closed)
                 raise Mistake(
-                    f"{one.code}: not yet. Check these gates, then name them with --passed: {names}"
+                    f"{one.code}: not yet. Measure these gates (schoolbridge readiness {one.code}), or check them "
+                    f"yourself and name them with --passed: {names}"
                 ) from None
             if not reason.strip():
                 raise Mistake("say why with --reason: it goes into the journal")
+            vouched = [gate for gate in vouched if gate not in held]
+            readiness.passed(database, one, wanted, vouched, actor=actor(), reason=reason)
             why = reason + (f" (gates vouched for: {'; '.join(vouched)})" if vouched else "")
             store.move_stage(after.value, event=wanted.value, actor=actor(), reason=why)
             store.unhold("stage")
+            if after is Stage.REHEARSING:
+                readiness.keep_configuration(database, session.settings, one, actor=actor(), reason=reason)
             now = after
         since = store.stage_since()
     possible = [(name, target, gates(now, name)) for name, target in events(now).items()]

@@ -6,45 +6,24 @@ import asyncio
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
-from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.commands.session import ERROR, NOTHING, SOMETHING, Mistake, Session, plain, session_of
 from bridge.daemon import wiring
+from bridge.daemon.compared import compare_all
+from bridge.daemon.readiness import noted
 from bridge.daemon.roots import Root, roots_of
 from bridge.daemon.shares import Ground
 from bridge.daemon.signing import FILE, Signer, checked
-from bridge.daemon.trouble import said
-from bridge.daemon.verify import Found, Sample, Task, compare
-from bridge.daemon.whereabouts import Gone
-from bridge.ports import BridgeError, Waiting
-from bridge.settings import School
+from bridge.daemon.verify import Sample, Task
+from bridge.daemon.verify_report import report_of
 from bridge.settings.models import Language
 from bridge.settings.render import guess
-from bridge.state.linked import links
-
-FORMAT = "schoolbridge-verify/1"
-_TEXTS = {
-    "equal": ("All that was compared is equal on both sides.", "Alles Verglichene ist auf beiden Seiten gleich."),
-    "different": ("The two sides differ.", "Die beiden Seiten unterscheiden sich."),
-    "error": (
-        "Not everything could be compared: nothing is proved for what is missing here.",
-        "Nicht alles konnte verglichen werden: Für das Fehlende ist nichts bewiesen.",
-    ),
-}
-_COUNTS = (
-    ("{0} of {1} folders compared", "{0} von {1} Ordnern verglichen"),
-    ("{2} files at the school, {3} in the cloud", "{2} Dateien in der Schule, {3} in der Cloud"),
-    ("contents of {4} compared, {5} left for other nights", "Inhalt von {4} verglichen, {5} bleiben anderen Nächten"),
-    ("{6} differ, {7} of them held for a known reason", "{6} unterscheiden sich, {7} davon aus bekanntem Grund"),
-    ("{8} were open or being written", "{8} waren geöffnet oder wurden geschrieben"),
-)
 
 
 def register(app: typer.Typer) -> None:
@@ -87,14 +66,16 @@ def verify(
 
         started = wiring.now().isoformat()
         task = Task(ground, part, download=download, names=names, progress=count)
-        found, errors, absent = asyncio.run(_all(task, roots))
-    tree = _report(one, found, errors, absent) | {
-        "started": started,
-        "ended": wiring.now().isoformat(),
-        "share": share,
-        "percent": sample,
-        "download": download,
-    }
+        outcome = asyncio.run(compare_all(task, roots))
+        tree = report_of(one, outcome) | {
+            "started": started,
+            "ended": wiring.now().isoformat(),
+            "share": share,
+            "percent": sample,
+            "download": download,
+        }
+        if share is None and owner is None:
+            noted(ground, tree, wiring.now())
     answer = tree
     if report is not None and signer is not None:
         _write(report, signer.sign(tree))
@@ -112,63 +93,6 @@ def _chosen(ground: Ground, share: str | None, owner: str | None) -> list[Root]:
     if owner is not None and not mine:
         raise Mistake(f'no folder belongs to "{plain(owner)}"; {guess(owner, (one.owner for one in roots))}')
     return mine
-
-
-async def _all(task: Task, roots: Sequence[Root]) -> tuple[list[Found], dict[str, str], list[str]]:
-    """What was found, root -> why it could not be compared, roots without a folder yet."""
-    found: list[Found] = []
-    errors: dict[str, str] = {}
-    absent: list[str] = []
-    for root in roots:
-        try:
-            found.append(await compare(task, root))
-        except (Waiting, Gone) as error:
-            # Where something was mirrored before, a folder that is gone is the worst of differences.
-            if next(links(task.ground.database, root.code), None) is None:
-                absent.append(root.code)
-            else:
-                before = "" if isinstance(error, Gone) else ". It was there before: put it back"
-                errors[root.code] = f"{said(error)}{before}"
-        except (BridgeError, OSError, SQLAlchemyError) as error:
-            errors[root.code] = said(error)
-    return found, errors, absent
-
-
-def _report(school: School, found: Sequence[Found], errors: dict[str, str], absent: Sequence[str]) -> dict[str, Any]:
-    totals = Counter[str]()
-    for one in found:
-        totals.update(one.counts)
-    compared = sum(one.compared for one in found)
-    different = totals["different"]
-    result = "error" if errors else "different" if different else "equal"
-    of = len(found) + len(errors) + len(absent)
-    numbers = (
-        len(found), of, totals["school:file"], totals["cloud:file"], compared, totals["left_for_other_nights"],
-        different, totals["held"], totals["unread"],
-    )  # fmt: skip
-    texts = {
-        language: [_TEXTS[result][place], *(text[place].format(*numbers) for text in _COUNTS)]
-        for place, language in enumerate(("en", "de"))
-    }
-    return {
-        "format": FORMAT,
-        "school": school.code,
-        "result": result,
-        "text": texts,
-        "contents_compared": compared,
-        "totals": {name: number for name, number in sorted(totals.items()) if number},
-        "roots": [
-            {
-                "root": one.root.code,
-                "compared": one.compared,
-                "counts": {name: number for name, number in sorted(one.counts.items()) if number},
-                "differences": one.differences,
-            }
-            for one in found
-        ],
-        "not_compared": errors,
-        "no_folder_yet": list(absent),
-    }
 
 
 def _write(path: Path, tree: dict[str, Any]) -> None:

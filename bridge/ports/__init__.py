@@ -5,6 +5,7 @@ side     one side of a school: observing it, writing to it
 content  the bytes of files, streamed
 memory   what the bridge remembers
 foundation  how a root comes into being
+open_files  which files are open
 passwords  setting one account's password
 rights   who may get at the root of a share
 trash    what a side keeps of deleted and overwritten files
@@ -25,6 +26,7 @@ from bridge.ports.errors import (
 )
 from bridge.ports.foundation import Account, Foundation
 from bridge.ports.memory import Candidate, Done, Loose, Pair, Store, Tallies, Trouble, chunks
+from bridge.ports.open_files import Opened, OpenFiles
 from bridge.ports.passwords import Asked, InDoubt, LogIn, NotSet, Passwords
 from bridge.ports.rights import Rights, RightsTold, Sharing
 from bridge.ports.side import (
@@ -39,6 +41,7 @@ from bridge.ports.side import (
     Page,
     Purge,
     Removal,
+    Topic,
     Write,
     Written,
     never,
@@ -73,6 +76,8 @@ __all__ = [
     "Meaning",
     "NotSet",
     "Observation",
+    "OpenFiles",
+    "Opened",
     "Outcome",
     "Page",
     "Pair",
@@ -88,6 +93,7 @@ __all__ = [
     "Store",
     "Tallies",
     "TokenLost",
+    "Topic",
     "Trash",
     "Trees",
     "Trouble",

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
 from bridge.core.model import Action, Digest, Elements, Evidence, Fields
 from bridge.ports.content import Contents, Source
 from bridge.ports.foundation import Foundation
+from bridge.ports.open_files import OpenFiles
 from bridge.ports.passwords import LogIn, Passwords
 from bridge.ports.rights import RightsTold, Sharing
 from bridge.ports.trash import Trash
@@ -182,8 +184,20 @@ class Capabilities:
     """How people prove who they are; None for a side where they can't."""
     foundation: Foundation | None = None
     """How the root is made or moved to its place; None for a side where that can't be done."""
+    open_files: OpenFiles | None = None
+    """Which files are open now; None for a side that can't tell."""
     most_files: float | None = None
     """Files a second that can be sent at most, for an estimate; None for a side without such a budget."""
+
+
+class Topic(StrEnum):
+    """What a finding is about, and which of its ``numbers`` count."""
+
+    ACCESS = "access"  # days_left: until a certificate ends
+    CLOCK = "clock"  # seconds: apart from this machine
+    SPACE = "space"  # free: bytes
+    LICENCES = "licences"  # left
+    DEVICES = "devices"  # computers
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +208,8 @@ class Finding:
     ok: bool | None
     found: str
     remedy: str = ""
+    topic: Topic = Topic.ACCESS
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 class Connector(Protocol):

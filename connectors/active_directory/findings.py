@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from bridge.core.model import Fields
-from bridge.ports import BridgeError, Finding, Observation
+from bridge.ports import BridgeError, Finding, Observation, Topic
 from connectors.active_directory.directory import Directory
 from connectors.active_directory.mapping import FieldMapping, Skipped
 from connectors.active_directory.options import Options
@@ -20,6 +20,8 @@ from connectors.active_directory.wire import SHOW_DELETED, Entry, equals_filter,
 from connectors.active_directory.write_findings import rights
 
 _DELETED_OBJECTS = "18E2EA80684F11D2B9AA00C04F79F805"  # GUID_DELETED_OBJECTS_CONTAINER, MS-ADTS 6.1.1.4
+#: Accounts of computers, without SERVER_TRUST_ACCOUNT (MS-ADTS 2.2.16).
+_COMPUTERS = "(&(objectClass=computer)(!(userAccountControl:1.2.840.113556.1.4.803:=8192)))"
 _SHORT, _SKEW, _WIDE_SKEW = timedelta(days=30), timedelta(seconds=60), timedelta(minutes=5)
 
 
@@ -39,6 +41,7 @@ async def probe(
     steps: tuple[Callable[[], Awaitable[list[Finding]]], ...] = (
         lambda: directory.run(lambda session: list(_deleted_objects(session, options))),
         lambda: directory.run(lambda session: list(_attributes(session, mapping))),
+        lambda: directory.run(lambda session: list(_computers(session))),
         lambda: _population(directory, options, mapping, now),
         lambda: directory.run(lambda session: list(rights(session, options, extra, now=now))),
     )
@@ -54,7 +57,8 @@ def _channel(session: Session, options: Options, now: datetime) -> Iterator[Find
     expires = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(session.certificate["notAfter"])), UTC)
     left = expires - now
     remedy = "" if left > _SHORT else f"Renew the certificate of {session.host} before then."
-    yield Finding("certificate", True if left > _SHORT else None, f"expires in {left.days} days", remedy)
+    ok = True if left > _SHORT else None
+    yield Finding("certificate", ok, f"expires in {left.days} days", remedy, numbers={"days_left": left.days})
     how = "password" if options.authentication == "simple" else "Kerberos"
     yield Finding(
         "login", True, f"{session.host}: {options.account or 'the keytab'} by {how} inside {session.protocol}, "
@@ -66,7 +70,10 @@ def _clock(root: Root, now: datetime) -> Finding:
     skew = abs(root.now - now)
     ok = True if skew <= _SKEW else None if skew <= _WIDE_SKEW else False
     remedy = "" if ok else "Set both clocks by the same time server; Kerberos allows 5 minutes."
-    return Finding("clock", ok, f"{round(skew.total_seconds())} s apart from {root.host}", remedy)
+    seconds = round(skew.total_seconds())
+    return Finding(
+        "clock", ok, f"{seconds} s apart from {root.host}", remedy, topic=Topic.CLOCK, numbers={"seconds": seconds}
+    )
 
 
 def _deleted_objects(session: Session, options: Options) -> Iterator[Finding]:
@@ -86,6 +93,16 @@ def _deleted_objects(session: Session, options: Options) -> Iterator[Finding]:
         f'Windows, as a domain administrator: dsacls "{container}" /takeOwnership, then '
         f'dsacls "{container}" /G "{account}:LCRP". '
         f"Samba: the right (A;;RPLCLORC;;;{session.root.account_sid}), set as docs/connect/active_directory.md shows.",
+    )  # fmt: skip
+
+
+def _computers(session: Session) -> Iterator[Finding]:
+    """How many computers belong to the domain: before the old server goes they have to be managed another way."""
+    pages = session.pages(session.root.base, _COMPUTERS, ["objectClass"])
+    count = sum(1 for page in pages for _ in page)
+    yield Finding(
+        "devices", True, f"{count} computers belong to the domain, domain controllers aside", topic=Topic.DEVICES,
+        numbers={"computers": count},
     )  # fmt: skip
 
 

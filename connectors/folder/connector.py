@@ -6,6 +6,7 @@ from bridge.ports import Context
 from connectors.folder import founding
 from connectors.folder.findings import probe
 from connectors.folder.granted import granted
+from connectors.folder.open_files import opened as opened_files
 from connectors.folder.options import Options
 from connectors.folder.restoring import opened
 from connectors.folder.storage import FolderStorage
@@ -28,4 +29,5 @@ class FolderConnector(TreeConnector):
             granted=lambda: granted(storage),
             make=lambda owner, beside: founding.make(options, owner, beside),
             move=lambda old, identity: founding.move(options, old, identity),
+            opened=lambda: opened_files(options.path),
         )

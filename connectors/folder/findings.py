@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bridge.ports import BridgeError, Finding
+from bridge.ports import BridgeError, Finding, Topic
 from connectors.folder.mounts import kind_of, tells_of_changes
 from connectors.folder.options import Options
 from connectors.folder.root import Root
@@ -47,7 +47,7 @@ def _findings(options: Options, root: Root, subject: str) -> Iterator[Finding]:
     free = space.f_bavail * space.f_frsize
     yield Finding(
         f"{subject}: free space", True if free >= _FREE else None, f"{free / 10**9:.1f} GB",
-        "" if free >= _FREE else "make room",
+        "" if free >= _FREE else "make room", Topic.SPACE, {"free": free},
     )  # fmt: skip
     yield from _watching(options, root, subject)
 

@@ -12,10 +12,12 @@ import functools
 import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 import msal
 import requests
+from cryptography import x509
 
 from bridge.ports import ConfigurationError, Refused, Unreachable
 from connectors.graph.options import Access
@@ -75,6 +77,16 @@ class Tokens:
             return frozenset(str(role) for role in claims.get("roles", ()))
         except (IndexError, ValueError, AttributeError):
             return frozenset()
+
+    async def certificate_ends(self) -> datetime | None:
+        """Until when the certificate lasts; None for a client secret, which does not tell. Raises as ``bearer``."""
+        found = await asyncio.to_thread(self._credential)
+        if isinstance(found, str):
+            return None
+        try:
+            return x509.load_pem_x509_certificate(found["public_certificate"].encode()).not_valid_after_utc
+        except ValueError:
+            raise ConfigurationError("The certificate for Microsoft 365 is no X.509 certificate.") from None
 
     def _acquire(self, claims: str | None) -> Mapping[str, Any]:
         """In a thread: MSAL answers from its own memory, or asks the login service."""

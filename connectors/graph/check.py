@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from bridge.ports import BridgeError, Finding, Refused
+from bridge.ports import BridgeError, Finding, Refused, Topic
 from connectors.graph import directory_url
 from connectors.graph.answers import complain
 from connectors.graph.desk import Desk
 from connectors.graph.permissions import missing
 
+SHORT = 30  # days of a certificate that are too few
 SKEW_WARNS = 60.0  # seconds
 SKEW_FAILS = 300.0  # tokens and assertions are refused beyond
 
@@ -28,6 +29,7 @@ class Checks:
             return [Finding("sign-in", False, str(error), "Check tenant_id, client_id, the credential and the proxy.")]
         findings = [Finding("sign-in", True, f"token for {self._desk.options.client_id}")]
         probes: dict[str, Callable[[], Awaitable[Sequence[Finding]]]] = {
+            "certificate": self._certificate,
             "permissions": self._permissions,
             "organization": self._organization,
             "licences": self._licences,
@@ -42,6 +44,15 @@ class Checks:
                 findings.append(Finding(subject, False, str(error), remedy))
         findings.append(self._clock())
         return findings
+
+    async def _certificate(self) -> Sequence[Finding]:
+        ends = await self._desk.client.tokens.certificate_ends()
+        if ends is None:
+            return []  # a client secret: when it ends stands in the tenant only
+        left = (ends - self._desk.context.clock()).days
+        good = True if left > SHORT else None
+        remedy = "" if good else "Upload a new one to the app registration before then."
+        return [Finding("certificate", good, f"expires in {left} days", remedy, numbers={"days_left": left})]
 
     async def _permissions(self) -> Sequence[Finding]:
         roles = await self._desk.client.tokens.roles()
@@ -70,17 +81,20 @@ class Checks:
 
     async def _licences(self) -> Sequence[Finding]:
         if not self._desk.options.licenses:
-            return [Finding("licences", None, "none configured", "Set `licenses` to the SKUs the bridge may assign.")]
+            return [Finding("licences", None, "none configured", "Set `licenses` to the SKUs the bridge may assign.",
+                            Topic.LICENCES)]  # fmt: skip
         stock = await self._desk.licences.stock(fresh=True)
         findings = []
         for part in sorted(self._desk.options.licenses):
             sku = stock.get(part)
             if sku is None:
                 found = Finding(f"licence {part}", False, "no such subscription",
-                                f"This tenant has: {', '.join(sorted(stock)) or 'none'}.")  # fmt: skip
+                                f"This tenant has: {', '.join(sorted(stock)) or 'none'}.",
+                                Topic.LICENCES)  # fmt: skip
             else:
                 text = f"{sku.left} left of {sku.bought}"
-                found = Finding(f"licence {part}", True if sku.left else None, text, "" if sku.left else "Buy or free.")
+                found = Finding(f"licence {part}", True if sku.left else None, text, "" if sku.left else "Buy or free.",
+                                Topic.LICENCES, {"left": sku.left})  # fmt: skip
             findings.append(found)
         return findings
 
@@ -106,8 +120,9 @@ class Checks:
     def _clock(self) -> Finding:
         skew = self._desk.client.skew
         if skew is None:
-            return Finding("clock", None, "Graph does not tell the time", "")
+            return Finding("clock", None, "Graph does not tell the time", "", Topic.CLOCK)
         text = f"{abs(skew):.0f} s {'behind' if skew > 0 else 'ahead of'} Graph"
         bad = abs(skew) >= SKEW_FAILS
         ok = False if bad else (None if abs(skew) >= SKEW_WARNS else True)
-        return Finding("clock", ok, text, "" if ok else "Synchronise this machine's clock (NTP).")
+        remedy = "" if ok else "Synchronise this machine's clock (NTP)."
+        return Finding("clock", ok, text, remedy, Topic.CLOCK, {"seconds": abs(skew)})

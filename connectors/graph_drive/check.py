@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bridge.ports import BridgeError, Finding, Unreachable
+from bridge.ports import BridgeError, Finding, Topic, Unreachable
 from connectors.graph_drive.options import Options
 from connectors.graph_drive.place import Locator
 from connectors.graph_drive.shared import Shared
@@ -41,7 +41,8 @@ async def findings(options: Options, shared: Shared, locator: Locator) -> Sequen
         state, left = str(quota.get("state", "")), int(quota.get("remaining") or 0)
         good = {"normal": True, "nearing": None}.get(state, False)
         text = f"{left / 1e9:.1f} GB left of {int(quota.get('total') or 0) / 1e9:.1f} GB ({state})"
-        found.append(Finding(f"quota of {subject}", good, text, "" if good else "Free space, or raise the quota."))
+        remedy = "" if good else "Free space, or raise the quota."
+        found.append(Finding(f"quota of {subject}", good, text, remedy, Topic.SPACE, {"free": left}))
     return found
 
 

@@ -20,6 +20,7 @@ from bridge.ports import (
     Outcome,
     Page,
     TokenLost,
+    Topic,
     Unreachable,
     Write,
     Written,
@@ -154,7 +155,11 @@ class MemoryConnector:
 
     async def check(self) -> Sequence[Finding]:
         there = sum(1 for _ in self.side.records())
-        return [Finding(self.options.name, True, f"{there} objects in memory")]
+        own = "0 s apart: it lives by the clock of this machine"
+        return [
+            Finding(self.options.name, True, f"{there} objects in memory"),
+            Finding("clock", True, own, topic=Topic.CLOCK, numbers={"seconds": 0}),
+        ]
 
     async def close(self) -> None:
         """Nothing to give back."""

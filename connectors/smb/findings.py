@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bridge.ports import BridgeError, ConfigurationError, Finding, Refused
+from bridge.ports import BridgeError, ConfigurationError, Finding, Refused, Topic
 from connectors.smb.errors import ServerStatus
 from connectors.smb.granted import granted
 from connectors.smb.line import FOLDER, LIST, WRITE, Line
@@ -44,7 +44,7 @@ def _connection(storage: ShareStorage, line: Line) -> Iterator[Finding]:
     behind = abs(line.ahead)
     yield Finding(
         f"{place} clock", behind < 60 or None, f"{line.ahead:+.0f} s from ours",
-        "" if behind < 60 else "let both clocks follow the same time server",
+        "" if behind < 60 else "let both clocks follow the same time server", Topic.CLOCK, {"seconds": behind},
     )  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def _rights(storage: ShareStorage, line: Line) -> Iterator[Finding]:
         free, total = line.room(handle)
     yield Finding(
         f"{place} space", free > _LITTLE or None, f"{free >> 20} MiB of {total >> 20} MiB free",
-        "" if free > _LITTLE else "make room on the server's disk",
+        "" if free > _LITTLE else "make room on the server's disk", Topic.SPACE, {"free": free},
     )  # fmt: skip
     if storage.options.read_only:
         return

@@ -9,10 +9,24 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.core.model import Action
-from bridge.ports import Account, Capabilities, Context, Failed, Finding, Identity, Outcome, Page, Rights, Trash, Write
+from bridge.ports import (
+    Account,
+    Capabilities,
+    Context,
+    Failed,
+    Finding,
+    Identity,
+    Opened,
+    Outcome,
+    Page,
+    Rights,
+    Trash,
+    Write,
+)
 from connectors.tree.contents import TreeContents
 from connectors.tree.foundation import TreeFoundation
 from connectors.tree.observing import begin_listing, delta, listing, parse
+from connectors.tree.open_files import TreeOpenFiles
 from connectors.tree.options import TreeOptions
 from connectors.tree.sight import Sight
 from connectors.tree.storage import Storage
@@ -28,7 +42,7 @@ class TreeConnector:
     """One root. ``sight`` is what it sees (index, scan, watch); ``probe`` finds what ``check`` tells.
 
     ``index_file`` is the name of the index in the connector's directory. ``granted`` reads who may get at the root;
-    ``make`` and ``move`` do what ``bridge.ports.Foundation`` says, blocking.
+    ``make`` and ``move`` do what ``bridge.ports.Foundation`` says, ``opened`` what ``OpenFiles`` says, blocking.
     """
 
     def __init__(
@@ -43,6 +57,7 @@ class TreeConnector:
         granted: Callable[[], Rights],
         make: Callable[[Account, Sequence[Any]], None],
         move: Callable[[Any, str], None],
+        opened: Callable[[], Opened] | None = None,
     ) -> None:
         self.options, self.context, self._probe, self._trash = options, context, probe, trash
         self.storage, self._granted = storage, granted
@@ -51,6 +66,7 @@ class TreeConnector:
         # Whoever uses the index or the root takes a turn.
         self._turns = Turns()
         self._writing = Writing(self.sight, context, turns=self._turns)
+        self._open_files = None if opened is None else TreeOpenFiles(opened)
         self._foundation = TreeFoundation(self._turns, make, move)
         self._contents = TreeContents(self.sight, self._turns)
         self._woken = asyncio.Event()
@@ -64,7 +80,7 @@ class TreeConnector:
         foundation = None if self.options.read_only else self._foundation
         return Capabilities(
             kinds, dict.fromkeys(kinds, writes), chunk=50, hints=True, contents=self._contents, trash=trash,
-            rights=self, foundation=foundation,
+            rights=self, foundation=foundation, open_files=self._open_files,
         )  # fmt: skip
 
     async def identify(self) -> Identity:

@@ -97,13 +97,17 @@ def test_a_side_that_is_gone_is_no_equality(school: Folders) -> None:
     assert gone.json["not_compared"]
 
 
-def test_it_writes_nothing_to_either_side_nor_into_the_state(school: Folders) -> None:
+def test_it_writes_nothing_to_either_side_and_into_the_state_what_it_found_only(school: Folders) -> None:
     (school.drive / "neu.txt").write_text("new")
-    state = school.run("journal", "verify").out
+    rows = len(school.run("journal", "show", "--json").json["rows"])
     before = tree(school.home), tree(school.drive)
     assert school.run("verify").code == 2
     assert (tree(school.home), tree(school.drive)) == before
-    assert school.run("journal", "verify").out == state
+    (added,) = school.run("journal", "show", "--json").json["rows"][rows:]
+    assert (added["action"], added["anchor"], added["outcome"]) == ("measure", "verified", "fail")
+    assert school.run("verify").code == 2
+    assert school.run("verify", "--share", "homes").code == 2
+    assert len(school.run("journal", "show", "--json").json["rows"]) == rows + 1, "the same again is no news"
 
 
 def test_a_signed_report_is_believed_until_it_is_changed(school: Folders, tmp_path: Path) -> None:

@@ -12,9 +12,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bridge.core import fate
-from bridge.core.cutover import STAGES, TRANSITIONS, Power, Stage, diagram
+from bridge.core.cutover import STAGES, TRANSITIONS, Gate, Power, Stage, diagram
+from bridge.core.gates import LAW, short
 from bridge.core.kinds import KINDS, Where
 from bridge.core.policy import DEFAULT_PERIODS, DEFAULT_THRESHOLDS, SCHOOL_THRESHOLDS, TREE_THRESHOLDS
+from bridge.settings.words import in_words
 from connectors.graph.permissions import BUNDLES
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -96,6 +98,22 @@ def permissions() -> str:
     return "\n".join(lines)
 
 
+def gates() -> str:
+    """The law of the gates."""
+    lines = [
+        "| gate | what has to be so | who | a measurement counts for | a person may | at most for |",
+        "|---|---|---|---|---|---|",
+    ]
+    for gate, row in LAW.items():
+        may = [word for word, able in (("attest it", row.attest), ("waive it", row.waive)) if able]
+        early = "name it with `--passed` before the freezing" if row.early else ""
+        said = "accept what is configured" if gate is Gate.CONFIGURATION else ", ".join(may) or early or "–"
+        longest = "– (a person says it)" if row.human and not row.waive else in_words(row.longest)
+        vouch = in_words(row.vouch) if row.vouch else "–"
+        lines.append(f"| `{short(gate)}` | {row.meaning[0]} | {row.person} | {longest} | {said} | {vouch} |")
+    return "\n".join(lines)
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "rows": rows,
     "stages": stages,
@@ -105,6 +123,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "thresholds": thresholds,
     "periods": periods,
     "permissions": permissions,
+    "gates": gates,
 }
 #: Every stage is shown somewhere: a new one without a row would not be noticed otherwise.
 assert set(STAGES) == set(Stage)

@@ -184,6 +184,7 @@ async def test_check_finds_what_is_there(server: SchoolServer) -> None:
     assert found["deleted objects"].ok
     assert found["clock"].ok
     assert found["attributes"].ok
+    assert found["devices"].numbers == {"computers": 1}  # the lab's PC; the domain controller is none of the devices
     assert found["people"].found == "60 pupil, 3 staff, 8 teacher" or found["people"].found.startswith("62 pupil")
     assert found["privileged"].found.startswith("2 ")  # the lab's administrator and group of administrators
 
