@@ -1,4 +1,4 @@
-"""Installs Debian packages for the lab's servers: `python -m bridge.lab.packages [samba] [postgresql] [kerberos]`.
+"""Installs Debian packages for the lab's servers: `python -m bridge.lab.packages [samba] [postgresql] [browser] [kerberos]`.
 
 1. Ask dpkg what is missing. Nothing: done, without any network.
 2. Not root, or no apt-get: say what is missing and how to install it, exit code 1.
@@ -24,6 +24,8 @@ NEEDED = {
         "tdb-tools", "winbind", "libnss-wrapper", "libuid-wrapper", "python3-gpg", "gnupg",
     ),
     "postgresql": ("postgresql",),
+    # A browser for the tests of the dashboard; without a font it would draw nothing.
+    "browser": ("chromium", "fonts-dejavu-core"),
     # gssapi comes as source: it is compiled against MIT Kerberos by whoever installs the extra `kerberos`.
     "kerberos": ("libkrb5-dev", "gcc", "libc6-dev", "python3-dev"),
 }  # fmt: skip
