@@ -34,4 +34,7 @@ def ruled(view: GateView, *, stage: str, language: str) -> Ruled:
         return Ruled(view, "", view.human, gate not in _NEVER)
     early = NEXT.get(Stage(stage)) in law.EARLY
     attest, waive = (law.allowed(gate, how, early=early) for how in (law.ATTESTED, law.WAIVED))
-    return Ruled(view, law.LAW[gate].meaning[language == "de"], attest and view.result != "fail", waive)
+    english, german = law.LAW[gate].meaning
+    if view.expected == english:  # said already
+        view = view.model_copy(update={"expected": ""})
+    return Ruled(view, german if language == "de" else english, attest and view.result != "fail", waive)

@@ -1,4 +1,4 @@
-"""Installs Debian packages for the lab's servers: `python -m bridge.lab.packages [samba] [postgresql] [browser] [kerberos]`.
+"""Installs Debian packages for servers of the lab and for tests: `python -m bridge.lab.packages [samba] [browser] ...`.
 
 1. Ask dpkg what is missing. Nothing: done, without any network.
 2. Not root, or no apt-get: say what is missing and how to install it, exit code 1.

@@ -11,20 +11,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.api.actions import SCOPES
+from bridge.api.causes import cause_of
 from bridge.api.keyring import Held
-from bridge.api.models import Amounts, SchoolRow
+from bridge.api.models import Amounts, GateView, SchoolRow
 from bridge.core.cutover import STAGES, TRANSITIONS, Event, Gate
+from bridge.core.gates import LAW, standing
 from bridge.daemon.board import BEAT
 from bridge.daemon.health import judge
 from bridge.dashboard.acts import Amiss, action_of
 from bridge.dashboard.arranged import Wanted, arrange
 from bridge.dashboard.bounded import bounded
 from bridge.dashboard.drawn import HEADERS
+from bridge.dashboard.law import ruled
 from bridge.dashboard.pages import shut_in
 from bridge.dashboard.requests import local
 from bridge.dashboard.sayings import saying
 from bridge.dashboard.sessions import DAY, IDLE, Session, Sessions
 from bridge.dashboard.speech import Speech
+from bridge.dashboard.told import changes, done
 from bridge.dashboard.words import LANGUAGES
 from bridge.web.app import HEADERS as PAGE_HEADERS
 from tests.dashboard.district import NOW, District
@@ -237,3 +241,50 @@ def test_a_report_is_shut_in() -> None:
     assert "default-src 'none'" in policy
     assert "sandbox" in policy
     assert "unsafe" not in policy + HEADERS["Content-Security-Policy"] + PAGE_HEADERS["Content-Security-Policy"]
+
+
+def test_every_cause_and_remedy_of_what_is_held_is_said_in_german() -> None:
+    for rule in (
+        "consent",
+        "stage",
+        "guard:delete",
+        "guard:empty",
+        "correlate:disputed",
+        "year:open",
+        "waits:busy",
+        "failed:x",
+    ):
+        for text in cause_of(rule):
+            assert GERMAN.cause(rule, text).language == "de", text
+
+
+def test_what_a_gate_says_of_itself_is_said_in_german() -> None:
+    """By what the gates really say while nothing was measured."""
+    for gate in Gate:
+        one = standing(gate, None, None, NOW)
+        assert [text for text in (one.found, one.fix, one.person) if saying(text, "de").language != "de"] == []
+        view = GateView(gate=gate.value, result="unknown", expected=one.expected)
+        german, english = (ruled(view, stage="hybrid", language=language) for language in ("de", "en"))
+        assert german.meaning != english.meaning
+        assert german.view.expected == ""
+        assert (german.attest, german.waive) == (LAW[gate].attest, LAW[gate].waive)
+    unheard = GateView(gate="something new", result="fail")
+    assert (
+        ruled(unheard, stage="hybrid", language="de").waive,
+        ruled(unheard, stage="hybrid", language="de").meaning,
+    ) == (False, "")
+
+
+def test_the_journal_is_told_as_changes_and_a_cycle_as_what_was_done() -> None:
+    names = {
+        "before.upn": "None",
+        "after.upn": "a@b",
+        "before.stage": "classic",
+        "after.stage": "hybrid",
+        "before.x": "None",
+        "message": "m",
+    }
+    assert changes(names) == [("upn", "", "a@b"), ("stage", "classic", "hybrid"), ("message", "", "m")]
+    counts = {"warnings": 0, "observed.school": 4, "planned.user:create": 3, "executed.user:create": 1200, "held": 2}
+    assert done(counts, ENGLISH) == ["1,200 users: created", "4 changes seen at the school", "2 held"]
+    assert done({"observed.cloud": 0}, GERMAN) == []
