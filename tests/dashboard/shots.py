@@ -36,7 +36,7 @@ def _keep(picture: bytes, path: Path) -> None:
     few = (
         Image.open(BytesIO(picture))
         .convert("RGB")
-        .quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        .quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=3, dither=Image.Dither.NONE)
     )
     few.save(path, optimize=True)
 
