@@ -65,7 +65,7 @@ _NAMES = (
     "Schiller-Gymnasium",
     "Marie-Curie-Schule",
 )
-_STEPS = ["freeze", "last delta", "verify", "gates", "switch", "notice"]
+_STEPS = ["freeze", "last delta", "verify", "switch", "notice"]
 _REPORT = (
     "<!DOCTYPE html><html lang=de><title>Nachweis</title><style>body { color: #123456 }</style><h1>Nachweis</h1>"
     "<script>document.title='owned'</script>"
@@ -181,7 +181,7 @@ class District:
                     actor="api:schulamt",
                     step="verify",
                     step_since=ago(days=9),
-                    outcome="deadline",
+                    outcome="deadline passed",
                     ended=ago(days=9, hours=-1),
                     problem="the line was down for 40 minutes",
                 )
