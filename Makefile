@@ -43,6 +43,7 @@ demo: setup
 
 test: setup-dev $(VENV)/.kerberos
 	@$(PY) -m bridge.lab.packages samba postgresql systemd || true
+	@$(PY) -m bridge.lab.packages browser || true
 	$(PY) -m pytest -n 2 --dist loadscope -m "not soak" $(PYTEST_ARGS)
 
 soak: setup-dev

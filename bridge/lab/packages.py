@@ -1,4 +1,4 @@
-"""Installs Debian packages for the lab's servers: `python -m bridge.lab.packages [samba] [postgresql] ...`.
+"""Installs Debian packages for servers of the lab and for tests: `python -m bridge.lab.packages [samba] [browser] ...`.
 
 1. Ask dpkg what is missing. Nothing: done, without any network.
 2. Not root, or no apt-get: say what is missing and how to install it, exit code 1.
@@ -27,6 +27,8 @@ NEEDED = {
     # Tests only: what judges the units, and what boots a Debian of its own for the package.
     "systemd": ("systemd",),
     "machine": ("systemd", "systemd-container", "debootstrap"),
+    # A browser for the tests of the dashboard; without a font it would draw nothing.
+    "browser": ("chromium", "fonts-dejavu-core"),
     # gssapi comes as source: it is compiled against MIT Kerberos by whoever installs the extra `kerberos`.
     "kerberos": ("libkrb5-dev", "gcc", "libc6-dev", "python3-dev"),
 }  # fmt: skip

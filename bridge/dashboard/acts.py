@@ -1,0 +1,56 @@
+"""From a form to an action: what the fields of a form mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from pydantic import ValidationError
+
+from bridge.api.asked import Action
+
+#: Fields of a form that belong to the page, not to the action.
+_OURS = {"token", "to"}
+_TIMES = {"at", "expires"}
+
+
+class Amiss(Exception):
+    """A field can't be taken. ``word`` names the sentence that says so."""
+
+    def __init__(self, word: str, **values: object) -> None:
+        self.word, self.values = word, values
+        super().__init__(word)
+
+
+def action_of(form: Mapping[str, str], zone: tzinfo) -> Action:
+    """The action; raises Amiss. Times of a form are local ones of the bridge's zone."""
+    values: dict[str, object] = {key: text.strip() for key, text in form.items() if key not in _OURS and text.strip()}
+    for key in _TIMES & values.keys():
+        values[key] = _moment(str(values[key]), zone)
+    if "full" in values:
+        values["full"] = values["full"] == "yes"
+    if len(str(values.get("reason", ""))) < 3:
+        raise Amiss("reason_short")
+    try:
+        return Action.model_validate(values)
+    except ValidationError as error:
+        fields = ", ".join(".".join(str(part) for part in one["loc"]) for one in error.errors())
+        raise Amiss("field_wrong", fields=fields) from None
+
+
+def _moment(text: str, zone: tzinfo) -> datetime:
+    """A local time as browsers send it; one that does not exist or exists twice is refused, never guessed."""
+    try:
+        local = datetime.fromisoformat(text)
+    except ValueError:
+        raise Amiss("time_wrong") from None
+    if local.tzinfo is not None:
+        return local.astimezone(UTC)
+    if len(text) == len("2026-11-30"):
+        local += timedelta(days=1)  # a day lasts until its end
+    moment = local.replace(tzinfo=zone).astimezone(UTC)
+    if moment.astimezone(zone).replace(tzinfo=None) != local:
+        raise Amiss("time_none")
+    if local.replace(tzinfo=zone, fold=1).astimezone(UTC) != moment:
+        raise Amiss("time_twice")
+    return moment

@@ -1,0 +1,82 @@
+"""Draws a page: a template, the words of one language, and what every answer carries."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from bridge.dashboard.bounded import bounded
+from bridge.dashboard.sessions import Said, Session
+from bridge.dashboard.speech import Speech
+from bridge.dashboard.told import changes, done
+
+_HERE = Path(__file__).parent
+THEMES = ("auto", "light", "dark")
+#: Nothing but our own files; no script or style in a page; in nobody's frame (CSP level 3).
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-store",
+}
+TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+#: name -> bytes, media type
+STATIC = {path.name: (path.read_bytes(), TYPES[path.suffix[1:]]) for path in sorted((_HERE / "static").iterdir())}
+#: In the address of each file, so that a browser may keep it until it changes.
+VERSION = hashlib.sha256(b"".join(content for content, _ in STATIC.values())).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How one browser wants its pages. ``fragment``: only what may change, asked for by the script."""
+
+    speech: Speech
+    theme: str = "auto"
+    wall: bool = False
+    fragment: bool = False
+    path: str = "/"
+    query: str = ""
+
+
+class Drawer:
+    """Templates, compiled once."""
+
+    def __init__(self) -> None:
+        self._templates = Environment(
+            loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined,
+            trim_blocks=True, lstrip_blocks=True, auto_reload=False, finalize=_shown,
+        )  # fmt: skip
+        self._templates.filters["bounded"] = bounded
+        self._templates.globals.update(version=VERSION, changes=changes, done=done)
+
+    async def draw(
+        self, template: str, look: Look, session: Session | None, *, status: int = 200, said: Said | None = None,
+        **more: Any,
+    ) -> web.Response:  # fmt: skip
+        """The page. In a thread: other requests need not wait for it."""
+        told = [] if session is None or look.fragment else [*session.said]
+        if session is not None and not look.fragment:
+            session.said.clear()
+        if said:
+            told.append(said)
+        values = {"say": look.speech, "w": look.speech.words, "look": look, "session": session, "told": told, **more}
+        text = await asyncio.to_thread(self._templates.get_template(template).render, values)
+        response = web.Response(text=text, content_type="text/html", status=status)
+        response.headers.update(HEADERS)
+        return response
+
+
+def _shown(value: object) -> object:
+    """No text of a page is endless or turns its line around, whoever forgot to say so; markup of ours stays."""
+    return bounded(value, 4000) if type(value) is str else value
