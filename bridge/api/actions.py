@@ -15,17 +15,18 @@ import structlog
 
 from bridge.api import asked
 from bridge.api.models import Scope
-from bridge.api.parts import part
 from bridge.api.source import Denied
 from bridge.api.standings import NEXT
 from bridge.api.survey import Bridge
 from bridge.core.cutover import Event, Gate, Stage
+from bridge.core.gates import EARLY, Vouched, short
 from bridge.core.model import Choice
-from bridge.daemon import decisions
+from bridge.daemon import appointments, changeover, decisions, readiness
 from bridge.daemon.shares import Ground
 from bridge.daemon.trouble import said
 from bridge.ports import BridgeError
 from bridge.settings import School
+from bridge.state import appointments as books
 from bridge.state.store import SchoolStore
 
 T = TypeVar("T")
@@ -79,11 +80,8 @@ def carry_out(act: Act) -> str:
         raise Denied(str(error)) from None
 
 
-def _needed(name: str, what: str) -> Any:
-    found = part(name)
-    if found is None:
-        raise Denied(f"{what} is not available in this bridge; nothing was done")
-    return found
+def _ground(act: Act) -> Ground:
+    return Ground(act.bridge.settings(), act.bridge.catalog, act.school, act.bridge.database)
 
 
 def _release(act: Act) -> str:
@@ -120,20 +118,17 @@ def _drift(act: Act) -> str:
 def _event(act: Act, event: Event) -> str:
     """Through the one function that moves stages; only pausing needs no more than the stage table."""
     database, school, why = act.bridge.database, act.school, act.asked.reason
-    changeover = part("daemon.changeover")
-    if changeover is None:
-        if event not in {Event.PAUSE, Event.RESUME}:
-            _needed("daemon.changeover", "the cutover")
-        stage = decisions.move(database, school, event, actor=act.actor, reason=why)
-    else:
-        stage = changeover.request(
-            database, school, event, actor=act.actor, reason=why, typed=act.asked.typed or ""
-        )  # fmt: skip
+    if event is Event.FREEZE:
+        found = appointments.hindrance(act.bridge.settings(), database, school, act.bridge.clock())
+        if found is not None:
+            raise Denied(
+                f"{found.text}. With the reason, on the bridge's machine: schoolbridge cutover freeze --anyway"
+            )
+    stage = changeover.request(database, school, event, actor=act.actor, reason=why, typed=act.asked.typed or "")
     return f"the school is {stage} now"
 
 
 def _approve(act: Act) -> str:
-    changeover = _needed("daemon.changeover", "approving of a cutover")
     event, now = Event(act.said("event")), act.bridge.clock()
     changeover.approve(
         act.bridge.database, act.school, event, actor=act.actor, reason=act.asked.reason,
@@ -144,14 +139,12 @@ def _approve(act: Act) -> str:
 
 def _vouch(how: str) -> Callable[[Act], str]:
     def vouch(act: Act) -> str:
-        law, books = _needed("core.gates", "vouching for a gate"), _needed("state.gates", "vouching for a gate")
         gate = _gate(act.said("gate"))
-        vouched = law.Vouched(
+        vouched = Vouched(
             gate=gate, how=how, actor=act.actor, reason=act.asked.reason, at=act.bridge.clock(),
             expires=_ahead(act, act.asked.expires, "expires"),
         )  # fmt: skip
-        early = NEXT.get(Stage(act.stage)) in law.EARLY
-        books.vouch(act.bridge.database, act.school.code, act.school.kinds(), vouched, early=early)
+        readiness.vouch(_ground(act), vouched, early=NEXT.get(Stage(act.stage)) in EARLY)
         return f"{how}: {gate}"
 
     return vouch
@@ -159,9 +152,8 @@ def _vouch(how: str) -> Callable[[Act], str]:
 
 def _gate(name: str) -> Gate:
     """By its full text, or by the short name that the commands take."""
-    law = part("core.gates")
     for gate in Gate:
-        if name == gate.value or (law is not None and name == law.short(gate)):
+        if name in (gate.value, short(gate)):
             return gate
     raise Denied(f"no gate is called that; there are: {'; '.join(Gate)}")
 
@@ -177,22 +169,22 @@ def _ahead(act: Act, at: datetime | None, name: str) -> datetime | None:
 
 
 def _schedule(act: Act) -> str:
-    books = _needed("state.appointments", "an appointment for a cutover")
     at = _ahead(act, act.said("at"), "at")
-    books.appoint(
-        act.bridge.database, act.school.code, act.school.kinds(), at, actor=act.actor, reason=act.asked.reason
+    if at is None:
+        raise Denied(f"{act.school.code}: schedule needs the field `at`; nothing was done")
+    _, open_ = appointments.make(
+        act.bridge.settings(), act.bridge.database, act.school, at, actor=act.actor, reason=act.asked.reason,
+        now=act.bridge.clock(),
     )  # fmt: skip
-    return f"the cutover may begin at {at:%Y-%m-%d %H:%M %Z}"
+    return f"the cutover may begin at {at:%Y-%m-%d %H:%M %Z}" + (f". Until then: {open_}" if open_ else "")
 
 
 def _unschedule(act: Act) -> str:
-    books = _needed("state.appointments", "an appointment for a cutover")
     books.cancel(act.bridge.database, act.school.code, act.school.kinds(), actor=act.actor, reason=act.asked.reason)
     return "the appointment is cancelled"
 
 
 def _rehearse(act: Act) -> str:
-    changeover = _needed("daemon.changeover", "rehearsing a roll back")
     stage = changeover.request(
         act.bridge.database, act.school, Event.FREEZE, actor=act.actor, reason=act.asked.reason,
         typed=act.asked.typed or "", rehearsal=True,
@@ -224,11 +216,10 @@ class Measuring:
 
     def begin(self, act: Act) -> str:
         """Begin, unless it is under way already."""
-        readiness = _needed("daemon.readiness", "measuring gates")
         gates = None if act.asked.gate is None else [_gate(act.asked.gate)]
         task = self._tasks.get(act.school.code)
         if task is None or task.done():
-            self._tasks[act.school.code] = asyncio.create_task(_measure(readiness, act, gates))
+            self._tasks[act.school.code] = asyncio.create_task(_measure(act, gates))
         return "being measured; the gates show it one after another"
 
     async def stop(self) -> None:
@@ -238,10 +229,9 @@ class Measuring:
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
 
-async def _measure(readiness: Any, act: Act, gates: list[Gate] | None) -> None:
+async def _measure(act: Act, gates: list[Gate] | None) -> None:
     log = structlog.get_logger().bind(school=act.school.code)
-    ground = Ground(act.bridge.settings(), act.bridge.catalog, act.school, act.bridge.database)
     try:
-        await readiness.measure(ground, gates=gates)
+        await readiness.measure(_ground(act), gates=gates)
     except Exception as error:  # noqa: BLE001 - what was measured up to here stands; the gates show the rest
         log.warning("measuring the gates broke off", reason=said(error) if isinstance(error, BridgeError) else "")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bridge.api import models
-from bridge.api.parts import part
 from bridge.api.source import Unknown
+from bridge.daemon import reports
 from bridge.settings import Settings
 
 #: The forms of a report; ``html`` and ``pdf`` alone are those in the school's language.
@@ -15,18 +15,14 @@ FORMS = ("json", "html", "pdf", "de.html", "en.html", "de.pdf", "en.pdf", "manif
 
 def listed(settings: Settings, code: str) -> Sequence[models.ReportView]:
     """The newest first."""
-    kept = part("daemon.reports")
-    found = kept.list_reports(settings, code) if kept else ()
+    found = reports.list_reports(settings, code)
     return [models.ReportView(id=one.id, kind=one.kind, made=one.made, formats=list(one.formats)) for one in found]
 
 
 def read(settings: Settings, code: str, report: str, form: str) -> tuple[bytes, str]:
     """One report in one form, and its media type."""
-    kept = part("daemon.reports")
-    if kept is None:
-        raise Unknown(f"{code} has no such report")
     try:
-        body, media = kept.report_bytes(settings, code, report, form)
+        body, media = reports.report_bytes(settings, code, report, form)
     except (LookupError, OSError):
         raise Unknown(f"{code} has no such report") from None
     return bytes(body), str(media)

@@ -10,6 +10,7 @@ import os
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,7 +21,6 @@ from aiohttp import web
 from bridge.api.app import build
 from bridge.api.keyring import Keyring
 from bridge.api.local import LocalSource
-from bridge.api.parts import part
 from bridge.api.survey import Bridge
 from bridge.api.talk import Runner
 from bridge.core.model import Side
@@ -98,12 +98,11 @@ class Served:
         source = LocalSource(bridge_of(service))
         keyring = Keyring(service.database, clock=wiring.now, api=api, secret=secret, run=source.run)
         app = build(source, keyring, api=api, run=source.run)
-        if (dashboard := part("dashboard.app")) is not None:
-            bridge, secure_line = settings.bridge, bool(api.tls or api.proxied)
-            dashboard.add_to(
-                app, source, keyring, zone=ZoneInfo(bridge.time_zone), language=bridge.language,
-                secure=secure_line, proxied=api.proxied is not None,
-            )  # fmt: skip
+        # By name: the dashboard stands above the API.
+        import_module("bridge.dashboard.app").add_to(
+            app, source, keyring, zone=ZoneInfo(settings.bridge.time_zone), language=settings.bridge.language,
+            secure=bool(api.tls or api.proxied), proxied=api.proxied is not None,
+        )  # fmt: skip
         runner = Runner(app, access_log=None, shutdown_timeout=GRACE)
         try:
             await runner.setup()

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import cast
 
 from sqlalchemy import select
 
 from bridge.api import models
-from bridge.api.parts import part
 from bridge.api.source import Unknown
+from bridge.core.changeover import steps
 from bridge.core.cutover import Event, Gate, Illegal, Stage, events, gates
+from bridge.core.gates import Standing
+from bridge.daemon import readiness
 from bridge.settings import School
+from bridge.state.approvals import APPROVERS
+from bridge.state.changeover import Run, past, running
 from bridge.state.cutover_tables import appointment, approval
 from bridge.state.database import Database
 
@@ -25,28 +29,22 @@ NEXT = {
     Stage.SOAKING: Event.FINALISE,
     Stage.CLOUD: Event.RETIRE,
 }
-#: Approvers that an event with the gate for them needs.
-_APPROVERS = 2
 
 
 def gates_of(database: Database, school: School, stage: Stage, event: Event, now: datetime) -> list[models.GateView]:
     """The gates of an event in a stage; Unknown where the stage does not know the event."""
     try:
-        needed = gates(stage, event)
+        gates(stage, event)
     except Illegal as error:
         raise Unknown(f"{school.code}: {error}") from None
-    readiness = part("daemon.readiness")
-    if readiness is None:
-        text = "this bridge does not measure it"
-        return [models.GateView(gate=gate.value, result="unknown", expected="measured", found=text) for gate in needed]
     return [_gate(one) for one in readiness.standings(database, school, stage, event, now=now)]
 
 
-def _gate(one: Any) -> models.GateView:
+def _gate(one: Standing) -> models.GateView:
     vouched = one.vouched
     return models.GateView(
         gate=one.gate.value,
-        result=one.result,
+        result=cast(models.GateResult, one.result),
         expected=one.expected,
         found=one.found,
         fix=one.fix,
@@ -74,7 +72,7 @@ def event_view(database: Database, school: School, stage: Stage, event: Event, n
         gates=views,
         ready=all(map(holds, views)),
         approvals=given,
-        approvals_needed=_APPROVERS if Gate.TWO_APPROVERS in gates(stage, event) else 0,
+        approvals_needed=APPROVERS if Gate.TWO_APPROVERS in gates(stage, event) else 0,
     )
 
 
@@ -106,22 +104,19 @@ def cutover(database: Database, school: School, stage: Stage, now: datetime) -> 
         when = connection.execute(
             select(appointment.c.at, appointment.c.actor).where(appointment.c.school == school.code)
         ).first()
-    changeover = part("daemon.changeover")
-    run = changeover.running(database, school.code) if changeover else None
-    past: Sequence[Any] = changeover.past(database, school.code) if changeover else ()
+    run = running(database, school.code)
     return models.CutoverView(
         school=school.code,
         stage=stage.value,
         appointment=when.at if when else None,
         appointment_by=when.actor if when else "",
         run=_run(run) if run else None,
-        past=[_run(one) for one in past],
+        past=[_run(one) for one in past(database, school.code)],
         events=event_views(database, school, stage, now),
     )
 
 
-def _run(one: Any) -> models.RunView:
-    course = part("core.changeover")
+def _run(one: Run) -> models.RunView:
     return models.RunView(
         id=one.id,
         started=one.started,
@@ -129,7 +124,7 @@ def _run(one: Any) -> models.RunView:
         actor=one.actor,
         step=str(one.step),
         step_since=one.step_at,
-        steps=[str(step) for step in course.steps(one.course)] if course else [],
+        steps=[step.value for step in steps(one.course)],
         problem=one.problem,
         outcome=str(one.outcome),
         ended=one.ended,

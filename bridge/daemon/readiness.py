@@ -240,7 +240,7 @@ def gates_of(database: Database, school: School, stage: Stage, event: Event, now
         return ()
 
 
-def vouch(ground: Ground, word: Vouched) -> None:
+def vouch(ground: Ground, word: Vouched, *, early: bool = False) -> None:
     """Remember what a person said. ConfigurationError where the law does not let them.
 
     To attest the configuration is to accept it as it is now: it never covers a later change.
@@ -251,7 +251,7 @@ def vouch(ground: Ground, word: Vouched) -> None:
         found = books.configuration(ground, wiring.now())
         memory.note(ground.database, school.code, school.kinds(), [found])
         return
-    memory.vouch(ground.database, school.code, school.kinds(), word)
+    memory.vouch(ground.database, school.code, school.kinds(), word, early=early)
 
 
 def holding(database: Database, school: School, stage: Stage, event: Event, *, now: datetime) -> frozenset[Gate]:

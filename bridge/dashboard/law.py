@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bridge.api.models import GateView
-from bridge.api.parts import part
 from bridge.api.standings import NEXT
 from bridge.core.cutover import Gate, Stage
-
-#: What people do themselves: nobody can say that it was done.
-_NEVER = frozenset({Gate.TWO_APPROVERS, Gate.CODE_TYPED})
+from bridge.core.gates import ATTESTED, EARLY, LAW, WAIVED, allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +21,14 @@ class Ruled:
 
 
 def ruled(view: GateView, *, stage: str, language: str) -> Ruled:
-    """By the law; where this bridge measures no gates, a person may say so of all but what people do themselves."""
-    law = part("core.gates")
+    """By the law."""
     try:
         gate = Gate(view.gate)
     except ValueError:
         return Ruled(view, "", False, False)
-    if law is None:
-        return Ruled(view, "", view.human, gate not in _NEVER)
-    early = NEXT.get(Stage(stage)) in law.EARLY
-    attest, waive = (law.allowed(gate, how, early=early) for how in (law.ATTESTED, law.WAIVED))
-    english, german = law.LAW[gate].meaning
+    early = NEXT.get(Stage(stage)) in EARLY
+    attest, waive = (allowed(gate, how, early=early) for how in (ATTESTED, WAIVED))
+    english, german = LAW[gate].meaning
     if view.expected == english:  # said already
         view = view.model_copy(update={"expected": ""})
     return Ruled(view, german if language == "de" else english, attest and view.result != "fail", waive)
