@@ -46,6 +46,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     target = tmp_path_factory.mktemp("packages")
     kept = os.environ.get("SCHOOLBRIDGE_ENVIRONMENT")  # of an earlier build, for whoever works on this test
     environment = Path(kept) if kept else tmp_path_factory.mktemp("environment") / "root"
+    os.environ.setdefault("SOURCE_DATE_EPOCH", str(build_deb.epoch()))
     first = build_deb.build(target, "1.0.0", environment=environment, packing="none")
     again = build_deb.build(target / "again", "1.0.0", environment=environment, packing="none")
     assert first.read_bytes() == again.read_bytes(), "the same tree gives the same package"
