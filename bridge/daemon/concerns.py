@@ -2,6 +2,7 @@
 
 verdicts  the health of every school (``health``, ``status``), its causes by their kind; never by their text
 held      what waits for a person, by the sort of its rule
+runs      cutovers that are held up, and schools that are frozen for more than half of the time they may be
 whole     what concerns the bridge as a whole is said once, not once for each school
 follows   what follows from a worse cause is not said beside it
 """
@@ -12,10 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from bridge.core.cutover import Stage
 from bridge.core.notices import Concern, Severity
 from bridge.daemon.health import Cause, Colour, judge
 from bridge.daemon.status import Remembered, remembered
 from bridge.settings import School, Settings
+from bridge.state.appointments import Going, going
 from bridge.state.database import Database
 from bridge.state.roots import WAITS
 
@@ -49,6 +52,9 @@ class Watch:
         for school in settings.schools:
             for one in _told_once(_of(school, self._memories.get(school.code), tree, now)):
                 found.setdefault(one.name, one)
+        mine = {one.code for one in settings.schools}
+        runs = [_run(one, now) for one in going(database) if one.school in mine]
+        found |= {one.name: one for some in runs for one in some}
         return list(found.values())
 
     def _recount(self, settings: Settings, database: Database) -> None:
@@ -93,6 +99,18 @@ def _remembered(code: str, memory: Remembered, now: datetime) -> Iterator[Concer
         yield Concern(code, "doubts", Severity.WARNING, now, subject=side, count=number)
     if memory.orphans:
         yield Concern(code, "orphans", Severity.WARNING, now, count=memory.orphans)
+
+
+def _run(run: Going, now: datetime) -> list[Concern]:
+    """A cutover that is held up, and a school that is read-only for long: nobody there can work."""
+    frozen = run.stage is Stage.FREEZING
+    found = []
+    if run.held_up:
+        severity = Severity.CRITICAL if frozen else Severity.WARNING
+        found.append(Concern(run.school, "run", severity, run.started))
+    if frozen and now - run.started > (run.deadline - run.started) / 2:
+        found.append(Concern(run.school, "frozen", Severity.CRITICAL, run.started))
+    return found
 
 
 def _told_once(found: Iterable[Concern]) -> list[Concern]:

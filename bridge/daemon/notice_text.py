@@ -74,6 +74,17 @@ _KINDS: Mapping[str, tuple[Words, Words]] = {
         ("Konten in der Cloud ohne Person an der Schule: {count}", "cloud accounts of nobody at the school: {count}"),
         ("Ansehen: schoolbridge quarantine", "See: schoolbridge quarantine"),
     ),
+    "run": (
+        ("Die Umstellung kommt nicht weiter", "the cutover is held up"),
+        ("Ansehen: schoolbridge stage {code}", "See: schoolbridge stage {code}"),
+    ),
+    "frozen": (
+        (
+            "Die Schule ist eingefroren, die halbe Frist ist um",
+            "the school is frozen, and half of the time until the deadline is over",
+        ),
+        ("Abbrechen oder abwarten: schoolbridge stage {code}", "Abort it or wait: schoolbridge stage {code}"),
+    ),
     "unknown": (
         ("Der Dienst kennt diese Schule nicht", "the daemon does not know this school"),
         ("Neu laden: systemctl reload schoolbridge", "Reload it: systemctl reload schoolbridge"),

@@ -116,6 +116,27 @@ def begun(database: Database, code: str) -> datetime | None:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Going:
+    """A run of a cutover that goes on. ``held_up``: its step met a problem."""
+
+    school: str
+    stage: Stage
+    started: datetime
+    deadline: datetime
+    held_up: bool
+
+
+def going(database: Database) -> list[Going]:
+    """All runs that go on."""
+    of = changeover.c
+    columns = (of.school, school.c.stage, of.started, of.deadline, of.problem)
+    query = select(*columns).join(school, school.c.code == of.school).where(of.ended.is_(None))
+    with database.read() as connection:
+        rows = connection.execute(query.order_by(of.school)).all()
+    return [Going(row.school, Stage(row.stage), row.started, row.deadline, bool(row.problem)) for row in rows]
+
+
 def places(database: Database) -> Mapping[str, Place]:
     """Where every school stands, as far as the order of waves is concerned.
 

@@ -23,6 +23,7 @@ from bridge.daemon.notices import Teller
 from bridge.ports import Trouble
 from bridge.settings import Settings, load
 from bridge.state import guardbook, journal
+from bridge.state.cutover_tables import changeover
 from bridge.state.database import Database
 from bridge.state.notices import remembered
 from bridge.state.transaction import writing
@@ -179,6 +180,26 @@ async def test_a_digest_is_one_mail_a_day_and_what_is_critical_comes_at_once(tmp
             await one.look(broken=BROKEN, times=20)
             assert (len(sink.mails), len(loud.mails)) == (2, 1)
             assert "critical" in sink.subjects()[1]
+
+
+async def test_a_cutover_that_is_held_up_is_critical(tmp_path: Path) -> None:
+    with MailSink() as sink, bridge(tmp_path, target(sink, ", at_least: critical")) as one:
+        one.database.school("0123", one.settings.schools[0].kinds()).move_stage(
+            "freezing", event="freeze", actor="a", reason="r"
+        )
+        row = {"id": "r1", "actor": CANARY, "step": "verify", "problem": f"{CANARY} has files open", "attempts": 3}
+        times = {"started": one.now, "step_at": one.now, "deadline": one.now + timedelta(hours=1)}
+        with one.database.write() as connection:
+            connection.execute(changeover.insert().values(school="0123", **row, **times))
+        await one.look(times=7)
+        assert ["cutover is held up" in subject for subject in sink.subjects()] == [True]
+        await one.look(times=30)
+        assert ["school is frozen" in subject for subject in sink.subjects()] == [False, True]
+        assert CANARY not in "".join(map(text_of, sink.mails))
+        with one.database.write() as connection:
+            connection.execute(changeover.update().values(ended=one.now, outcome="deadline passed"))
+        await one.look(times=7)
+        assert sum("over: " in subject for subject in sink.subjects()) == 2
 
 
 async def test_a_target_hears_of_its_own_schools_only(tmp_path: Path) -> None:
