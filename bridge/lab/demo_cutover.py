@@ -75,6 +75,20 @@ class Cutover:
         self.step("one alone can't make it final", {"approved by": 1, "refused": True}, lambda: found)
         self._approve("schulz")
         self.step("two can", "cloud", lambda: self._ask("finalise", "demo").get("stage"))
+        expected = {"signed and unchanged": True, "one bit changed": False}
+        self.step("the daemon's signed report of it can be checked by anybody", expected, self._proved, timeout=60)
+
+    def _proved(self) -> Any:
+        """The newest report, checked as a third party would, and once more with one bit of it changed."""
+        told = json.loads(self._run("report", "list", "demo").output)["reports"]
+        report = next(Path(name) for name in told[0]["files"] if name.endswith(".json"))
+        said = json.loads(report.read_text())["report"]["stage"]["now"]
+        if said != "cloud":
+            return f"the newest is of the stage {said}"
+        other = self.stage.root / "changed.json"
+        other.write_bytes(report.read_bytes().replace(b'"cloud"', b'"clout"', 1))
+        checks = {"signed and unchanged": report, "one bit changed": other}
+        return {name: self._run("report", "verify", str(path)).code == 0 for name, path in checks.items()}
 
     # --- how ----------------------------------------------------------------------------------------------------------
 
