@@ -70,7 +70,8 @@ def _writes(one: Mapping[str, Any]) -> bool:
 def _processes(root: str, proc: Path) -> tuple[dict[str, bool], bool]:
     """Path -> whether it is open for writing, and whether a process was not let be seen into."""
     found: dict[str, bool] = {}
-    hidden = False
+    # Where processes of others are not even listed (ProtectProc=invisible, hidepid), nothing else tells of them.
+    hidden = not _sees_others(proc)
     for process in proc.iterdir():
         if not process.name.isdigit() or process.name == str(os.getpid()):
             continue
@@ -82,6 +83,15 @@ def _processes(root: str, proc: Path) -> tuple[dict[str, bool], bool]:
         except OSError:
             continue  # it has ended meanwhile
     return found, hidden
+
+
+def _sees_others(proc: Path) -> bool:
+    """Whether the first process of the machine, which is root's, can be looked into."""
+    try:
+        next((proc / "1" / "fd").iterdir(), None)
+    except OSError:
+        return False
+    return True
 
 
 def _held(process: Path, root: str) -> Iterator[tuple[str, bool]]:

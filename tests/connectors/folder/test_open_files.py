@@ -65,6 +65,15 @@ def test_a_process_that_can_not_be_looked_into_makes_blind(tmp_path: Path) -> No
     assert "seen by root only" in done.stdout, done.stderr
 
 
+def test_processes_that_are_not_even_listed_make_blind(tmp_path: Path) -> None:
+    """As in a unit with ProtectProc=invisible: that nothing is seen says nothing."""
+    proc = tmp_path / "proc"
+    (proc / str(os.getppid()) / "fd").mkdir(parents=True)
+    assert "seen by root only" in opened(tmp_path, proc=proc).blind
+    (proc / "1" / "fd").mkdir(parents=True)
+    assert opened(tmp_path, proc=proc).blind == ""
+
+
 @pytest.fixture
 def samba(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A program of that name, which answers what ``smbstatus --locks --json`` of Samba 4.17 answers."""
