@@ -37,12 +37,10 @@ SCOPES: Mapping[str, Scope] = {
         ("sync", "pause", "resume", "release", "release-all", "retry", "resolve-conflict", "decide-drift"), "operate"
     ),
     **dict.fromkeys(("measure-gates", "attest-gate", "schedule", "unschedule", "abort"), "operate"),
-    **dict.fromkeys(
-        ("waive-gate", "approve", "freeze", "switch", "roll-back", "finalise", "rehearse-roll-back"), "approve"
-    ),
+    **dict.fromkeys(("waive-gate", "approve", "freeze", "roll-back", "finalise", "rehearse-roll-back"), "approve"),
 }
 _EVENTS = {
-    name: Event(name) for name in ("pause", "resume", "freeze", "abort", "switch", "roll-back", "finalise")
+    name: Event(name) for name in ("pause", "resume", "freeze", "abort", "roll-back", "finalise")
 }  # fmt: skip
 
 

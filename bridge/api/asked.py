@@ -17,7 +17,7 @@ class Action(Model):
 
     action: Literal[
         "sync", "pause", "resume", "release", "release-all", "retry", "resolve-conflict", "decide-drift",
-        "measure-gates", "attest-gate", "waive-gate", "approve", "schedule", "unschedule", "freeze", "abort", "switch",
+        "measure-gates", "attest-gate", "waive-gate", "approve", "schedule", "unschedule", "freeze", "abort",
         "roll-back", "finalise", "rehearse-roll-back",
     ]  # fmt: skip
     reason: Reason
