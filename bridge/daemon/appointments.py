@@ -20,7 +20,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from importlib import import_module
 from typing import TypeVar
 
 import structlog
@@ -29,7 +28,7 @@ from bridge.core.cutover import Event, Stage
 from bridge.core.local_time import shown
 from bridge.core.waves import THROUGH, Hindrance, Place
 from bridge.core.waves import hindrance as hindered
-from bridge.daemon import wiring
+from bridge.daemon import changeover, readiness, wiring
 from bridge.daemon.catalog import Catalog
 from bridge.daemon.shares import Ground
 from bridge.daemon.trouble import place, said
@@ -87,13 +86,12 @@ class Doors:
 
 
 async def _measure(ground: Ground) -> None:
-    await import_module("bridge.daemon.readiness").measure(ground)
+    await readiness.measure(ground)
 
 
 def _begin(ground: Ground, of: Appointment) -> None:
-    request = import_module("bridge.daemon.changeover").request
     why = f"appointment of {shown(of.at, ground.school.zone)}: {of.reason}"
-    request(ground.database, ground.school, Event.FREEZE, actor=of.actor, reason=why)
+    changeover.request(ground.database, ground.school, Event.FREEZE, actor=of.actor, reason=why)
 
 
 class Appointments:

@@ -25,9 +25,10 @@ from bridge.state.roots import WAITS
 #: How long a school soaks, and how long a freezing may take, where its configuration does not say.
 SOAK, DEADLINE = timedelta(days=14), timedelta(hours=4)
 #: What of `bridge.yaml` has no say in what is mirrored.
-_ASIDE = frozenset({"logging", "language", "bandwidth", "runtime", "api", "dashboard", "notify", "waves", "schools"})
+_ASIDE = frozenset({"logging", "language", "bandwidth", "runtime", "api", "dashboard", "notify", "schools"})
+_ASIDE |= {"waves", "blackouts"}  # they say when a school is cut over, not what is mirrored
 #: What of a school's file is told otherwise, or counts only when the bridge first meets the school.
-_ASIDE_OF_SCHOOL = frozenset({"file", "initial_stage", "language"})
+_ASIDE_OF_SCHOOL = frozenset({"file", "initial_stage", "language", "blackouts"})
 
 
 def decided(ground: Ground, at: datetime) -> Measured:
