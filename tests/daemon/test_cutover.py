@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -268,6 +269,32 @@ def test_a_share_that_is_frozen_by_hand_is_waited_for(tmp_path: Path) -> None:
         school.asked("confirm", "0123", "--share", "homes", "--reason", "read only = yes on the server")
         school.wait(school.over)
     assert school.shown()["stage"] == "soaking"
+
+
+def test_r13_a_dry_run_of_a_cutover_writes_nothing(tmp_path: Path) -> None:
+    school = Cut(tmp_path)
+    school.ready()
+    kept = ("state.db", "homes", "drives", "school.json", "cloud.json", "reports")
+
+    def everything() -> dict[str, bytes]:
+        with sqlite3.connect(tmp_path / "state.db") as state:
+            state.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        files = [
+            path
+            for name in kept
+            for path in ((tmp_path / name).rglob("*") if (tmp_path / name).is_dir() else [tmp_path / name])
+        ]
+        found = {str(path): path.read_bytes() for path in files if path.is_file()}
+        found["state.db"] = "\n".join(sqlite3.connect(tmp_path / "state.db").iterdump()).encode()
+        del found[str(tmp_path / "state.db")]
+        return {**found, "modes": repr(school.modes()).encode()}
+
+    before = everything()
+    for words in (("freeze",), ("rehearse",)):
+        dry = school.run("cutover", *words, "0123", "--dry-run", "--json")
+        assert (dry.code, dry.json["possible"], dry.json["deadline"]) == (0, True, "10 minutes")
+    assert everything() == before
+    assert school.shown()["past"] == []
 
 
 def test_gates_that_do_not_hold_are_named_and_nothing_changes(tmp_path: Path) -> None:

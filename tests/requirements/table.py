@@ -30,6 +30,8 @@ ROWS: tuple[Requirement, ...] = (
         "kill -9 at every step resumes without loss or duplicate",
         (
             "tests/machines/test_kill.py::test_killed_ten_times",
+            "tests/daemon/test_cutover.py::test_r1_killed_at_any_moment_it_goes_on",
+            "tests/machines/test_changeover.py::TestChangeover::runTest",
             "tests/machines/test_fault_points.py::test_an_access_to_the_database_may_fail",
             "tests/machines/test_fault_points.py::test_a_call_of_a_side_may_fail",
             "tests/machines/test_fault_points_shares.py::test_a_call_of_the_file_system_may_fail",
@@ -116,25 +118,41 @@ ROWS: tuple[Requirement, ...] = (
     Requirement(
         "R10",
         "a bad reload keeps the old configuration, and the status says so",
-        ("tests/daemon/test_command.py::test_the_daemon_mirrors_reloads_and_stops",),
+        (
+            "tests/daemon/test_service.py::test_r10_a_bad_reload_keeps_the_old_configuration_and_exit_code_and_status_tell",
+            "tests/daemon/test_command.py::test_the_daemon_mirrors_reloads_and_stops",
+        ),
     ),
-    Requirement("R11", "a freeze whose deadline has passed rolls back by itself", open="comes with the cutover"),
+    Requirement(
+        "R11",
+        "a freeze whose deadline has passed rolls back by itself",
+        (
+            "tests/daemon/test_cutover.py::test_r11_a_deadline_that_passes_rolls_back_by_itself",
+            "tests/daemon/test_cutover.py::test_a_deadline_passes_also_while_the_cloud_is_away",
+            "tests/machines/test_changeover.py::TestChangeover::runTest",
+        ),
+    ),
     Requirement(
         "R12",
         "nothing is final without two different approvers and fresh gates",
-        ("tests/machines/test_cutover.py::TestCutover::runTest",),
-        limits="that the stage needs both gates; who approved comes with the cutover",
+        (
+            "tests/daemon/test_cutover.py::test_r12_nothing_is_final_without_two_different_people",
+            "tests/machines/test_changeover.py::TestChangeover::runTest",
+            "tests/machines/test_cutover.py::TestCutover::runTest",
+            "tests/core/test_gates.py::test_a_gate_holds_by_a_fresh_pass_or_by_a_word_that_counts_and_by_nothing_else",
+        ),
+        limits="that two accounts are two people is not for a program to know",
     ),
     Requirement(
         "R13",
         "a dry run writes nothing",
         (
+            "tests/daemon/test_cutover.py::test_r13_a_dry_run_of_a_cutover_writes_nothing",
             "tests/daemon/test_command.py::test_a_plan_after_a_change_shows_before_and_after_and_writes_nothing",
             "tests/core/test_cutover.py::test_paused_and_early_stages_write_nothing",
             "tests/core/test_guard.py::test_a_stage_that_writes_nothing_holds_everything",
             f"{AD}/test_samba_writing_people.py::test_read_only_writes_nothing",
         ),
-        limits="of a plan and of the stages before hybrid; a cutover that is only tried comes with the cutover",
     ),
     Requirement(
         "R14",
@@ -149,6 +167,7 @@ ROWS: tuple[Requirement, ...] = (
         "R15",
         "SIGTERM stops in time, without half files",
         (
+            "tests/daemon/test_isolation.py::test_r15_sigterm_stops_within_the_time_of_the_unit_also_while_a_side_hangs",
             "tests/daemon/test_service.py::test_a_stop_in_the_middle_loses_nothing_and_makes_nobody_twice",
             "tests/daemon/test_command.py::test_the_daemon_mirrors_reloads_and_stops",
             f"{FOLDER}/test_given_up.py::test_a_piece_that_is_given_up_goes_into_no_other_file",
@@ -212,6 +231,7 @@ ROWS: tuple[Requirement, ...] = (
             "tests/daemon/test_canary.py::test_a_secret_that_is_refused_is_in_no_error",
             "tests/daemon/test_settings.py::test_secrets_in_the_file_are_refused_and_never_repeated",
             "tests/daemon/test_settings.py::test_the_effective_configuration_shows_references_and_no_secret",
+            "tests/api/test_doors.py::test_s5_no_secret_in_any_answer",
             f"{GRAPH}/test_client.py::test_no_secret_shows_anywhere",
         ),
         limits="memory dumps are not looked into",
@@ -229,10 +249,21 @@ ROWS: tuple[Requirement, ...] = (
         ),
     ),
     Requirement(
-        "S7", "every address of the API needs a token, unless listed; rights by school", open="comes with the API"
+        "S7",
+        "every address of the API needs a token, unless listed; rights by school",
+        (
+            "tests/api/test_doors.py::test_s7_no_address_opens_without_a_valid_token",
+            "tests/api/test_doors.py::test_s7_each_scope_opens_what_the_document_says",
+        ),
     ),
     Requirement(
-        "S8", "tokens are random, hashed, expiring, revocable; their use is limited", open="comes with the API"
+        "S8",
+        "tokens are random, hashed, expiring, revocable; their use is limited",
+        (
+            "tests/api/test_doors.py::test_s8_tokens_are_random_hashed_and_end",
+            "tests/api/test_doors.py::test_s8_making_and_revoking_stands_in_the_journals_of_its_schools",
+            "tests/api/test_limits.py::test_s8_wrong_tokens_are_limited_and_valid_ones_are_not",
+        ),
     ),
     Requirement(
         "S9",
@@ -261,12 +292,14 @@ ROWS: tuple[Requirement, ...] = (
             "tests/daemon/test_evidence.py::test_a_manifest_that_is_not_the_signed_one_is_refused",
         ),
     ),
-    Requirement("S11", "the unit's exposure is at most 2.5", open="comes with the units"),
+    Requirement(
+        "S11", "the unit's exposure is at most 2.5", ("tests/package/test_files.py::test_s11_the_units_expose_little",)
+    ),
     Requirement(
         "S12",
         "locked dependencies are complete with hashes; an SBOM is made; the audit fails closed",
         ("tests/requirements/test_locks.py::test_every_requirement_is_pinned_and_has_hashes",),
-        limits="the SBOM comes with the package; the audit needs a service that is not reachable everywhere",
+        limits="no SBOM is made; the audit needs a service that is not reachable everywhere",
     ),
     Requirement(
         "S13",
@@ -281,16 +314,22 @@ ROWS: tuple[Requirement, ...] = (
     Requirement(
         "S14",
         "what belongs to one school can neither read nor write for another",
-        open="there are no agents with certificates; the rights of tokens by school come with the API",
+        (
+            "tests/api/test_doors.py::test_s14_another_school_looks_as_if_there_were_none",
+            "tests/api/test_doors.py::test_s14_the_board_shows_the_tokens_schools_only",
+        ),
+        limits="of tokens; there are no agents with certificates",
     ),
     Requirement(
         "S15",
         "pages: escaping, a strict content policy, tokens against forged requests, hostile names shown safely",
         (
+            "tests/dashboard/test_browser.py::test_s15_hostile_names_are_shown_and_do_nothing",
+            "tests/dashboard/test_browser.py::test_s15_the_policy_stops_what_got_in_all_the_same",
+            "tests/dashboard/test_http.py::test_s15_what_is_asked_must_come_from_a_page_of_the_dashboard",
             "tests/passwords/test_page.py::test_what_does_not_come_from_the_page_is_refused",
             "tests/daemon/test_evidence.py::test_gates_appear_with_evidence_age_and_who_vouched",
         ),
-        limits="of the page for passwords and of reports; the dashboard's own come with it",
     ),
     Requirement(
         "S16",

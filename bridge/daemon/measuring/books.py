@@ -22,8 +22,6 @@ from bridge.state.drift import HELD
 from bridge.state.root_counts import counted as counted_roots
 from bridge.state.roots import WAITS
 
-#: How long a school soaks, and how long a freezing may take, where its configuration does not say.
-SOAK, DEADLINE = timedelta(days=14), timedelta(hours=4)
 #: What of `bridge.yaml` has no say in what is mirrored.
 _ASIDE = frozenset({"logging", "language", "bandwidth", "runtime", "api", "dashboard", "notify", "schools"})
 _ASIDE |= {"waves", "blackouts"}  # they say when a school is cut over, not what is mirrored
@@ -137,8 +135,7 @@ def configuration(ground: Ground, at: datetime) -> Measured:
 
 def limits(school: School) -> tuple[timedelta, timedelta]:
     """How long a freezing may take, and how long a school soaks."""
-    cutover = getattr(school, "cutover", None)
-    return getattr(cutover, "deadline", None) or DEADLINE, getattr(cutover, "soak", None) or SOAK
+    return school.cutover.deadline, school.cutover.soak
 
 
 def soaked(ground: Ground, at: datetime) -> Measured:
