@@ -12,7 +12,7 @@ from bridge.commands.session import NOTHING, SOMETHING, Mistake, Session, plain,
 from bridge.core.changeover import Course, frozen, steps
 from bridge.core.cutover import STAGES, Event, Stage
 from bridge.core.gates import Standing
-from bridge.daemon import changeover, wiring
+from bridge.daemon import board, changeover, wiring
 from bridge.daemon.actor import actor
 from bridge.daemon.appointments import hindrance
 from bridge.daemon.changeover import Run
@@ -215,10 +215,12 @@ def _draw_gates(out: Console, gates: Sequence[Standing]) -> None:
 def _show(session: Session, one: School, database: Database) -> None:
     stage = Stage(database.school(one.code, one.kinds()).stage())
     run, before = changeover.running(database, one.code), changeover.past(database, one.code)
+    alive = board.running(session.settings.runtime)
     answer = {
         "school": one.code,
         "stage": stage.value,
         "meaning": STAGES[stage].meaning,
+        "daemon": alive,
         "run": _tree(run) if run else None,
         "past": [_tree(old) for old in before],
     }
@@ -226,7 +228,9 @@ def _show(session: Session, one: School, database: Database) -> None:
     def draw(out: Console) -> None:
         out.print(f"[bold]{plain(one.code)}[/] {plain(one.name)} is {stage}: {STAGES[stage].meaning}")
         if run is not None:
-            _draw_run(out, run, one)
+            _draw_run(out, run)
+            if not alive:
+                out.print("  [red]![/] the daemon is not running, so nothing goes on: systemctl start schoolbridge")
         for old in before:
             began, ended = f"{old.started:%Y-%m-%d %H:%M}", f"{old.ended:%H:%M}" if old.ended else ""
             out.print(f"  {began} to {ended} UTC: {old.outcome}, by {plain(old.actor)}")
@@ -234,7 +238,7 @@ def _show(session: Session, one: School, database: Database) -> None:
     session.show(answer, draw)
 
 
-def _draw_run(out: Console, run: Run, one: School) -> None:
+def _draw_run(out: Console, run: Run) -> None:
     for step in steps(run.course):
         here = step is run.step
         out.print(f"  {'[bold]▶' if here else ' '} {step}{'[/]' if here else ''}")

@@ -24,6 +24,7 @@ async def attend(database: Database, supervisors: Mapping[str, Supervisor]) -> N
     log = structlog.get_logger()
     known: Mapping[str, tuple[str, str, str]] | None = None
     at_it: dict[str, asyncio.Task[None]] = {}
+    alone: set[str] = set()
     while True:
         try:
             found = await asyncio.to_thread(going_on, database)
@@ -34,7 +35,11 @@ async def attend(database: Database, supervisors: Mapping[str, Supervisor]) -> N
                 if going and (code not in at_it or at_it[code].done()):
                     with threads.of(code):
                         at_it[code] = asyncio.create_task(one.attend(), name=f"cutover {code}")
-            known = found
+            left = {code for code, one in found.items() if one[1] and code not in supervisors}
+            for code in left - alone:
+                # Nobody looks after it: its shares stay as they are, and no deadline passes.
+                log.error("a cutover goes on at a school that is not configured any more: configure it", school=code)
+            known, alone = found, left
         except SQLAlchemyError as error:
             log.warning("the state can't be read", error=type(error).__name__)
         except Exception as error:  # noqa: BLE001 - a bug here must not end the attention for all schools
