@@ -19,6 +19,7 @@ from bridge.state.approvals import APPROVERS
 from bridge.state.changeover import Run, past, running
 from bridge.state.cutover_tables import appointment, approval
 from bridge.state.database import Database
+from bridge.state.stages import stage_of
 
 #: Stage -> the event that leads a school on to the cloud.
 NEXT = {
@@ -99,8 +100,9 @@ def approvals(database: Database, code: str) -> list[models.ApprovalView]:
 
 
 def cutover(database: Database, school: School, stage: Stage, now: datetime) -> models.CutoverView:
-    """All of it."""
+    """All of it. ``stage``: where the school was seen last; a run that moved it on meanwhile counts."""
     with database.read() as connection:
+        stage = stage_of(connection, school.code) or stage
         when = connection.execute(
             select(appointment.c.at, appointment.c.actor).where(appointment.c.school == school.code)
         ).first()

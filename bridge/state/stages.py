@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
+from bridge.core.cutover import Stage
 from bridge.ports import ConfigurationError
 from bridge.state import journal
 from bridge.state.tables import school
 from bridge.state.transaction import Transaction
+
+
+def stage_of(connection: Connection, code: str) -> Stage | None:
+    """Where a school stands; None for one that was never met."""
+    found = connection.scalar(select(school.c.stage).where(school.c.code == code))
+    return None if found is None else Stage(found)
 
 
 def move(
