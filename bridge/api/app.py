@@ -89,6 +89,7 @@ class Front:
         self.repeated = Repeated(keyring, run)
         self._encoder, self._cursors = Encoder(), Cursors()
         self._wrong, self._buckets = Wrong(clock), Buckets(clock)
+        self._looking: dict[str, asyncio.Future[Any]] = {}
         self._log = structlog.get_logger()
 
     async def end(self, _: web.Application) -> None:
@@ -162,10 +163,18 @@ class Front:
 
     async def _proved(self, text: str, request: web.Request) -> Visitor | None:
         """Whose token it is; what does something is never done on trust."""
-        known = self.keyring.trusted(text) if request.method == "GET" else None
+        known, old = self.keyring.trusted(text) if request.method == "GET" else (None, False)
         if known is None:
-            known = cast("Visitor | None", await self.run(self.keyring.find, text))
+            return cast("Visitor | None", await self.run(self.keyring.find, text))
+        if old and known.id not in self._looking:  # before the trust ends, so that who polls never waits for it
+            task = self._looking[known.id] = asyncio.ensure_future(self.run(self.keyring.find, text))
+            task.add_done_callback(lambda done: self._looked(known.id, done))
         return known
+
+    def _looked(self, name: str, done: asyncio.Future[Any]) -> None:
+        del self._looking[name]
+        if not done.cancelled():
+            done.exception()  # the next request hears of it
 
     def _stranger(self, request: web.Request, *, tried: bool) -> Refused:
         address = self.address(request)
