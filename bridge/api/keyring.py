@@ -74,13 +74,14 @@ class Keyring:
 
     def find(self, text: str) -> Visitor | None:
         """Whose token this is; None for all that is no valid token."""
+        begun = time.monotonic()  # trust counts from before the look: who revokes waits for it from after the commit
         token = tokens.found(self._database, text, self._clock())
         if token is None:
             self._proved.pop(_mark(text), None)
             return None
         tokens.use(self._database, token)
         visitor = Visitor(token.id, _who(token), token)
-        self._proved[_mark(text)] = visitor, time.monotonic() + TRUSTED
+        self._proved[_mark(text)] = visitor, begun + TRUSTED
         while len(self._proved) > _MOST:
             self._proved.popitem(last=False)
         return visitor
