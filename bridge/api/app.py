@@ -9,7 +9,6 @@ answer   with an ETag; whatever goes wrong is a problem
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -22,9 +21,9 @@ from bridge.api import asked, values
 from bridge.api.actions import SCOPES
 from bridge.api.cursors import Cursors
 from bridge.api.document import document
+from bridge.api.door import BY, Door
 from bridge.api.encoded import HEADERS, Encoder, plain, respond, tag_of
 from bridge.api.keyring import Keyring, Visitor
-from bridge.api.limits import Buckets, Wrong
 from bridge.api.metrics import Metrics
 from bridge.api.models import Page
 from bridge.api.problems import Proceed, Refused, problems
@@ -35,8 +34,6 @@ from bridge.api.stream import Streams
 from bridge.settings.api import Api
 
 Run = Callable[..., Awaitable[Any]]
-#: Under which a request remembers who asks, for the log.
-_BY = web.RequestKey("by", str)
 
 
 def build(
@@ -88,7 +85,7 @@ class Front:
         self.metrics, self.streams = Metrics(), Streams(source)
         self.repeated = Repeated(keyring, run)
         self._encoder, self._cursors = Encoder(), Cursors()
-        self._wrong, self._buckets = Wrong(clock), Buckets(clock)
+        self.door = Door(keyring, api=api, run=run, clock=clock)
         self._log = structlog.get_logger()
 
     async def end(self, _: web.Application) -> None:
@@ -109,7 +106,7 @@ class Front:
             name = request.match_info.route.name or "other"
             if name != "events":
                 self.metrics.note(name, status, seconds)
-            who = request.get(_BY, "")  # a stranger must not be able to fill the log
+            who = request.get(BY, "")  # a stranger must not be able to fill the log
             note = self._log.info if (who and request.method == "POST") or status >= 500 else self._log.debug
             note("api", method=request.method, path=request.path, status=status, by=who, seconds=round(seconds, 4))
         return response
@@ -129,7 +126,7 @@ class Front:
         async def serve(request: web.Request) -> web.StreamResponse:
             if not route.scopes:
                 return await self._public(route, request)
-            visitor = await self.visitor(request)
+            visitor = await self.door.visitor(request)
             self._may(visitor, route, request)
             if route.name == "actions":
                 return await self._action(request, visitor)
@@ -142,45 +139,6 @@ class Front:
             return await self._read(route, request, visitor)
 
         return serve
-
-    # -- who
-
-    async def visitor(self, request: web.Request) -> Visitor:
-        """Who asks; Refused where nobody does, or too often."""
-        scheme, _, text = request.headers.get("Authorization", "").partition(" ")
-        if scheme:
-            found = await self._proved(text.strip(), request) if scheme.lower() == "bearer" else None
-        else:
-            found = self.keyring.proxied(request.headers)
-        if found is None:
-            raise self._stranger(request, tried=bool(scheme))
-        visitor = found
-        request[_BY] = visitor.id
-        if wait := self._buckets.wait(visitor.id, self.api.per_minute):
-            raise Refused(429, "too many requests of this token", headers={"Retry-After": str(math.ceil(wait))})
-        return visitor
-
-    async def _proved(self, text: str, request: web.Request) -> Visitor | None:
-        """Whose token it is; what does something is never done on trust."""
-        known = self.keyring.trusted(text) if request.method == "GET" else None
-        if known is None:
-            known = cast("Visitor | None", await self.run(self.keyring.find, text))
-        return known
-
-    def _stranger(self, request: web.Request, *, tried: bool) -> Refused:
-        address = self.address(request)
-        if tried:
-            if wait := self._wrong.wait(address):
-                text = "too many wrong tokens from this address"
-                return Refused(429, text, headers={"Retry-After": str(math.ceil(wait))})
-            self._wrong.note(address)
-        text = "no valid token; make one with: schoolbridge token make. Send it as Authorization: Bearer TOKEN"
-        return Refused(401, text, headers={"WWW-Authenticate": 'Bearer realm="schoolbridge"'})
-
-    def address(self, request: web.Request) -> str:
-        """Where a request comes from; a proxy tells it."""
-        told = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip() if self.api.proxied else ""
-        return told or request.remote or ""
 
     def _may(self, visitor: Visitor, route: Route, request: web.Request) -> None:
         """First the scope, then the school: a school without right and one that does not exist look alike."""
@@ -250,7 +208,7 @@ class Front:
 
         async def still() -> bool:
             with suppress(Refused):
-                return (await self.visitor(request)).who.may("read")
+                return (await self.door.visitor(request)).who.may("read")
             return False
 
         once = values.flag(said.get("once"), "once")

@@ -64,22 +64,24 @@ class Keyring:
         self._run = run
         self._proved: OrderedDict[bytes, tuple[Visitor, float]] = OrderedDict()
 
-    def trusted(self, text: str) -> Visitor | None:
-        """Whose token this is, if that was proved a moment ago; never blocks."""
+    def trusted(self, text: str) -> tuple[Visitor | None, bool]:
+        """Whose token this is, if that was proved a moment ago, and whether to look again soon; never blocks."""
         visitor, until = self._proved.get(_mark(text), (None, 0.0))
-        if visitor is None or visitor.token is None or time.monotonic() >= until:
-            return None
-        return visitor if self._clock() < visitor.token.expires else None
+        left = until - time.monotonic()
+        if visitor is None or visitor.token is None or left <= 0 or self._clock() >= visitor.token.expires:
+            return None, False
+        return visitor, left < TRUSTED / 2
 
     def find(self, text: str) -> Visitor | None:
         """Whose token this is; None for all that is no valid token."""
+        begun = time.monotonic()  # trust counts from before the look: who revokes waits for it from after the commit
         token = tokens.found(self._database, text, self._clock())
         if token is None:
             self._proved.pop(_mark(text), None)
             return None
         tokens.use(self._database, token)
         visitor = Visitor(token.id, _who(token), token)
-        self._proved[_mark(text)] = visitor, time.monotonic() + TRUSTED
+        self._proved[_mark(text)] = visitor, begun + TRUSTED
         while len(self._proved) > _MOST:
             self._proved.popitem(last=False)
         return visitor
