@@ -19,12 +19,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bridge.core.model import Action, Fields, Side
-from bridge.core.naming import local_part, nickname, numbered
+from bridge.core.naming import LONGEST_LOGIN, local_part, nickname, numbered
 from bridge.core.units import renamed, unit
 from bridge.core.year import CLASS, Certainty, GroupChange, GroupTurn, PersonTurn, YearPlan
 
-#: The longest sAMAccountName of a person (MS-ADA3 2.222).
-LONGEST_LOGIN = 20
 NAMES = ("given_name", "surname", "display_name")
 
 

@@ -28,6 +28,7 @@ from bridge.daemon.signing import FILE, Signer, written
 from bridge.letters import evidence_pages, save
 from bridge.settings import Settings
 from bridge.state.changeover import Run, past
+from bridge.state.store import SchoolStore
 
 MANIFEST = "manifest.gz"
 #: Stages whose beginning is proved by a report.
@@ -80,12 +81,19 @@ def keep_completion(ground: Ground, run: Run | None, *, now: datetime) -> Kept:
     return _keep(ground, name, {"id": name, **said}, signer)
 
 
-def prove(ground: Ground, since: datetime) -> None:
-    """Keep a completion report where none was made since that time. Blocking. Raises OSError."""
+def prove(ground: Ground, store: SchoolStore, proved: tuple[str, datetime] | None) -> tuple[str, datetime]:
+    """Once a school was switched, and once it is final, there is a signed report of it, whoever asked for that.
+
+    The stage and since when, for the next time: nothing is looked for again. Blocking. Raises OSError.
+    """
+    stage, since = store.stage(), store.stage_since()
+    if stage not in PROVED or proved == (stage, since):
+        return stage, since
     known = list_reports(ground.settings, ground.school.code)
     if not any(one.kind == "completion" and one.made >= since.replace(microsecond=0) for one in known):
         runs = past(ground.database, ground.school.code, limit=1)
         keep_completion(ground, runs[0] if runs else None, now=wiring.now())
+    return stage, since
 
 
 def keep_readiness(ground: Ground, found: Iterable[Standing], *, event: Event, now: datetime) -> Kept:

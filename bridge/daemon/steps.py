@@ -28,7 +28,7 @@ from bridge.core.model import Side
 from bridge.daemon import changeover, readiness, turn, wiring
 from bridge.daemon.freezing import freeze_all, post_all, thaw_all
 from bridge.daemon.mirror_once import mirror_once
-from bridge.daemon.reports import PROVED, prove
+from bridge.daemon.reports import prove
 from bridge.daemon.share_rows import ShareRow
 from bridge.daemon.shares import Ground, Shares
 from bridge.daemon.trouble import said
@@ -40,9 +40,10 @@ from bridge.state.changeover import Run, running
 from bridge.state.store import SchoolStore
 from bridge.state.transaction import writing
 
-#: How often it is looked whether somebody turned the run, and how long a step that could not be done waits, in seconds.
-LOOK, AGAIN = 1.0, 20.0
-#: Full readings of both sides until nothing is left to do: more of them mean that somebody still writes.
+#: How often it is looked whether somebody turned the run, and how long a step that could not be done waits at first and
+#: at most, in seconds.
+LOOK, AGAIN, SELDOM = 1.0, 20.0, 300.0
+#: Readings of both sides until nothing is left to do: more of them mean that somebody still writes.
 ROUNDS = 6
 
 
@@ -63,7 +64,7 @@ class Steps:
     log: Any = field(default_factory=structlog.get_logger)
     alone_at_it: asyncio.Lock = field(default_factory=asyncio.Lock)
     _rows: dict[str, ShareRow] = field(default_factory=dict)
-    _proved: tuple[Stage, datetime] | None = None
+    _proved: tuple[str, datetime] | None = None
     _blocked: tuple[Run | None, datetime] = (None, datetime.min.replace(tzinfo=UTC))
 
     async def go(self, one: Bridged, store: SchoolStore, shares: Shares | None) -> bool:
@@ -79,7 +80,7 @@ class Steps:
                 if self._late(run):
                     await self._expire(run)
                     continue
-                if self._blocked[0] == run and wiring.now() < self._blocked[1]:
+                if self._waits(run):
                     return True
                 try:
                     self._rows = shares.rows if shares is not None else {}
@@ -93,19 +94,11 @@ class Steps:
                 await one.remember(wiring.enter_stage, one, self._school, store)
         if moved:
             self.wake()
-        await self._prove(store)
-        return False
-
-    async def _prove(self, store: SchoolStore) -> None:
-        """Once a school was switched, and once it is final, there is a signed report of it, whoever asked for it."""
-        stage, since = await asyncio.to_thread(lambda: (Stage(store.stage()), store.stage_since()))
-        if stage not in PROVED or self._proved == (stage, since):
-            return
         try:
-            await asyncio.to_thread(prove, self.ground, since)
-            self._proved = stage, since
+            self._proved = await asyncio.to_thread(prove, self.ground, store, self._proved)
         except (BridgeError, OSError, SQLAlchemyError) as error:
             self.log.warning("the report of the cutover can't be written", reason=said(error))
+        return False
 
     async def alone(self) -> bool:
         """What needs no side but the school's own folders: the deadline that passes, and to thaw. Whether it was done.
@@ -116,7 +109,7 @@ class Steps:
             return False
         async with self.alone_at_it:
             run = await self._running()
-            if run is None or not (self._late(run) or run.step is Step.THAW):
+            if run is None or not (self._late(run) or run.step is Step.THAW) or self._waits(run):
                 return False
             if self._late(run):
                 await self._expire(run)
@@ -127,6 +120,10 @@ class Steps:
                 except (BridgeError, OSError, SQLAlchemyError) as error:
                     await self._held_up(run, error)
         return True
+
+    def _waits(self, run: Run) -> bool:
+        """Whether it is too early to try again a step that nobody turned since; a deadline does not wait."""
+        return self._blocked[0] == run and wiring.now() < self._blocked[1] and not self._late(run)
 
     @staticmethod
     def _late(run: Run) -> bool:
@@ -141,8 +138,9 @@ class Steps:
         await asyncio.to_thread(runs.trouble, self._database, self._school.code, run, said(error))
         self.log.warning("a step of the cutover is held up", run=run.id, step=run.step.value)
         # Not again before that, unless a person turned it or confirmed something: contents are not read for nothing.
-        self._blocked = await self._running(), wiring.now() + timedelta(seconds=self._wait(run))
-        asyncio.get_running_loop().call_later(self._wait(run), self.wake)
+        now = await self._running() or run
+        self._blocked = now, wiring.now() + timedelta(seconds=self._wait(now))
+        asyncio.get_running_loop().call_later(self._wait(now), self.wake)
 
     @property
     def _database(self) -> Any:
@@ -158,7 +156,8 @@ class Steps:
     @staticmethod
     def _wait(run: Run) -> float:
         left = (run.deadline - wiring.now()).total_seconds()
-        return min(AGAIN, max(left, 0.0) + 0.1) if frozen(run.step) else AGAIN
+        again: float = min(AGAIN * 2 ** min(run.attempts, 10), SELDOM)
+        return min(again, max(left, 0.0) + 0.1) if frozen(run.step) else again
 
     async def _guarded(self, run: Run, work: Awaitable[None]) -> None:
         """Do a step until it is done, or cancel it when it should not be done any more. Raises _Turned."""
@@ -188,7 +187,7 @@ class Steps:
             Step.SWITCH: self._switch,
             Step.NOTICE: self._notice,
             Step.HOME: self._delta,
-            Step.RETURN: self._return,
+            Step.RETURN: lambda run, *_: self._end(run),
             Step.THAW: self._thaw,
         }
         return steps[step]
@@ -199,13 +198,16 @@ class Steps:
         await self._end(run, frozen=await freeze_all(self.ground, confirmed=run.state.get("confirmed", ())))
 
     async def _delta(self, run: Run, one: Bridged, store: SchoolStore) -> None:
-        """Read both sides in full, people first, until a whole round found nothing to do."""
-        written = 0
+        """Read both sides, people first, until a whole round found nothing to do.
+
+        In full until that was so once: a run that waits for its gates must not list everything again and again.
+        """
+        written, full = 0, "delta" not in run.state
         for number in range(1, ROUNDS + 1):
             if run.step is Step.DELTA and number > 1:
                 # What the bridge itself brought to the school has to be frozen, too.
                 await freeze_all(self.ground, confirmed=run.state.get("confirmed", ()))
-            changed = await self._round(one, store)
+            changed = await self._round(one, store, full=full)
             written += changed
             if not changed:
                 delta = {"rounds": number, "written": written}
@@ -215,17 +217,17 @@ class Steps:
                     await self._end(run, delta=delta)
                 return
         raise Unreachable(
-            f"{self._school.code}: {ROUNDS} full readings in a row found something to do: somebody still writes. "
+            f"{self._school.code}: {ROUNDS} readings in a row found something to do: somebody still writes. "
             f"Expected: nothing changes any more. See what: schoolbridge plan {self._school.code}"
         )
 
-    async def _round(self, one: Bridged, store: SchoolStore) -> int:
-        report = await turn.turn(one, self._school, store, sides=tuple(Side), full=True)
+    async def _round(self, one: Bridged, store: SchoolStore, *, full: bool) -> int:
+        report = await turn.turn(one, self._school, store, sides=tuple(Side), full=full)
         if report.error:
             raise Unreachable(report.error)
         changed = int(report.changed)
         if self._school.shares:
-            for code, root in (await mirror_once(self.ground, full=True, rows=self._rows)).items():
+            for code, root in (await mirror_once(self.ground, full=full, rows=self._rows)).items():
                 if root.error:
                     raise Unreachable(f"{code}: {root.error}")
                 changed += root.changed
@@ -257,9 +259,6 @@ class Steps:
         if self._school.cutover.shares_after == "writable":
             thawed = await thaw_all(self.ground, unpost=False)
         await self._end(run, notice={"posted": posted, "thawed": thawed})
-
-    async def _return(self, run: Run, one: Bridged, store: SchoolStore) -> None:
-        await self._end(run)
 
     async def _thaw(self, run: Run, *_: object) -> None:
         await self._end(run, thaw=await thaw_all(self.ground, unpost=True))

@@ -98,7 +98,7 @@ class _Sheet:
         pdf, words = self.pdf, self.words
         pdf.add_page()
         self.text(MARGIN, MARGIN, self.school, size=10, width=WIDTH * 0.6)
-        self.text(MARGIN, MARGIN + 6, words.group.format(group) if group else words.without, size=16, width=WIDTH * 0.6)
+        self.text(MARGIN, MARGIN + 6, heading(words, group), size=16, width=WIDTH * 0.6)
         number = words.page.format(pdf.page_no(), self.pages)
         for line, text in enumerate((words.title, words.people.format(people), number)):
             self.text(MARGIN + WIDTH * 0.6, MARGIN + 5 * line, text, size=9, width=WIDTH * 0.4, align="R")
@@ -141,6 +141,13 @@ class _Sheet:
             self.pdf.set_font(font, size=size * (width - 1) / natural)
         self.pdf.set_xy(x, y)
         self.pdf.cell(width, size * 0.45, shown, align=align)
+
+
+def heading(words: Words, group: str) -> str:
+    """What stands above a class: most directories call it ``Klasse 5a`` already."""
+    named = words.group.format("").strip().casefold()
+    said = group.casefold().startswith(("klasse", "class", named))
+    return (group if said else words.group.format(group)) if group else words.without
 
 
 def printable(paper: FPDF, text: str, font: str = "sans", *, lines: bool = False) -> str:

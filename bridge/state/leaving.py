@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime
 
 from sqlalchemy import or_, select
 
 from bridge.state import holds
+from bridge.state.part import Part
 from bridge.state.tables import hold, link, trouble
-from bridge.state.transaction import Transaction
 
 _REMOVALS = ("disable", "retire", "delete", "purge")
 
 
-class Leaving:
+class Leaving(Part):
     """The part of the store that speaks of leavers."""
-
-    def _read(self) -> AbstractContextManager[Transaction]:
-        raise NotImplementedError
-
-    def _write(self, now: datetime | None = None) -> AbstractContextManager[Transaction]:
-        raise NotImplementedError
 
     def leaving(self) -> Sequence[str]:
         """Links of people and groups that are being retired, whose removal is held, or on whom a hold stands."""

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
 
 from bridge.core.model import Side
 from bridge.state import books, space, touch
-from bridge.state.transaction import Transaction
+from bridge.state.part import Part
 
 
-class Lookup:
+class Lookup(Part):
     """The part of the store that finds people and groups."""
-
-    def _read(self) -> AbstractContextManager[Transaction]:
-        raise NotImplementedError
 
     def find(self, text: str, *, limit: int = 50) -> Sequence[books.Sighting]:
         """Records by name, login, UPN, anchor or link; exact matches first. Reads all records of the school."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import and_, delete, select, update
@@ -25,10 +24,9 @@ from bridge.state.canonical import decode, dump, encode, folded
 from bridge.state.pairs import drop
 from bridge.state.tables import key, link, observation, release, roster, roster_apply, roster_step, trouble
 from bridge.state.transaction import BATCH, Transaction
+from bridge.state.year import LASTS
 
 BEGUN, DONE, UNDONE = "begun", "done", "undone"
-#: How long what was planned may pass the guard in the cloud: the next cycles do it.
-_LASTS = timedelta(days=14)
 _MAKES = frozenset({Action.CREATE, Action.RESTORE, Action.DELETE})
 
 
@@ -166,13 +164,13 @@ def end(tx: Transaction, phase: str, *, failed: int, actor: str, reason: str) ->
     tx.run(update(roster_apply).where(roster_apply.c.school == tx.school).values(phase=phase))
     undone = phase == UNDONE
     passing = [one.link for one in found.steps if one.action not in _MAKES]
-    because = {"actor": actor, "reason": f"roster {found.id}", "at": tx.now, "expires": tx.now + _LASTS, "used": None}
+    because = {"actor": actor, "reason": f"roster {found.id}", "at": tx.now, "expires": tx.now + LASTS, "used": None}
     mirrored = _in_cloud(tx, passing)
     tx.put(release, ({"link": of, **because} for of in mirrored))
     held = and_(trouble.c.school == tx.school, trouble.c.rule.startswith("guard:"))
     for row in tx.rows(select(trouble.c.rule, trouble.c.link).where(held)):
         if row.link in mirrored:
-            guardbook.let_go(tx, row.link, actor=actor, reason=f"roster {found.id}", expires=tx.now + _LASTS)
+            guardbook.let_go(tx, row.link, actor=actor, reason=f"roster {found.id}", expires=tx.now + LASTS)
     if undone:
         # Whom only this roster brought it did not bring after all.
         tx.run(delete(roster).where(roster.c.school == tx.school, roster.c.first == found.at))

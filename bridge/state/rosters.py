@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from datetime import datetime
 
 from bridge.core.guard import Cell
 from bridge.core.year_steps import Step
 from bridge.ports.years import RosterApply
 from bridge.state import roster
-from bridge.state.transaction import Transaction
+from bridge.state.part import Part
 
 
-class Rosters:
+class Rosters(Part):
     """Mixed into the store of a school, which gives the transactions."""
-
-    def _read(self) -> AbstractContextManager[Transaction]:
-        raise NotImplementedError
-
-    def _write(self, now: datetime | None = None) -> AbstractContextManager[Transaction]:
-        raise NotImplementedError
 
     def brought(self) -> frozenset[str]:
         """Source anchors of everybody whom a roster ever brought."""

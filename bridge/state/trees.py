@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from datetime import datetime
 
 from bridge.core.model import Side
 from bridge.ports import KeptBoth, Meaning
 from bridge.state import aliases, conflicts, places
-from bridge.state.transaction import Transaction
+from bridge.state.part import Part
 
 
-class Trees:
+class Trees(Part):
     """Mixed into the store of a school, which gives the transactions."""
-
-    def _read(self) -> AbstractContextManager[Transaction]:
-        raise NotImplementedError
-
-    def _write(self, now: datetime | None = None) -> AbstractContextManager[Transaction]:
-        raise NotImplementedError
 
     def rivals(self, at: Iterable[tuple[str, str]]) -> frozenset[str]:
         with self._read() as tx:

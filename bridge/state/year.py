@@ -27,7 +27,7 @@ from bridge.state.tables import agreed_reference, agreement, link, observation, 
 from bridge.state.transaction import BATCH, Transaction
 
 #: How long what was planned may pass the guard: the next cycles do it.
-_LASTS = timedelta(days=14)
+LASTS = timedelta(days=14)
 _BECAUSE = "school year "
 
 
@@ -204,7 +204,7 @@ def _source_anchors(tx: Transaction, wanted: Settlement, ends: Mapping[str, Any]
 
 def _release(tx: Transaction, wanted: Settlement, id: str, *, actor: str) -> None:  # noqa: A002
     because = f"{_BECAUSE}{id}"
-    told = {"actor": actor, "reason": because, "at": tx.now, "expires": tx.now + _LASTS, "used": None}
+    told = {"actor": actor, "reason": because, "at": tx.now, "expires": tx.now + LASTS, "used": None}
     # Put, not added: a release of last year that was used stands there still.
     tx.put(release, ({"link": of, **told} for of in {*wanted.released, *wanted.relinked}))
 

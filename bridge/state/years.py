@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from datetime import datetime
 
 from bridge.core.freeze import Phase
 from bridge.core.model import Fields
 from bridge.core.year import Year
 from bridge.ports.years import OpenYear, Settlement
 from bridge.state import roster, year, year_seen, year_undo
-from bridge.state.transaction import Transaction
+from bridge.state.part import Part
 
 
-class Years:
+class Years(Part):
     """Mixed into the store of a school, which gives the transactions."""
-
-    def _read(self) -> AbstractContextManager[Transaction]:
-        raise NotImplementedError
-
-    def _write(self, now: datetime | None = None) -> AbstractContextManager[Transaction]:
-        raise NotImplementedError
 
     def year_phase(self) -> Phase:
         """Where the school year stands."""

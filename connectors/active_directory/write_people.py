@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bridge.core.model import Action, Fields, Value
+from bridge.core.naming import LONGEST_LOGIN
 from bridge.ports import Outcome, Write
 from connectors.active_directory import adoption, edits, limbo, notes
 from connectors.active_directory.activity import switch
@@ -23,7 +24,6 @@ from connectors.active_directory.wire import Entry, escaped
 from connectors.active_directory.writeback import PersonPlace
 from connectors.expression import ExpressionError
 
-LONGEST_LOGIN = 20
 #: Of a would-be account: an own one that nobody has yet, so that it is judged as an ordinary one.
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 

@@ -15,7 +15,7 @@ from pypdf import PdfReader
 from bridge.daemon import handout, wiring
 from bridge.daemon.catalog import Catalog
 from bridge.letters import Letter, document, save
-from bridge.letters.document import FONTS, PER_PAGE, order
+from bridge.letters.document import FONTS, PER_PAGE, heading, order
 from bridge.letters.text import WORDS
 from bridge.settings import load
 from connectors.sandbox import Sandbox
@@ -186,3 +186,10 @@ async def test_passwords_are_set_printed_marked_and_nowhere_else(at_sandbox: Emb
     rows = (await run(school, "journal", "show", "--json", "--limit", "100")).json["rows"]
     assert sum(row["action"] == "first password" and row["outcome"] == "done" for row in rows) == 6
     assert (await run(school, "journal", "verify")).code == 0
+
+
+def test_a_class_that_is_called_so_is_not_called_so_twice() -> None:
+    german, english = WORDS["de"], WORDS["en"]
+    assert heading(german, "5a") == "Klasse 5a"
+    assert heading(german, "Klasse 5a") == heading(english, "Klasse 5a") == "Klasse 5a"
+    assert (heading(english, "5a"), heading(english, "")) == ("Class 5a", "Without a class")
