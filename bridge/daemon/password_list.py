@@ -31,13 +31,15 @@ async def set_and_print(
     """Set and print; link -> what became of it, those left out that were not tried. Raises OSError (not printed)."""
     outcomes: dict[str, Outcome] = {}
     letters: list[Letter] = []
+    refused = False
     for person, account in people:
         outcome = outcomes[person.link] = await set_password(desk, account, None, must_change=must_change)
         progress("passwords", len(outcomes), len(people))
         if outcome.ok:
             letters.append(Letter(person.group, person.surname, person.given_name, person.login, outcome.secret))
-        elif outcome.ended:
-            break
+        elif outcome.ended and (refused or not outcome.refused):
+            break  # a right that is missing for two in a row is missing for all
+        refused = outcome.refused
     if letters:
         save(out, document(letters, school=school, language=language, printed=now.date(), change=must_change))
     return outcomes

@@ -22,7 +22,7 @@ import tenacity
 
 from bridge.core.model import Side
 from bridge.core.password_rules import Fault, Names, Rules, faults, readable_for, said
-from bridge.ports import Asked, BridgeError, InDoubt, NotSet, Passwords, Unreachable
+from bridge.ports import Asked, BridgeError, InDoubt, NotSet, Passwords, Refused, Unreachable
 from bridge.state import passwords as books
 from bridge.state.database import Database
 from bridge.state.journal import Entry
@@ -49,7 +49,8 @@ class Outcome:
     """What holds on each side after the call: the new password, or the one before it, whatever that was.
 
     ``differs``: by all that is known the two have, or may have, different passwords. ``why``: side -> why it was not
-    set. ``ended``: the side takes nobody's, so that no other person need be tried.
+    set. ``ended``: the side takes nobody's, so that no other person need be tried; ``refused``: it may be this person's
+    alone that it does not take.
     """
 
     link: str
@@ -58,6 +59,7 @@ class Outcome:
     faults: tuple[Fault, ...] = ()
     why: dict[Side, str] = field(default_factory=dict)
     ended: bool = False
+    refused: bool = False
     secret: str = field(default="", repr=False)
 
     @property
@@ -185,7 +187,7 @@ class _Work:
 
     def _failed(self, side: Side, error: NotSet | BridgeError, *, doubt: bool = False) -> None:
         self.outcome.why[side] = str(error)
-        self.outcome.ended = not isinstance(error, NotSet)
+        self.outcome.ended, self.outcome.refused = not isinstance(error, NotSet), isinstance(error, Refused)
         cause = error.cause if isinstance(error, NotSet) else type(error).__name__
         if doubt or self.written:
             self._note(

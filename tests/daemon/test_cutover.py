@@ -240,7 +240,7 @@ def test_r1_killed_at_any_moment_it_goes_on(tmp_path: Path) -> None:
         process.kill()
         process.wait()
     with daemon(school):
-        school.wait(school.over)
+        school.wait(lambda: '"running"' in (tmp_path / "log").read_text() and school.over())
     shown = school.shown()
     assert (shown["stage"], [one["outcome"] for one in shown["past"]]) == ("soaking", ["switched"])
     assert (home / NOTICE).exists()
