@@ -7,7 +7,6 @@ SIGHUP           load the configuration anew; where it is wrong, keep the old on
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import time
@@ -97,8 +96,6 @@ class Service:
         self.appointments.start()
         if self.front is not None:
             await self.front.start()
-        # What the program itself is made of is there to stay: no search for garbage has to look at it again.
-        gc.freeze()
         try:
             await self._until_ended()
         finally:
