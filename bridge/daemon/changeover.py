@@ -74,6 +74,9 @@ def request(
         )
     after = stage if event is Event.ROLL_BACK else cutover.TRANSITIONS[stage, event][0]
     with writing(database, code, school.kinds(), now=now) as tx:
+        stages.expect(tx, stage.value)
+        if event in _ALONE:
+            runs.alone(tx)  # looked at again: somebody else may have begun one in this moment
         if event is not Event.ROLL_BACK:
             stages.move(
                 tx, after.value, event=event.value, actor=actor, reason=reason, expected=stage.value, more=_told(gates)

@@ -80,14 +80,19 @@ def newest(database: Database, code: str) -> Run | None:
     return running(database, code) or next(iter(past(database, code, limit=1)), None)
 
 
-def begin(tx: Transaction, run: Run) -> None:
-    """Begin a run. Raises ConfigurationError while another one goes on."""
+def alone(tx: Transaction) -> None:
+    """Raise ConfigurationError while a run goes on."""
     mine = (changeover.c.school == tx.school) & changeover.c.ended.is_(None)
     if other := tx.rows(select(changeover.c.step, changeover.c.started).where(mine)):
         raise ConfigurationError(
             f"{tx.school}: a run that began {other[0].started.isoformat(timespec=_SECONDS)} is at its step "
             f"'{other[0].step}'. Wait until it is over: schoolbridge cutover show {tx.school}"
         )
+
+
+def begin(tx: Transaction, run: Run) -> None:
+    """Begin a run. Raises ConfigurationError while another one goes on."""
+    alone(tx)
     row = {
         "id": run.id, "started": run.started, "deadline": run.deadline, "actor": run.actor, "step": run.step.value,
         "step_at": run.step_at, "attempts": 0, "state": json.dumps(dict(run.state)), "problem": "", "outcome": "",

@@ -20,6 +20,17 @@ def stage_of(connection: Connection, code: str) -> Stage | None:
     return None if found is None else Stage(found)
 
 
+def expect(tx: Transaction, stage: str | None) -> str:
+    """Where the school stands. Raises ConfigurationError where that is not ``stage``, if one is given."""
+    before = str(tx.rows(select(school.c.stage).where(school.c.code == tx.school))[0].stage)
+    if stage is not None and before != stage:
+        raise ConfigurationError(
+            f"{tx.school}: the school is {before} now, no longer {stage}: somebody else moved it meanwhile. Look at "
+            f"it again: schoolbridge stage {tx.school}"
+        )
+    return before
+
+
 def move(
     tx: Transaction,
     stage: str,
@@ -34,14 +45,8 @@ def move(
 
     ``more`` goes into the journal's row beside the stage.
     """
-    mine = school.c.code == tx.school
-    before = tx.rows(select(school.c.stage).where(mine))[0].stage
-    if expected is not None and before != expected:
-        raise ConfigurationError(
-            f"{tx.school}: the school is {before} now, no longer {expected}: somebody else moved it meanwhile. Look at "
-            f"it again: schoolbridge stage {tx.school}"
-        )
-    tx.run(update(school).where(mine).values(stage=stage, stage_since=tx.now))
+    before = expect(tx, expected)
+    tx.run(update(school).where(school.c.code == tx.school).values(stage=stage, stage_since=tx.now))
     after = {"stage": stage, **(more or {})}
     moved = journal.Entry("stage", actor=actor, reason=f"{event}: {reason}", before={"stage": before}, after=after)
     journal.append(tx, [moved])

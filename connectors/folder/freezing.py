@@ -27,8 +27,9 @@ from connectors.tree.turns import Turns
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-#: Files that are open at the same time.
-_BATCH = 200
+#: Files, and folders, that are open at the same time: each such lot is remembered by one write to the disk.
+_BATCH, _FOLDERS = 200, 50
+_AWAY = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV)
 _WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -126,25 +127,22 @@ def _set(fd: int, mode: int, count: _Count) -> bool:
 
 
 def _walk(root: Root, count: _Count, *, ours: bool) -> Iterator[Sequence[int]]:
-    """Open objects of the root, each folder alone and before what is in it. Other mounts and links are left alone."""
+    """Open objects of the root, folders before what is in them, in lots. Other mounts and links are left alone."""
     rest = [""]
     while rest:
-        path = rest.pop()
-        try:
-            folder = open_beneath(root.fd, path, _DIRECTORY) if path else os.dup(root.fd)
-        except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV):
-                count.troubles[os.strerror(error.errno or 0)] += 1
-            continue
-        try:
-            count.seen += 1
-            yield (folder,)
-            names = _names(folder, path, rest, ours=ours)
+        with contextlib.ExitStack() as stack:
+            folders = []
+            for path in [rest.pop() for _ in range(min(len(rest), _FOLDERS))]:
+                with _tolerant(count):
+                    fd = open_beneath(root.fd, path, _DIRECTORY) if path else os.dup(root.fd)
+                    stack.callback(os.close, fd)
+                    folders.append((fd, path))
+            count.seen += len(folders)
+            yield [fd for fd, _ in folders]
+            names = [(fd, name) for fd, path in folders for name in _names(fd, path, rest, ours=ours)]
             for start in range(0, len(names), _BATCH):
-                with _opened(folder, names[start : start + _BATCH], count) as some:
+                with _opened(names[start : start + _BATCH], count) as some:
                     yield some
-        finally:
-            os.close(folder)
 
 
 def _names(folder: int, path: str, rest: list[str], *, ours: bool) -> list[str]:
@@ -162,22 +160,28 @@ def _names(folder: int, path: str, rest: list[str], *, ours: bool) -> list[str]:
 
 
 @contextlib.contextmanager
-def _opened(folder: int, names: Sequence[str], count: _Count) -> Iterator[list[int]]:
+def _opened(names: Sequence[tuple[int, str]], count: _Count) -> Iterator[list[int]]:
+    """These files, open, as far as they are still there."""
     with contextlib.ExitStack() as stack:
         found = []
-        for name in names:
-            try:
+        for folder, name in names:
+            with _tolerant(count):
                 fd = os.open(name, _FILE, dir_fd=folder)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                count.troubles[os.strerror(error.errno or 0)] += 1
-                continue
-            stack.callback(os.close, fd)
-            if stat.S_ISREG(os.fstat(fd).st_mode):
-                count.seen += 1
-                found.append(fd)
+                stack.callback(os.close, fd)
+                if stat.S_ISREG(os.fstat(fd).st_mode):
+                    found.append(fd)
+        count.seen += len(found)
         yield found
+
+
+@contextlib.contextmanager
+def _tolerant(count: _Count) -> Iterator[None]:
+    """What went away meanwhile is none of ours any more, or comes up where it is now; all else is told."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _AWAY:
+            count.troubles[os.strerror(error.errno or 0)] += 1
 
 
 def _post(root: Root, text: str) -> None:
