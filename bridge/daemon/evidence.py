@@ -16,12 +16,12 @@ from sqlalchemy import Connection, select
 from bridge.core.cutover import STAGES, Event, Gate, Stage
 from bridge.core.gates import Standing
 from bridge.daemon import manifest
+from bridge.daemon.measuring.books import digest_of, keys_of
 from bridge.daemon.readiness import gates_of
 from bridge.daemon.roots import roots_of
 from bridge.daemon.shares import Ground
 from bridge.daemon.software import software
 from bridge.daemon.stood import stood, time, told
-from bridge.settings.mark import mark
 from bridge.state import mirrored, proof
 from bridge.state.appointments import appointment
 from bridge.state.changeover import Run
@@ -131,7 +131,7 @@ def _head(ground: Ground, form: str, stage: Stage, since: datetime | None, now: 
         "made": time(now),
         "time_zone": settings.bridge.time_zone,
         "stage": {"now": stage.value, "since": time(since), "authority": STAGES[stage].authority.value},
-        "configuration": {"sha256": mark(settings, school.code)},
+        "configuration": {"sha256": digest_of(keys_of(settings, school))},
         "software": software(),
     }
 
