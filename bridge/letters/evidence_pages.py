@@ -14,7 +14,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bridge.core.cutover import Event, Gate, Stage
 from bridge.letters.document import FONTS
-from bridge.letters.evidence_text import EVENTS, GATES, KINDS, PERSONS, RESULTS, STAGES, WORDS
+from bridge.letters.evidence_text import (
+    EVENTS,
+    GATES,
+    KINDS,
+    NUMBERS,
+    OUTCOMES,
+    PERSONS,
+    RESULTS,
+    STAGES,
+    WORDS,
+)
 from bridge.letters.report import Part, report
 
 LANGUAGES = ("de", "en")
@@ -102,7 +112,11 @@ class _Speaker:
         yield from self._mirrored()
         yield Part(
             self.word("verification"),
-            [f"{name}: {value}" for name, value in said["verification"]["numbers"].items()],
+            [
+                f"{NUMBERS[name][self._place]}: {value:g}"
+                for name, value in said["verification"]["numbers"].items()
+                if name in NUMBERS
+            ],
             self._gates(said["verification"]["gates"]),
         )
         yield from self._skipped()
@@ -128,14 +142,17 @@ class _Speaker:
             return
         times = {name: self.time(run[name]) for name in ("started", "deadline")}
         ended = self.time(run["ended"]) if run["ended"] else self.word("still")
-        outcome = run["outcome"] or run["step"]
+        outcome = OUTCOMES[run["outcome"]][self._place] if run["outcome"] in OUTCOMES else run["step"]
         yield self.word("run_line", id=run["id"], actor=run["actor"], ended=ended, outcome=outcome, **times)
 
     def _moves(self) -> Sequence[Sequence[str]]:
         rows = [
-            (self.time(one["at"]), one["from"], one["to"], one["actor"], one["reason"], str(one["journal"]["row"]))
+            (
+                self.time(one["at"]), *(STAGES[Stage(one[end])][self._place] for end in ("from", "to")),
+                one["actor"], one["reason"], str(one["journal"]["row"]),
+            )
             for one in self._said["moves"]
-        ]
+        ]  # fmt: skip
         return self._table("moves", rows)
 
     def _mirrored(self) -> Iterable[Part]:

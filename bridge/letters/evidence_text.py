@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bridge.core.changeover import Course
 from bridge.core.cutover import Event, Gate, Stage
 
 #: Gate -> its title (German, English).
@@ -70,6 +71,25 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "folder": ("Ordner", "folders"),
     "file": ("Dateien", "files"),
     "bytes": ("Bytes", "bytes"),
+}
+#: What came of a run, or where it is (German, English).
+OUTCOMES: Mapping[str, tuple[str, str]] = {
+    Course.CUTOVER: ("umgestellt", "switched"),
+    Course.REHEARSAL: ("geprobt, wieder wie zuvor", "rehearsed, as before again"),
+    Course.ROLL_BACK: ("zurückgekehrt", "rolled back"),
+    Course.ABORTED: ("abgebrochen, wieder wie zuvor", "aborted, as before again"),
+    Course.LATE: ("Frist abgelaufen, von selbst wieder wie zuvor", "deadline passed, as before again by itself"),
+}
+#: Numbers of a comparison of contents; those that say nothing to a reader are left out.
+NUMBERS: Mapping[str, tuple[str, str]] = {
+    "files": ("Dateien, die zu vergleichen waren", "files to be compared"),
+    "compared": ("davon verglichen", "of these compared"),
+    "different": ("mit anderem Inhalt oder Ort", "of other content or place"),
+    "held": ("davon aus bekanntem Grund", "of these for a known reason"),
+    "unread": ("geöffnet oder gerade geschrieben", "open or being written"),
+    "not_compared": ("Ordner, die nicht verglichen werden konnten", "folders that could not be compared"),
+    "folders": ("Ordner", "folders"),
+    "percent": ("Anteil der Dateien in Prozent", "part of the files in percent"),
 }
 WORDS: Mapping[str, Mapping[str, Any]] = {
     "de": {
