@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from bridge.core import cutover
 from bridge.core.changeover import Course, Step
@@ -79,7 +80,7 @@ def request(
             runs.alone(tx)  # looked at again: somebody else may have begun one in this moment
         if event is not Event.ROLL_BACK:
             stages.move(
-                tx, after.value, event=event.value, actor=actor, reason=reason, expected=stage.value, more=_told(gates)
+                tx, after.value, event=event.value, actor=actor, reason=reason, expected=stage.value, more=told(gates)
             )
         _run(tx, school, event, run, actor=actor, reason=reason, rehearsal=rehearsal, at_once=at_once)
     database.school(code, school.kinds()).unhold("stage")
@@ -117,9 +118,32 @@ def _closed(code: str, event: Event, gates: Sequence[Standing]) -> None:
         )
 
 
-def _told(gates: Sequence[Standing]) -> dict[str, dict[str, str]]:
-    """By which gates, for the journal: results, and who vouched."""
-    return {"gates": {one.gate.value: one.vouched.actor if one.vouched else one.result for one in gates}}
+def told(gates: Sequence[Standing]) -> dict[str, dict[str, Any]]:
+    """By which gates, for the journal: results or who vouched, and with what evidence; nothing of it changes later."""
+    return {
+        "gates": {one.gate.value: one.vouched.actor if one.vouched else one.result for one in gates},
+        "evidence": {
+            one.gate.value: {
+                "expected": one.expected,
+                "found": one.found,
+                "measured": _time(one.measured),
+                "vouched": {
+                    "how": one.vouched.how,
+                    "actor": one.vouched.actor,
+                    "reason": one.vouched.reason,
+                    "at": _time(one.vouched.at),
+                    "expires": _time(one.vouched.expires),
+                }
+                if one.vouched
+                else None,
+            }
+            for one in gates
+        },
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="seconds")
 
 
 def _run(

@@ -71,7 +71,7 @@ def completion(ground: Ground, run: Run | None, *, now: datetime, out: manifest.
         **_head(ground, COMPLETION, stage, since, now),
         "run": _run(run),
         "runs": runs,
-        "moves": moves,
+        "moves": [{name: value for name, value in one.items() if name != "evidence"} for one in moves],
         "mirrored": {
             "objects": dict(sorted(summary.kinds.items())),
             "shares": {name: dict(sorted(numbers.items())) for name, numbers in sorted(summary.shares.items())},

@@ -251,7 +251,7 @@ class Steps:
         if closed:
             problem = "; ".join(f"{gate.gate}: {gate.found or gate.result}. {gate.fix}" for gate in closed)
             await self._back(run, f"gates do not hold: {problem}")
-        await self._end(run, gates={gate.gate.value: gate.result for gate in found})
+        await self._end(run, **changeover.told(found))
 
     async def _notice(self, run: Run, one: Bridged, store: SchoolStore) -> None:
         posted = await post_all(self.ground)

@@ -1,7 +1,8 @@
 """How gates stand, and how they stood when a school went through them: by the journal, which nobody can change later.
 
-The journal's row of a move names each gate with its result, or with the person who vouched for it. What was measured
-for it is shown where that was before the move and nothing was measured since.
+The journal's row of a move names each gate with its result, or with the person who vouched for it, and its evidence.
+Of rows without evidence (a stage moved by ``stage``) what was measured is shown where that was before the move and
+nothing was measured since.
 """
 
 from __future__ import annotations
@@ -52,10 +53,33 @@ def stood(
         if gates:
             at = datetime.fromisoformat(move["at"])
             rows = [
-                _passed(gate, gates[gate], at, measured.get(gate), vouched.get(gate)) for gate in Gate if gate in gates
+                _as_noted(gate, gates[gate], move["evidence"][gate])
+                if gate in move["evidence"]
+                else _passed(gate, gates[gate], at, measured.get(gate), vouched.get(gate))
+                for gate in Gate
+                if gate in gates
             ]
             found[move["event"]] = move["at"], rows
     return found
+
+
+def _as_noted(gate: str, said: str, noted: Mapping[str, Any]) -> dict[str, Any]:
+    """As the journal's row of the move tells it."""
+    word = noted.get("vouched")
+    result = said if word is None else "pass" if word["how"] == "attested" else "waived"
+    return {
+        "gate": gate,
+        "result": result,
+        "holds": result in HOLDS,
+        "expected": noted.get("expected", ""),
+        "found": noted.get("found", ""),
+        "fix": "",
+        "person": "",
+        "human": False,
+        "measured": noted.get("measured"),
+        "valid_until": None,
+        "vouched": word,
+    }
 
 
 def _passed(

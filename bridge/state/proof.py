@@ -79,6 +79,7 @@ def moves(connection: Connection, code: str, *, since: datetime | None = None) -
             "to": after.get("stage", ""),
             "run": after.get("run", ""),
             "gates": after.get("gates", {}),
+            "evidence": after.get("evidence", {}),
             "actor": row.actor,
             "reason": reason,
             "journal": {"row": row.seq, "hash": row.hash},

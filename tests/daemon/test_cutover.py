@@ -132,6 +132,18 @@ def test_a_school_is_frozen_switched_and_rolled_back(tmp_path: Path) -> None:
         assert [one["outcome"] for one in past] == ["switched"]
         assert past[0]["state"]["verify"]["compared"] == 6
         assert past[0]["state"]["frozen"]["frozen"] > 0
+        school.wait(lambda: school.run("report", "list", "0123", "--json").json["reports"])
+        (report,) = (tmp_path / "reports" / "0123").glob("completion-*.json")
+        assert school.run("report", "verify", str(report)).code == 0
+        said = json.loads(report.read_text())["report"]
+        assert said["run"]["outcome"] == "switched"
+        assert said["verification"]["numbers"]["compared"] == 6
+        passed = {event: {one["gate"]: one for one in gates} for event, gates in said["gates"].items()}
+        assert all(one["holds"] for event in ("freeze", "switch") for one in passed[event].values())
+        # Measured again since, and yet told as it stood when the school was frozen.
+        assert passed["freeze"][Gate.CREDENTIALS]["found"].startswith("18 probes at 8 endpoints passed")
+        assert passed["freeze"][Gate.CREDENTIALS]["measured"] <= said["gates_as_of"]["freeze"]
+        assert passed["freeze"][Gate.INFORMED]["vouched"]["reason"] == "checked"
         notice = (home / NOTICE).read_bytes()
         assert "umgezogen in die Cloud" in notice.decode()
         # Both ways as before, and the notice stays at home.
