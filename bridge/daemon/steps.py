@@ -42,7 +42,7 @@ from bridge.state.transaction import writing
 
 #: How often it is looked whether somebody turned the run, and how long a step that could not be done waits at first and
 #: at most, in seconds.
-LOOK, AGAIN, SELDOM = 1.0, 20.0, 300.0
+LOOK, AGAIN, SELDOM = 1.0, 5.0, 300.0
 #: Readings of both sides until nothing is left to do: more of them mean that somebody still writes.
 ROUNDS = 6
 
