@@ -26,6 +26,8 @@ def upgrade() -> None:
     _observed()
     _agreed()
     _due()
+    _decided()
+    _remembered()
     _journal()
 
 
@@ -157,7 +159,7 @@ def _agreed() -> None:
 
 
 def _due() -> None:
-    """What is to be looked at, what is held, and what a person decided."""
+    """What is to be looked at, and what is held."""
     _table(
         "touched",
         ("school", "link"),
@@ -183,6 +185,10 @@ def _due() -> None:
         ("retry_at", _TIME),
         optional=("retry_at",),
     )
+
+
+def _decided() -> None:
+    """What a person let pass, chose or held, and what was handed out."""
     _table(
         "release",
         ("school", "link"),
@@ -235,6 +241,10 @@ def _due() -> None:
         ("mark", _TEXT),
         optional=("mark",),
     )
+
+
+def _remembered() -> None:
+    """What is known of a root and of a school year beyond what was observed."""
     _table(
         "access",
         ("school",),
