@@ -46,5 +46,9 @@ async def mirror_once(
             reports[root.code] = report
             progress("mirror shares", len(reports), len(found.roots))
 
-    await asyncio.gather(*(mirror(root) for root in found.roots.values()))
+    # None of them goes on unseen when one breaks off, or when all are cancelled.
+    results = await asyncio.gather(*(mirror(root) for root in found.roots.values()), return_exceptions=True)
+    for error in results:
+        if isinstance(error, BaseException):
+            raise error
     return reports

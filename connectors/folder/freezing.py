@@ -75,13 +75,17 @@ class FolderFreezing:
 
     def _thaw(self) -> Frozen:
         count = _Count()
-        if not self.modes.any():
-            return count.told()
-        # What was overwritten or deleted meanwhile lies in the trash, with the permissions that it had here.
-        for opened in _walk(self._root(), count, ours=True):
-            count.changed += _given_back(opened, self.modes, count)
-        if not count.troubles:
-            self.modes.forget()  # the rest is not here any more
+        root = self._root()
+        while self.modes.any():
+            # People move things as soon as they can, also behind the walk: over only when one finds nothing any more.
+            before = count.changed
+            # What was overwritten or deleted meanwhile lies in the trash, with the permissions that it had here.
+            for opened in _walk(root, count, ours=True):
+                count.changed += _given_back(opened, self.modes, count)
+            if count.troubles:
+                break
+            if count.changed == before:
+                self.modes.forget()  # the rest is not here any more
         return count.told()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import struct
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.ports import NOTICE, Freezing, Mode
+from bridge.ports import NOTICE, Freezing, KeptModes, Mode
 from bridge.state import open_database
 from bridge.state.frozen import Modes
 from connectors.folder import FolderConnector, Options
@@ -95,6 +96,26 @@ async def test_names_may_change_and_things_may_go_meanwhile(place: Place) -> Non
     after = place.state()
     assert after["moved.txt"] == before["a/x.txt"]
     assert not place.modes.any(), "what is gone is forgotten, too"
+
+
+async def test_what_people_move_behind_the_walk_is_given_back_too(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, real = place.state(), own._given_back
+
+    def moving(opened: Sequence[int], modes: KeptModes, count: own._Count) -> int:
+        done = real(opened, modes, count)
+        inner = place.root / "a" / "b"
+        if inner.exists() and (place.root / "a").stat().st_mode & 0o200:  # what is in the root was listed before
+            inner.rename(place.root / "b")
+        return done
+
+    await place.freezing.freeze()
+    monkeypatch.setattr(own, "_given_back", moving)
+    assert (await place.freezing.thaw()).troubles == {}
+    after = place.state()
+    assert (after["b"], after["b/y.txt"]) == (before["a/b"], before["a/b/y.txt"])
+    assert not place.modes.any()
 
 
 async def test_who_changed_permissions_meanwhile_is_right(place: Place) -> None:
