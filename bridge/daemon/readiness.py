@@ -78,7 +78,7 @@ async def measure(
     """
     code = ground.school.code
     store = await asyncio.to_thread(ground.store, code)
-    stage = Stage(await asyncio.to_thread(store.stage))
+    stage, since = Stage(await asyncio.to_thread(store.stage)), await asyncio.to_thread(store.stage_since)
     wanted = frozenset(MEASURABLE if gates is None else gates) - APPROVED
     here = _Round(ground, wanted, stage is Stage.FREEZING, {})
     roots = await asyncio.to_thread(roots_of, ground.school, ground.database)
@@ -93,6 +93,9 @@ async def measure(
         *await _verified(here, roots, verify, progress),
     ]
     now = wiring.now()
+    if await asyncio.to_thread(store.stage_since) != since:
+        # What was seen before a freezing must not pass for what was seen in it; a move after this look makes it stale.
+        here.broken = dict.fromkeys(wanted, "the school went to another stage meanwhile")
     found = [
         verdict(one.gate, now, ok=None, expected=one.expected, found=f"could not be measured: {here.broken[one.gate]}",
                 fix="put that right, and measure again") if one.gate in here.broken else one
@@ -197,9 +200,15 @@ async def compared(ground: Ground, roots: Roots, percent: float, progress: Progr
 
 
 def noted(ground: Ground, report: Mapping[str, Any], now: datetime) -> Measured:
-    """Note what a comparison of all shares found, whoever asked for it."""
-    stage = Stage(ground.store(ground.school.code).stage())
-    found = _addressed(contents.verified(report, now, frozen=stage is Stage.FREEZING), ground.school)
+    """Note what a comparison of all shares found, whoever asked for it.
+
+    It is as old as its first file where the school went to another stage meanwhile.
+    """
+    store = ground.store(ground.school.code)
+    started = datetime.fromisoformat(report["started"])
+    at = now if store.stage_since() <= started else started
+    found = contents.verified(report, at, frozen=Stage(store.stage()) is Stage.FREEZING)
+    found = _addressed(found, ground.school)
     memory.note(ground.database, ground.school.code, ground.school.kinds(), [found])
     return found
 
