@@ -8,7 +8,6 @@ vouch      a person attests or waives a gate; the configuration is accepted as i
 from __future__ import annotations
 
 import asyncio
-import importlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -35,6 +34,7 @@ from bridge.daemon.verify_report import report_of
 from bridge.engine.bridged import silent
 from bridge.ports import BridgeError
 from bridge.settings import School, Settings
+from bridge.state import approvals
 from bridge.state import gates as memory
 from bridge.state.database import Database
 from bridge.state.root_counts import counted as counted_roots
@@ -219,7 +219,7 @@ def standings(database: Database, school: School, stage: Stage, event: Event, *,
     Of a school that is frozen only what was measured since counts.
     """
     needed = cutover.gates(stage, event)
-    found = {**memory.measured(database, school.code), **_approvals(database, school.code, event, now)}
+    found = {**memory.measured(database, school.code), **approvals.standing(database, school.code, event, now)}
     words = memory.vouched(database, school.code)
     since = database.school(school.code, school.kinds()).stage_since() if stage is Stage.FREEZING else None
     return [
@@ -229,16 +229,6 @@ def standings(database: Database, school: School, stage: Stage, event: Event, *,
         )
         for gate in needed
     ]  # fmt: skip
-
-
-def _approvals(database: Database, code: str, event: Event, now: datetime) -> Mapping[Gate, Measured]:
-    """Who approved, as it stands now; nothing measured where approvals can't be given (yet)."""
-    try:
-        module = importlib.import_module("bridge.state.approvals")
-    except ImportError:
-        return {}
-    tell = getattr(module, "standing", None)
-    return {} if tell is None else dict(tell(database, code, event, now))
 
 
 def gates_of(database: Database, school: School, stage: Stage, event: Event, now: datetime) -> Sequence[Standing]:
@@ -265,11 +255,7 @@ def vouch(ground: Ground, word: Vouched, *, early: bool = False) -> None:
 
 def holding(database: Database, school: School, stage: Stage, event: Event, *, now: datetime) -> frozenset[Gate]:
     """The gates of an event that hold by what was measured and said; none where the stage does not know it."""
-    try:
-        found = standings(database, school, stage, event, now=now)
-    except cutover.Illegal:
-        return frozenset()
-    return frozenset(one.gate for one in found if one.holds)
+    return frozenset(one.gate for one in gates_of(database, school, stage, event, now) if one.holds)
 
 
 def passed(database: Database, school: School, event: Event, gates: Iterable[Gate], *, actor: str, reason: str) -> None:
