@@ -8,7 +8,6 @@ vouch      a person attests or waives a gate; the configuration is accepted as i
 from __future__ import annotations
 
 import asyncio
-import importlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -35,6 +34,7 @@ from bridge.daemon.verify_report import report_of
 from bridge.engine.bridged import silent
 from bridge.ports import BridgeError
 from bridge.settings import School, Settings
+from bridge.state import approvals
 from bridge.state import gates as memory
 from bridge.state.database import Database
 from bridge.state.root_counts import counted as counted_roots
@@ -78,7 +78,7 @@ async def measure(
     """
     code = ground.school.code
     store = await asyncio.to_thread(ground.store, code)
-    stage = Stage(await asyncio.to_thread(store.stage))
+    stage, since = Stage(await asyncio.to_thread(store.stage)), await asyncio.to_thread(store.stage_since)
     wanted = frozenset(MEASURABLE if gates is None else gates) - APPROVED
     here = _Round(ground, wanted, stage is Stage.FREEZING, {})
     roots = await asyncio.to_thread(roots_of, ground.school, ground.database)
@@ -93,6 +93,9 @@ async def measure(
         *await _verified(here, roots, verify, progress),
     ]
     now = wiring.now()
+    if await asyncio.to_thread(store.stage_since) != since:
+        # What was seen before a freezing must not pass for what was seen in it; a move after this look makes it stale.
+        here.broken = dict.fromkeys(wanted, "the school went to another stage meanwhile")
     found = [
         verdict(one.gate, now, ok=None, expected=one.expected, found=f"could not be measured: {here.broken[one.gate]}",
                 fix="put that right, and measure again") if one.gate in here.broken else one
@@ -197,9 +200,15 @@ async def compared(ground: Ground, roots: Roots, percent: float, progress: Progr
 
 
 def noted(ground: Ground, report: Mapping[str, Any], now: datetime) -> Measured:
-    """Note what a comparison of all shares found, whoever asked for it."""
-    stage = Stage(ground.store(ground.school.code).stage())
-    found = _addressed(contents.verified(report, now, frozen=stage is Stage.FREEZING), ground.school)
+    """Note what a comparison of all shares found, whoever asked for it.
+
+    It is as old as its first file where the school went to another stage meanwhile.
+    """
+    store = ground.store(ground.school.code)
+    started = datetime.fromisoformat(report["started"])
+    at = now if store.stage_since() <= started else started
+    found = contents.verified(report, at, frozen=Stage(store.stage()) is Stage.FREEZING)
+    found = _addressed(found, ground.school)
     memory.note(ground.database, ground.school.code, ground.school.kinds(), [found])
     return found
 
@@ -210,7 +219,7 @@ def standings(database: Database, school: School, stage: Stage, event: Event, *,
     Of a school that is frozen only what was measured since counts.
     """
     needed = cutover.gates(stage, event)
-    found = {**memory.measured(database, school.code), **_approvals(database, school.code, event, now)}
+    found = {**memory.measured(database, school.code), **approvals.standing(database, school.code, event, now)}
     words = memory.vouched(database, school.code)
     since = database.school(school.code, school.kinds()).stage_since() if stage is Stage.FREEZING else None
     return [
@@ -220,16 +229,6 @@ def standings(database: Database, school: School, stage: Stage, event: Event, *,
         )
         for gate in needed
     ]  # fmt: skip
-
-
-def _approvals(database: Database, code: str, event: Event, now: datetime) -> Mapping[Gate, Measured]:
-    """Who approved, as it stands now; nothing measured where approvals can't be given (yet)."""
-    try:
-        module = importlib.import_module("bridge.state.approvals")
-    except ImportError:
-        return {}
-    tell = getattr(module, "standing", None)
-    return {} if tell is None else dict(tell(database, code, event, now))
 
 
 def gates_of(database: Database, school: School, stage: Stage, event: Event, now: datetime) -> Sequence[Standing]:
@@ -256,11 +255,7 @@ def vouch(ground: Ground, word: Vouched, *, early: bool = False) -> None:
 
 def holding(database: Database, school: School, stage: Stage, event: Event, *, now: datetime) -> frozenset[Gate]:
     """The gates of an event that hold by what was measured and said; none where the stage does not know it."""
-    try:
-        found = standings(database, school, stage, event, now=now)
-    except cutover.Illegal:
-        return frozenset()
-    return frozenset(one.gate for one in found if one.holds)
+    return frozenset(one.gate for one in gates_of(database, school, stage, event, now) if one.holds)
 
 
 def passed(database: Database, school: School, event: Event, gates: Iterable[Gate], *, actor: str, reason: str) -> None:

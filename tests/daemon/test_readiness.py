@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -11,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from bridge.core.cutover import Stage
-from bridge.daemon import wiring
+from bridge.core.cutover import Event, Gate, Stage
+from bridge.daemon import readiness, wiring
 from bridge.daemon.catalog import Catalog
+from bridge.daemon.shares import Ground
 from bridge.settings import load
 from tests.daemon.embedded import Embedded
 from tests.daemon.folders import Folders, tree
@@ -186,6 +188,31 @@ def test_what_was_measured_before_the_freezing_does_not_count_in_it(school: Fold
     again = results(school, "--verify")
     for name in ("credentials", "clock", "capacity", "complete-scan", "backlog", "counts", "verified", "decided"):
         assert again[name] == "pass", name
+
+
+def test_what_was_begun_before_the_freezing_does_not_count_in_it_either(school: Folders) -> None:
+    settings = load(school.config, Catalog())
+    one = settings.schools[0]
+    moved: list[Stage] = []
+
+    def freeze(*_: object) -> None:
+        if not moved:
+            move(school, Stage.FREEZING)
+            moved.append(Stage.FREEZING)
+
+    with wiring.database(settings, create=False) as database:
+        ground = Ground(settings, Catalog(), one, database)
+        found = asyncio.run(readiness.measure(ground, verify=100, progress=freeze))
+        assert moved
+        assert {one.result for one in found} == {"unknown"}
+        assert "another stage" in found[0].found
+        report = {
+            "totals": {}, "contents_compared": 1, "not_compared": {}, "roots": [{}],
+            "started": (wiring.now() - timedelta(minutes=1)).isoformat(),
+        }  # fmt: skip
+        assert readiness.noted(ground, report, wiring.now()).result == "pass"
+        held = readiness.holding(database, one, Stage.FREEZING, Event.SWITCH, now=wiring.now())
+    assert Gate.VERIFIED not in held
 
 
 def test_soaking_takes_its_time_and_the_way_is_shown_from_afar(school: Folders) -> None:
