@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
 
@@ -30,7 +30,7 @@ class Live:
     def __init__(self, look: Callable[[], Awaitable[Survey]], *, clock: Callable[[], datetime]) -> None:
         self._look, self._clock = look, clock
         self._ring: deque[models.LiveEvent] = deque(maxlen=RING)
-        self._last = self._first = int(clock().timestamp() * 1000)
+        self._last = int(clock().timestamp() * 1000)
         self._listening: set[asyncio.Queue[models.LiveEvent | None]] = set()
         self._task: asyncio.Task[None] | None = None
         self._before: Survey | None = None
@@ -40,7 +40,7 @@ class Live:
         """How many listen."""
         return len(self._listening)
 
-    async def follow(self, after: int | None) -> AsyncIterator[models.LiveEvent]:
+    async def follow(self, after: int | None) -> AsyncGenerator[models.LiveEvent, None]:
         """Events after an id, first those that are remembered; without an id only what comes."""
         mine: asyncio.Queue[models.LiveEvent | None] = asyncio.Queue(QUEUE)
         if after is not None or self._before is None:

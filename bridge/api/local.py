@@ -7,7 +7,7 @@ A survey of all schools is shared by everybody who asks within a second.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import ParamSpec, TypeVar
@@ -209,7 +209,7 @@ class LocalSource:
             return asked.ActionAnswer(done=False, text="nobody looks after this school now; see its causes")
         return asked.ActionAnswer(done=True, text=text, stage=await self.run(store.stage))
 
-    def live(self, after: int | None) -> AsyncIterator[models.LiveEvent]:
+    def live(self, after: int | None) -> AsyncGenerator[models.LiveEvent, None]:
         """Events as they happen, those after an id first as far as they are remembered."""
         return self.events.follow(after)
 

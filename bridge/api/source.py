@@ -6,7 +6,7 @@ in a thread. ``names`` is true only for a caller who may see the names of that s
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -102,7 +102,7 @@ class Source(Protocol):
     async def act(self, code: str, action: asked.Action, who: Who) -> asked.ActionAnswer:
         """Do what is asked. The caller has checked the scope already."""
 
-    def live(self, after: int | None) -> AsyncIterator[models.LiveEvent]:
+    def live(self, after: int | None) -> AsyncGenerator[models.LiveEvent, None]:
         """Events as they happen, those after an id first as far as they are remembered."""
 
     def ready(self) -> tuple[bool, str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import aclosing
 
+import structlog
 from aiohttp import web
 
 from bridge.api.keyring import Visitor
@@ -46,9 +48,16 @@ class Streams:
         try:
             await response.prepare(request)
             await response.write(b"retry: 5000\n\n")
-            with suppress(ConnectionError):
-                await self._send(response, visitor, self._source.live(after), once=once, still=still)
-                await response.write_eof()
+            async with aclosing(self._source.live(after)) as events:
+                await self._send(response, visitor, events, once=once, still=still)
+            await response.write_eof()
+        except ConnectionError:
+            pass  # the client is gone
+        except Exception as error:  # noqa: BLE001 - no problem can be told any more: it breaks off, the client comes back
+            structlog.get_logger().warning("status API: a stream broke off", error=type(error).__name__)
+            response.force_close()
+            if request.transport is not None:
+                request.transport.close()
         finally:
             self._open[visitor.id] -= 1
         return response
@@ -64,30 +73,29 @@ class Streams:
     ) -> None:
         ending = asyncio.create_task(self._ending.wait())
         coming: asyncio.Task[LiveEvent] | None = None
+        beat = time.monotonic() + BEAT
         try:
             while True:
                 coming = coming or asyncio.create_task(_next(events))
+                left = max(0.0, beat - time.monotonic())
                 wait = {coming, ending}
-                await asyncio.wait(wait, timeout=0.2 if once else BEAT, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(wait, timeout=0.2 if once else left, return_when=asyncio.FIRST_COMPLETED)
                 if ending.done() or (once and not coming.done()):
                     return
-                if not coming.done():
+                if time.monotonic() >= beat:  # also where one event follows another
                     if not await still():
                         return
                     await response.write(b": beat\n\n")
-                    continue
-                event, coming = coming.result(), None
-                if not event.school or visitor.who.may("read", event.school):
-                    await response.write(written(event))
+                    beat = time.monotonic() + BEAT
+                if coming.done():
+                    event, coming = coming.result(), None
+                    if not event.school or visitor.who.may("read", event.school):
+                        await response.write(written(event))
         finally:
             for task in (ending, coming):
                 if task is not None:
                     task.cancel()
-                    with suppress(asyncio.CancelledError, StopAsyncIteration):
-                        await task
-            closing = getattr(events, "aclose", None)
-            if closing is not None:
-                await closing()
+            await asyncio.gather(*filter(None, (ending, coming)), return_exceptions=True)
 
 
 async def _next(events: AsyncIterator[LiveEvent]) -> LiveEvent:

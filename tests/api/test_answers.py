@@ -1,12 +1,20 @@
 """What comes back, on a real socket: ETags, pages, actions done once, errors in one form, events."""
 
+import asyncio
+import http.client
 import json
 import socket
+import time
+from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from bridge.api import stream
+from bridge.api.local import LocalSource
+from bridge.api.models import LiveEvent
+from bridge.daemon import wiring
 from bridge.state import tokens
 from bridge.state.tokens import Answer
 from tests.api.kit import FIRST, OTHER, Served
@@ -303,3 +311,41 @@ def test_who_was_away_too_long_is_told_of_every_school(api: Served, everything: 
     assert [one["school"] for one in missed] == [FIRST, OTHER]
     mine = api.token("read", schools=(OTHER,))
     assert {one["school"] for one in events(api.ask("/api/v1/events?once=true&after=1", mine).body)} == {OTHER}
+
+
+def test_a_stream_in_which_much_happens_ends_with_its_token(api: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "BEAT", 0.5)
+    text, ends = api.token("read"), time.monotonic() + 30
+
+    async def much(self: LocalSource, after: int | None) -> AsyncGenerator[LiveEvent, None]:
+        while time.monotonic() < ends:
+            await asyncio.sleep(0.05)
+            yield LiveEvent(id=1, school=FIRST, kind="journal", at=wiring.now())
+
+    monkeypatch.setattr(LocalSource, "live", much)
+    line = http.client.HTTPConnection("127.0.0.1", api.port, timeout=60)
+    line.request("GET", "/api/v1/events", headers={"Authorization": f"Bearer {text}"})
+    answer = line.getresponse()
+    assert answer.read1(100)
+    tokens.revoke(api.database, text.split("_")[1], actor="test", reason="")
+    answer.read()  # to its proper end
+    line.close()
+    assert time.monotonic() < ends - 15
+
+
+def test_a_stream_that_breaks_off_tells_nothing_in_the_middle(
+    api: Served, everything: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(self: LocalSource, after: int | None) -> AsyncGenerator[LiveEvent, None]:
+        yield LiveEvent(id=1, kind="configuration", at=wiring.now())
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(LocalSource, "live", broken)
+    with socket.create_connection(("127.0.0.1", api.port), timeout=60) as line:
+        request = f"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {everything}\r\n\r\n"
+        line.sendall(request.encode())
+        seen = b""
+        while more := line.recv(65536):
+            seen += more
+    assert b"event: configuration" in seen
+    assert seen.count(b"HTTP/1.1") == 1

@@ -76,5 +76,5 @@ async def test_who_reads_too_slowly_is_told_so_and_keeps_nobody_back(tmp_path: P
     assert (await anext(slow)).text == "events were missed"
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
-    await slow.aclose()  # type: ignore[attr-defined]
+    await slow.aclose()
     await stream.stop()
