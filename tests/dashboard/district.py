@@ -88,6 +88,8 @@ class District:
     rows: dict[str, SchoolRow] = field(default_factory=dict)
     asked: list[tuple[str, asked.Action, Who]] = field(default_factory=list)
     approvals: list[ApprovalView] = field(default_factory=list)
+    #: Links that are held no more.
+    decided: set[str] = field(default_factory=set)
     trouble: str = ""
     broken: Exception | None = None
     _told: list[LiveEvent] = field(default_factory=list)
@@ -237,6 +239,7 @@ class District:
                 names={"name": texts[number % 3][0], "login": texts[number % 3][1]} if names else {},
             )
             for number in range(min(row.held, limit))
+            if f"L{number:05}" not in self.decided
         ]
         return Page(rows=rows, next="c1" if row.held > limit else None)
 
