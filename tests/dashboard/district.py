@@ -92,6 +92,7 @@ class District:
     decided: set[str] = field(default_factory=set)
     trouble: str = ""
     broken: Exception | None = None
+    refusing: Exception | None = None
     _told: list[LiveEvent] = field(default_factory=list)
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -329,6 +330,8 @@ class District:
 
     async def act(self, code: str, action: asked.Action, who: Who) -> asked.ActionAnswer:
         row = self.row(code)
+        if self.refusing:
+            raise self.refusing
         self.asked.append((code, action, who))
         if action.action in {"approve", "finalise"} and action.typed != code:
             raise Denied(
