@@ -97,7 +97,8 @@ class Dashboard:
         """A form of a school's page was sent."""
         look, session = self.look(request), await self.doors.session(request, touch=True)
         if session is None:
-            return await self.doors.form(request, "login_over", status=401)
+            to = request.path.removesuffix("/act")
+            return await self.doors.form(request, "login_over", status=401, to=to)
         form = await posted(request)
         if form is None or not ours(session, form):
             return await self._wrong(look, session, HTTPStatus.FORBIDDEN, "error_foreign")
@@ -107,10 +108,14 @@ class Dashboard:
         if action not in SCOPES or not session.held.who.may(SCOPES[action], code):
             return await self._wrong(look, session, HTTPStatus.FORBIDDEN, "error_scope")
         if not session.twice(form, self.clock()):
-            said = await self._asked(look.speech, session, code, form)
-            session.said.append(said)
-            if not said.good:
-                session.forget(form)
+            done = False
+            try:
+                said = await self._asked(look.speech, session, code, form)
+                session.said.append(said)
+                done = said.good
+            finally:
+                if not done:
+                    session.forget(form)
         page = form.get("to", "")
         return elsewhere(f"/school/{code}" + (f"/{page}" if page in _PAGES else ""))
 
@@ -120,7 +125,7 @@ class Dashboard:
             answer = await self.source.act(code, action, session.held.who)
         except Amiss as error:
             return Said(False, speech.fill(error.word, **error.values))
-        except (Denied, BridgeError) as error:
+        except (Denied, Unknown, BridgeError) as error:
             return Said(False, speech.words["not_done"], str(error))
         text = speech.of("done", action.action) if answer.done else speech.words["not_done"]
         return Said(answer.done, text, answer.text)

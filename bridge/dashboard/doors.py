@@ -41,12 +41,14 @@ class Doors:
         told = self.sessions.told(request.headers) if self.proxied else None
         return told or await self.sessions.find(request.cookies.get(self.cookie, ""), touch=touch)
 
-    async def form(self, request: web.Request, word: str = "", *, status: int = 200) -> web.Response:
-        """The page that asks for a token; afterwards it goes on where the person wanted to go."""
+    async def form(
+        self, request: web.Request, word: str = "", *, status: int = 200, to: str | None = None
+    ) -> web.Response:
+        """The page that asks for a token; afterwards it goes on where the person wanted to go: ``to``, or here."""
         if request.method == "GET" and (moved := chosen(request, secure=self.secure)):
             return moved
         look, visit = self.look(request), self._forms.begin()
-        to = request.query.get("to", "/") if request.path == "/login" else request.path_qs
+        to = request.path_qs if to is None else to
         # A link in a mail leads here without the cookie, because it comes from elsewhere; a click from here has it.
         abroad = request.headers.get("Sec-Fetch-Site") == "cross-site"
         said = Said(False, look.speech.words[word]) if word else None
@@ -58,24 +60,25 @@ class Doors:
 
     async def page(self, request: web.Request) -> web.Response:
         """GET /login."""
-        return await self.form(request)
+        return await self.form(request, to=request.query.get("to", "/"))
 
     async def log_in(self, request: web.Request) -> web.Response:
         """A token was pasted."""
         form, visit = await posted(request), self._forms.read(request.cookies.get(self._form_cookie, ""))
+        to = form.get("to", "/") if form else "/"
         if form is None or visit is None or not same(form.get("token", ""), visit.token):
-            return await self.form(request, "login_stale", status=400)
+            return await self.form(request, "login_stale", status=400, to=to)
         address = self._address(request)
         if not self._limits.allowed(address, address):
-            return await self.form(request, "login_slow", status=429)
+            return await self.form(request, "login_slow", status=429, to=to)
         self._limits.begin(address, address)
         begun = await self.sessions.begin(form.get("secret", "").strip()[:500])
         if begun is None:
-            return await self.form(request, "login_wrong", status=403)
+            return await self.form(request, "login_wrong", status=403, to=to)
         self._limits.right(address, address)
         cookie, session = begun
         self.log.info("logged in to the dashboard", token=session.held.id)
-        response = elsewhere(local(form.get("to", "/")))
+        response = elsewhere(local(to))
         self._keep(response, self.cookie, cookie)
         response.del_cookie(self._form_cookie, path="/", secure=self.secure, httponly=True, samesite="Strict")
         return response

@@ -88,8 +88,11 @@ class District:
     rows: dict[str, SchoolRow] = field(default_factory=dict)
     asked: list[tuple[str, asked.Action, Who]] = field(default_factory=list)
     approvals: list[ApprovalView] = field(default_factory=list)
+    #: Links that are held no more.
+    decided: set[str] = field(default_factory=set)
     trouble: str = ""
     broken: Exception | None = None
+    refusing: Exception | None = None
     _told: list[LiveEvent] = field(default_factory=list)
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -237,6 +240,7 @@ class District:
                 names={"name": texts[number % 3][0], "login": texts[number % 3][1]} if names else {},
             )
             for number in range(min(row.held, limit))
+            if f"L{number:05}" not in self.decided
         ]
         return Page(rows=rows, next="c1" if row.held > limit else None)
 
@@ -326,6 +330,8 @@ class District:
 
     async def act(self, code: str, action: asked.Action, who: Who) -> asked.ActionAnswer:
         row = self.row(code)
+        if self.refusing:
+            raise self.refusing
         self.asked.append((code, action, who))
         if action.action in {"approve", "finalise"} and action.typed != code:
             raise Denied(

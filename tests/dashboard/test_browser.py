@@ -205,6 +205,21 @@ def test_what_is_being_written_is_left_alone(page: Page, server: Served) -> None
     assert page.locator("#ask-pause").get_attribute("open") is not None, "what was opened stays open"
 
 
+def test_an_opened_form_stays_with_what_it_is_about(page: Page, server: Served) -> None:
+    """Somebody else decides the first one meanwhile: the form of the second must not move onto the third."""
+    page.goto("/school/1136/waiting")
+    live(page)
+    forms = page.locator("[data-part=held] .ask")
+    link = forms.nth(1).locator("[name=link]").input_value()
+    forms.nth(1).locator("summary").click()
+    server.district.decided.add("L00000")
+    server.do(server.district.tell("1136", "journal"))
+    expect(forms).to_have_count(11, timeout=60_000)
+    opened = page.locator("[data-part=held] .ask[open]")
+    expect(opened).to_have_count(1)
+    assert opened.locator("[name=link]").input_value() == link == "L00001"
+
+
 def test_focus_and_place_stay_when_a_part_is_replaced(page: Page, server: Served) -> None:
     live(page)
     page.locator("#card-1680 h3 a").focus()
@@ -255,10 +270,10 @@ def test_all_of_it_works_without_script(browser: Browser, server: Served) -> Non
         page.locator("#ask-schedule button").click()
         expect(page.locator("[data-part=appointment]")).to_contain_text("Mon 21 Dec, 16:00")
         page.goto("/school/1136/waiting")
-        page.locator("#ask-conflict-1 > summary").click()
-        page.locator("#ask-conflict-1").get_by_label("the school's version").check()
-        page.locator("#why-conflict-1").fill("the newer one")
-        page.locator("#ask-conflict-1 button").click()
+        page.locator("#ask-conflict-K0 > summary").click()
+        page.locator("#ask-conflict-K0").get_by_label("the school's version").check()
+        page.locator("#why-conflict-K0").fill("the newer one")
+        page.locator("#ask-conflict-K0 button").click()
         expect(page.get_by_role("status").filter(has_text="Decided")).to_be_visible()
     asked = [(code, one.action, one.keep) for code, one, _ in server.district.asked]
     assert asked == [("1136", "pause", None), ("1119", "schedule", None), ("1136", "resolve-conflict", "school")]

@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from bridge.api.source import Unknown
 from bridge.dashboard.app import add_to
 from bridge.dashboard.drawn import HEADERS, STATIC
 from bridge.ports import BridgeError
@@ -158,6 +159,17 @@ async def test_wrong_tokens_are_counted(server: Served) -> None:
         assert one.status == 429
 
 
+async def test_after_a_wrong_token_it_still_goes_on_where_one_wanted_to_go(server: Served) -> None:
+    async with visitor(server) as one:
+        assert 'name="to" value="/school/1136/waiting"' in await one.get("/school/1136/waiting")
+        text = await one.post("/login", {"secret": "wrong", "to": "/school/1136/waiting"})
+        assert one.status == 403
+        assert 'name="to" value="/school/1136/waiting"' in text
+        assert "Conflicts" in await one.post("/login", {"secret": "all", "to": "/school/1136/waiting"})
+        server.tokens.revoked.add("id-all")
+        assert 'name="to" value="/school/1136"' in await one.post("/school/1136/act", ASK), "no page, only a form"
+
+
 async def test_a_form_for_the_token_is_good_for_its_own_browser_only(server: Served) -> None:
     async with visitor(server) as one, visitor(server) as other:
         await one.get("/login")
@@ -185,6 +197,20 @@ async def test_s15_what_is_asked_must_come_from_a_page_of_the_dashboard(server: 
 async def test_a_double_click_is_asked_once(server: Served) -> None:
     async with visitor(server, "all") as one:
         await asyncio.gather(*(one.post("/school/1136/act", {"token": one.token, **ASK}) for _ in range(4)))
+        assert len(server.district.asked) == 1
+
+
+async def test_what_went_wrong_may_be_asked_again_at_once(server: Served) -> None:
+    async with visitor(server, "all") as one:
+        server.district.refusing = OSError("the disk is full")
+        await one.post("/school/1136/act", ASK)
+        assert one.status == 503
+        server.district.refusing = Unknown("the gate is not there any more")
+        text = await one.post("/school/1136/act", ASK)
+        assert one.status == 200
+        assert "the gate is not there any more" in text
+        server.district.refusing = None
+        assert "Paused." in await one.post("/school/1136/act", ASK)
         assert len(server.district.asked) == 1
 
 
