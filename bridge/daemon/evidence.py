@@ -63,7 +63,7 @@ def completion(ground: Ground, run: Run | None, *, now: datetime, out: manifest.
         ]
         moves = list(proof.moves(connection, school.code, since=run.started if run else None))
         runs, approvals = proof.past_runs(connection, school.code), proof.approvals(connection, school.code)
-        one_sided = mirrored.one_sided(connection, school.code)
+        one_sided = mirrored.one_sided(connection, [code for code, _, _ in heads])
         unsound = proof.unsound(connection, [code for code, _, _ in heads])
         passed = stood(connection, school.code, moves)
     gates, as_of = _gates(ground, stage, passed, now)

@@ -113,7 +113,7 @@ class _Speaker:
         yield Part(
             self.word("verification"),
             [
-                f"{NUMBERS[name][self._place]}: {value:g}"
+                f"{NUMBERS[name][self._place]}: {value:.15g}"
                 for name, value in said["verification"]["numbers"].items()
                 if name in NUMBERS
             ],
@@ -159,10 +159,7 @@ class _Speaker:
         said = self._said["mirrored"]
         lines = [self._numbers(said["objects"])]
         lines += [self.word("share", share=name, numbers=self._numbers(one)) for name, one in said["shares"].items()]
-        if said["one_sided"]:
-            lines.append(
-                self.word("one_sided", numbers=", ".join(f"{key}: {n}" for key, n in said["one_sided"].items()))
-            )
+        lines += [self.word(f"only_{side}", numbers=self._numbers(one)) for side, one in said["one_sided"].items()]
         tree = self._said["manifest"]
         yield Part(self.word("mirrored"), [*lines, self.word("root", leaves=tree["leaves"], root=tree["root"])])
 

@@ -5,9 +5,11 @@ All of it is read in one moment of the database, a few thousand rows at a time. 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, bindparam, func, select
@@ -18,8 +20,7 @@ from bridge.state.tables import agreed_reference, agreement, link, observation
 
 _AT_ONCE = 5000
 _PARENT = "parent"
-
-
+_ANCHORS = {Side.SCHOOL: link.c.school_anchor, Side.CLOUD: link.c.cloud_anchor}
 _ABOVE = and_(
     agreed_reference.c.school == agreement.c.school,
     agreed_reference.c.link == agreement.c.link,
@@ -95,16 +96,17 @@ def place(connection: Connection, code: str, of: str) -> tuple[str, str | None] 
     return None if row is None else (row[0], row[1])
 
 
-def one_sided(connection: Connection, code: str) -> dict[str, int]:
-    """``side:kind`` -> living records that are there on this side only."""
-    found: dict[str, int] = {}
-    for side, mine, other in (
-        (Side.SCHOOL, link.c.school_anchor, link.c.cloud_anchor),
-        (Side.CLOUD, link.c.cloud_anchor, link.c.school_anchor),
-    ):
-        there = and_(link.c.school == observation.c.school, mine == observation.c.anchor)
+def one_sided(connection: Connection, codes: Iterable[str]) -> dict[str, dict[str, int]]:
+    """Side -> kind -> living records of these schools and roots that do not live on the other side, too."""
+    found: dict[str, Counter[str]] = {}
+    beyond = observation.alias("beyond")
+    for code, side in product(codes, Side):
+        mine, other = _ANCHORS[side], _ANCHORS[side.other]
+        linked = and_(link.c.school == observation.c.school, mine == observation.c.anchor)
+        there = and_(beyond.c.school == link.c.school, beyond.c.side == side.other, beyond.c.anchor == other)
+        source = observation.outerjoin(link, linked).outerjoin(beyond, and_(there, beyond.c.gone.is_(None)))
         here = and_(observation.c.school == code, observation.c.side == side, observation.c.gone.is_(None))
-        query = select(observation.c.kind, func.count()).select_from(observation.outerjoin(link, there))
-        rows = connection.execute(query.where(here, other.is_(None)).group_by(observation.c.kind))
-        found.update({f"{side}:{row[0]}": int(row[1]) for row in rows})
-    return dict(sorted(found.items()))
+        query = select(observation.c.kind, func.count()).select_from(source).where(here, beyond.c.anchor.is_(None))
+        for kind, number in connection.execute(query.group_by(observation.c.kind)):
+            found.setdefault(side, Counter())[kind] += number
+    return {side: dict(sorted(kinds.items())) for side, kinds in sorted(found.items())}

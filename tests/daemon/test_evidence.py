@@ -160,6 +160,18 @@ def test_a_completion_says_what_happened_and_names_nobody(school: Folders) -> No
     assert [name for name in NAMES if name in everything] == []
 
 
+def test_the_pages_show_large_numbers_whole_and_what_is_on_one_side_by_side(school: Folders) -> None:
+    with ground(school) as one:
+        said = evidence.completion(one, None, now=NOW)
+    said["verification"]["numbers"] = {"files": 1_234_567, "percent": 2.5}
+    said["mirrored"]["one_sided"] = {"cloud": {"user": 3}, "school": {"file": 2, "folder": 1}}
+    page = evidence_pages.html(said, language="de", foot="x").decode()
+    assert "zu vergleichen waren: 1234567<" in page
+    assert "in Prozent: 2.5<" in page
+    assert "Nur in der Cloud: Konten: 3<" in page
+    assert "Nur in der Schule: Dateien: 2, Ordner: 1<" in page
+
+
 def test_it_is_checked_on_a_machine_that_has_nothing_of_the_bridge(school: Folders, tmp_path: Path) -> None:
     files = files_of(written_by(school, "completion", "0123"))
     fingerprint = school.run("report", "key", "--json").json["fingerprint"]

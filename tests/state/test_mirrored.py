@@ -93,14 +93,21 @@ def test_what_is_on_one_side_only_or_was_never_agreed_has_none(store: SchoolStor
     assert [one["link"] for one in lines(store.database) if one.get("link") == f"{5:032x}"] == []
 
 
-def test_one_sided_records_are_counted(store: SchoolStore) -> None:
+def test_what_lives_on_one_side_only_is_counted_in_the_shares_too(store: SchoolStore) -> None:
     both(store, user("a"))
+    fill(store.database, 10)
     with store.database.write() as connection:
         row = {"school": "west", "fields": "{}", "refs": "0" * 32, "role": "", "version": "1", "kind": "user"}
         connection.execute(insert(observation), [{**row, "side": "cloud", "anchor": f"guest{n}"} for n in range(3)])
         connection.execute(insert(observation), [{**row, "side": "school", "anchor": "gone", "gone": "deleted"}])
+        lost = {**row, "school": ROOT, "kind": "file"}
+        connection.execute(insert(observation), [{**lost, "side": "school", "anchor": f"new{n}"} for n in range(2)])
+        away = (observation.c.school == ROOT) & (observation.c.side == "cloud") & (observation.c.anchor == "c5")
+        connection.execute(update(observation).where(away).values(gone="deleted"))
     with mirrored.one_moment(store.database) as connection:
-        assert mirrored.one_sided(connection, "west") == {"cloud:user": 3}
+        found = mirrored.one_sided(connection, ["west", ROOT])
+        assert found == {"cloud": {"user": 3}, "school": {"file": 3}}, "of a pair, too, whose other end is gone"
+        assert mirrored.one_sided(connection, ["west"]) == {"cloud": {"user": 3}}
 
 
 def test_nothing_that_is_written_meanwhile_is_seen(store: SchoolStore) -> None:
