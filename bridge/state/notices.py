@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, or_, select
+from sqlalchemy import Row, and_, delete, select
 
 from bridge.core.notices import Concern, Notice, Severity
 from bridge.state import journal as chain
@@ -164,10 +164,13 @@ def _read(code: str, row: Any) -> News:
 
 def done(database: Database, target: str, news: Iterable[News]) -> None:
     """They were told, or are not for this target."""
-    these = [and_(table.c.school == one.school, table.c.key == _news_key(target, one)) for one in news]
-    if these:
+    keys: dict[str, list[str]] = {}
+    for one in news:
+        keys.setdefault(one.school, []).append(_news_key(target, one))
+    if keys:
         with database.write() as connection:
-            connection.execute(delete(table).where(or_(*these)))
+            for code, mine in keys.items():  # one condition for all of them may be more than a database takes
+                connection.execute(delete(table).where(table.c.school == code, table.c.key.in_(mine)))
 
 
 # -- rows

@@ -12,6 +12,7 @@ from bridge.state import SchoolStore, appointments, journal, notices
 from bridge.state.appointments import Outcome
 from bridge.state.cutover_tables import changeover
 from bridge.state.database import Database
+from bridge.state.notices import News
 from tests.state.conftest import Clock
 
 
@@ -121,3 +122,10 @@ def test_news_begin_with_the_first_look(database: Database, store: SchoolStore) 
     assert set(notices.remembered(database)[1]) == {"boss"}
     notices.forget_others(database, [])
     assert notices.remembered(database) == ({}, {})
+
+
+def test_news_of_a_whole_district_at_once_are_done(database: Database, store: SchoolStore, clock: Clock) -> None:
+    many = [News(f"{number:04}", 1, "stage", clock.now, Severity.NOTICE) for number in range(1500)]
+    one = News("west", 1, "stage", clock.now, Severity.NOTICE)
+    notices.done(database, "it", [*many, one])
+    assert notices.remembered(database)[1] == {}
