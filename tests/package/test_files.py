@@ -132,8 +132,45 @@ def test_words_that_nobody_knows_are_noticed() -> None:
         build_deb.filled("@MISSING@", {})
 
 
-def test_the_command_of_the_package_is_a_script_of_sh() -> None:
-    subprocess.run(["sh", "-n", ROOT / "package/schoolbridge"], check=True)
+@pytest.mark.parametrize(
+    ("words", "beside"),
+    [
+        (["status"], True),
+        (["--json", "explain", "user", "demo"], True),
+        (["release", "0123", "schema", "--reason", "sandbox"], True),
+        (["sandbox"], False),
+        (["-v", "demo"], False),
+        (["plan", "--help"], False),
+        (["--config", "other.yaml", "status"], False),
+    ],
+)
+def test_root_s_commands_run_beside_the_service_whatever_is_asked_and_wherever(
+    tmp_path: Path, words: list[str], beside: bool
+) -> None:
+    """Run directly they would leave files of root in the state, which the service can't open."""
+    text = (ROOT / "package/schoolbridge").read_text("utf-8")
+    for path in ("/run/systemd/system", "/etc/schoolbridge/bridge.yaml"):
+        assert path in text
+        text = text.replace(path, str(tmp_path))
+    command = tmp_path / "schoolbridge"
+    command.write_text(text.replace("/opt/schoolbridge/bin/schoolbridge", "direct"))
+    unit = "[Service]\nUser=schoolbridge\nExecStart=direct run\n"
+    for name, does in {
+        "id": "echo 0",
+        "systemctl": f"[ $1 != cat ] || printf '{unit}'".replace("\n", "\\n"),
+        "systemd-run": 'echo beside "$@"',
+        "direct": 'echo direct "$@"',
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    # Also out of a unit of the administrator's own, such as a timer.
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "INVOCATION_ID": "1"}
+    done = subprocess.run(["sh", command, *words], capture_output=True, text=True, check=True, env=environment)
+    where, *rest = done.stdout.split()
+    assert where == ("beside" if beside else "direct")
+    assert rest[-len(words) :] == words
+    assert not beside or {"--property=User=schoolbridge", "--wait"} <= set(rest)
+    assert "ExecStart" not in done.stdout
 
 
 # -- the container: there is no engine here, so that it is read and not built
