@@ -115,7 +115,11 @@ def test_a_downgrade_is_refused_where_the_state_is_newer(tmp_path: Path, found: 
     with closing(sqlite3.connect(state)) as connection, connection:
         connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
         connection.execute("INSERT INTO alembic_version VALUES (?)", [found])
-    before = state.read_bytes()
+    before, way_back = state.read_bytes(), list[str]()
+    if refused:  # the second time: the first copy is older
+        for age, name in enumerate(("state.db.before-9000-2", "state.db.before-9000")):
+            (tmp_path / name).write_text(f"a copy, {age} days old")
+            os.utime(tmp_path / name, (0, 1e9 - age * 86400))
     (tmp_path / "preinst").write_text(script.replace("/var/lib/schoolbridge/state.db", str(state)))
     for words, expected in ((["upgrade", "1.0.1"], refused), (["install"], False)):
         done = subprocess.run(
@@ -123,7 +127,16 @@ def test_a_downgrade_is_refused_where_the_state_is_newer(tmp_path: Path, found: 
         )
         assert (done.returncode != 0) is expected
         assert ("has schema 9000" in done.stderr) is expected
+        if expected:
+            way_back = [line for line in done.stderr.splitlines() if line.startswith(("  for ", "  cp "))]
     assert state.read_bytes() == before
+    if refused:
+        (tmp_path / "state.db-wal").write_text("not in the file yet")
+        subprocess.run(["sh", "-ec", "\n".join(way_back)], check=True)
+        assert state.read_text() == "a copy, 0 days old"
+        assert not (tmp_path / "state.db-wal").exists()
+        assert (tmp_path / "state.db.newest").read_bytes() == before
+        assert (tmp_path / "state.db.newest-wal").read_text() == "not in the file yet"
 
 
 def test_words_that_nobody_knows_are_noticed() -> None:
