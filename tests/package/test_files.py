@@ -115,7 +115,11 @@ def test_a_downgrade_is_refused_where_the_state_is_newer(tmp_path: Path, found: 
     with closing(sqlite3.connect(state)) as connection, connection:
         connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
         connection.execute("INSERT INTO alembic_version VALUES (?)", [found])
-    before = state.read_bytes()
+    before, way_back = state.read_bytes(), list[str]()
+    if refused:  # the second time: the first copy is older
+        for age, name in enumerate(("state.db.before-9000-2", "state.db.before-9000")):
+            (tmp_path / name).write_text(f"a copy, {age} days old")
+            os.utime(tmp_path / name, (0, 1e9 - age * 86400))
     (tmp_path / "preinst").write_text(script.replace("/var/lib/schoolbridge/state.db", str(state)))
     for words, expected in ((["upgrade", "1.0.1"], refused), (["install"], False)):
         done = subprocess.run(
@@ -123,7 +127,16 @@ def test_a_downgrade_is_refused_where_the_state_is_newer(tmp_path: Path, found: 
         )
         assert (done.returncode != 0) is expected
         assert ("has schema 9000" in done.stderr) is expected
+        if expected:
+            way_back = [line for line in done.stderr.splitlines() if line.startswith(("  for ", "  cp "))]
     assert state.read_bytes() == before
+    if refused:
+        (tmp_path / "state.db-wal").write_text("not in the file yet")
+        subprocess.run(["sh", "-ec", "\n".join(way_back)], check=True)
+        assert state.read_text() == "a copy, 0 days old"
+        assert not (tmp_path / "state.db-wal").exists()
+        assert (tmp_path / "state.db.newest").read_bytes() == before
+        assert (tmp_path / "state.db.newest-wal").read_text() == "not in the file yet"
 
 
 def test_words_that_nobody_knows_are_noticed() -> None:
@@ -132,8 +145,45 @@ def test_words_that_nobody_knows_are_noticed() -> None:
         build_deb.filled("@MISSING@", {})
 
 
-def test_the_command_of_the_package_is_a_script_of_sh() -> None:
-    subprocess.run(["sh", "-n", ROOT / "package/schoolbridge"], check=True)
+@pytest.mark.parametrize(
+    ("words", "beside"),
+    [
+        (["status"], True),
+        (["--json", "explain", "user", "demo"], True),
+        (["release", "0123", "schema", "--reason", "sandbox"], True),
+        (["sandbox"], False),
+        (["-v", "demo"], False),
+        (["plan", "--help"], False),
+        (["--config", "other.yaml", "status"], False),
+    ],
+)
+def test_root_s_commands_run_beside_the_service_whatever_is_asked_and_wherever(
+    tmp_path: Path, words: list[str], beside: bool
+) -> None:
+    """Run directly they would leave files of root in the state, which the service can't open."""
+    text = (ROOT / "package/schoolbridge").read_text("utf-8")
+    for path in ("/run/systemd/system", "/etc/schoolbridge/bridge.yaml"):
+        assert path in text
+        text = text.replace(path, str(tmp_path))
+    command = tmp_path / "schoolbridge"
+    command.write_text(text.replace("/opt/schoolbridge/bin/schoolbridge", "direct"))
+    unit = "[Service]\nUser=schoolbridge\nExecStart=direct run\n"
+    for name, does in {
+        "id": "echo 0",
+        "systemctl": f"[ $1 != cat ] || printf '{unit}'".replace("\n", "\\n"),
+        "systemd-run": 'echo beside "$@"',
+        "direct": 'echo direct "$@"',
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    # Also out of a unit of the administrator's own, such as a timer.
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "INVOCATION_ID": "1"}
+    done = subprocess.run(["sh", command, *words], capture_output=True, text=True, check=True, env=environment)
+    where, *rest = done.stdout.split()
+    assert where == ("beside" if beside else "direct")
+    assert rest[-len(words) :] == words
+    assert not beside or {"--property=User=schoolbridge", "--wait"} <= set(rest)
+    assert "ExecStart" not in done.stdout
 
 
 # -- the container: there is no engine here, so that it is read and not built
