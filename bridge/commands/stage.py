@@ -62,7 +62,6 @@ def stage(
             readiness.passed(database, one, wanted, vouched, actor=actor(), reason=reason)
             why = reason + (f" (gates vouched for: {'; '.join(vouched)})" if vouched else "")
             store.move_stage(after.value, event=wanted.value, actor=actor(), reason=why)
-            store.unhold("stage")
             if after is Stage.REHEARSING:
                 readiness.keep_configuration(database, session.settings, one, actor=actor(), reason=reason)
             now = after

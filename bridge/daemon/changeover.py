@@ -83,7 +83,6 @@ def request(
                 tx, after.value, event=event.value, actor=actor, reason=reason, expected=stage.value, more=told(gates)
             )
         _run(tx, school, event, run, actor=actor, reason=reason, rehearsal=rehearsal, at_once=at_once)
-    database.school(code, school.kinds()).unhold("stage")
     return after
 
 
@@ -180,7 +179,6 @@ def expire(database: Database, school: School, run: Run, *, now: datetime) -> No
             expected=Stage.FREEZING.value,
         )  # fmt: skip
         runs.go_on(tx, run, Step.THAW, state={"course": Course.LATE.value, "late": words})
-    database.school(school.code, school.kinds()).unhold("stage")
 
 
 def approve(

@@ -293,6 +293,4 @@ class Steps:
                     more={"run": run.id, **state},
                 )  # fmt: skip
             runs.go_on(tx, run, step, state=state, problem=problem)
-        if event is not None:
-            self._database.school(school.code, school.kinds()).unhold("stage")
         self.log.info("cutover", run=run.id, step=run.step.value, next=step.value)
