@@ -100,6 +100,10 @@ class Steps:
             self.log.warning("the report of the cutover can't be written", reason=said(error))
         return False
 
+    async def going_on(self) -> bool:
+        """Whether a run is not over."""
+        return await self._running() is not None
+
     async def alone(self) -> bool:
         """What needs no side but the school's own folders: the deadline that passes, and to thaw. Whether it was done.
 
