@@ -15,8 +15,10 @@ from bridge.daemon.actor import actor
 from bridge.daemon.changeover import CUTOVER
 from bridge.settings import School
 from bridge.settings.render import guess
-from bridge.state.changeover import running
+from bridge.state import changeover as runs
+from bridge.state import stages
 from bridge.state.database import Database
+from bridge.state.transaction import writing
 
 
 def register(app: typer.Typer) -> None:
@@ -61,8 +63,11 @@ def stage(
             vouched = [gate for gate in vouched if gate not in held]
             readiness.passed(database, one, wanted, vouched, actor=actor(), reason=reason)
             why = reason + (f" (gates vouched for: {'; '.join(vouched)})" if vouched else "")
-            store.move_stage(after.value, event=wanted.value, actor=actor(), reason=why)
-            store.unhold("stage")
+            with writing(database, one.code, one.kinds()) as tx:
+                runs.alone(tx)  # looked at again: a run may have begun in this moment
+                stages.move(
+                    tx, after.value, event=wanted.value, actor=actor(), reason=why, expected=now.value
+                )  # fmt: skip
             if after is Stage.REHEARSING:
                 readiness.keep_configuration(database, session.settings, one, actor=actor(), reason=reason)
             now = after
@@ -86,7 +91,7 @@ def _by_itself(database: Database, school: School, event: Event) -> None:
     """A cutover has a command of its own, and nothing else happens while it goes on."""
     if event in CUTOVER:
         raise Mistake(f"{school.code}: '{event}' belongs to a cutover: schoolbridge cutover --help")
-    run = running(database, school.code)
+    run = runs.running(database, school.code)
     if run is not None:
         raise Mistake(
             f"{school.code}: a run of the cutover is at its step '{run.step}'. Wait until it is over: schoolbridge "

@@ -21,7 +21,7 @@ from bridge.ports import ConfigurationError
 from bridge.settings import School
 from bridge.state import approvals as given
 from bridge.state import changeover as runs
-from bridge.state import stages
+from bridge.state import journal, stages
 from bridge.state.approvals import Approval
 from bridge.state.changeover import Run, past, running
 from bridge.state.database import Database
@@ -57,9 +57,10 @@ def request(
 ) -> Stage:
     """Do what a person asks for, and say in which stage the school is then.
 
-    ``rehearsal`` (of a freezing): verify, then back to hybrid by itself. ``at_once`` (of a roll back): without bringing
-    home what was changed in the cloud. ``typed``: the school's code. Raises ConfigurationError, with nothing changed,
-    where the stage does not know the event, a gate does not hold, or another run goes on.
+    ``rehearsal`` (of a freezing): verify, then back to hybrid by itself. ``at_once`` (of a roll back, also of one that
+    goes on): without bringing home what was changed in the cloud. ``typed``: the school's code. Raises
+    ConfigurationError, with nothing changed, where the stage does not know the event, a gate does not hold, or another
+    run goes on.
     """
     now = now or wiring.now()
     code = school.code
@@ -69,13 +70,19 @@ def request(
     gates = wanted(database, school, stage, event, rehearsal=rehearsal, typed=typed, now=now)
     _closed(code, event, gates)
     run = running(database, code)
-    if event in _ALONE and run is not None:
+    # People go on writing in the cloud: who does not want to wait for a moment of quiet says so, also later.
+    hurried = at_once and event is Event.ROLL_BACK and run is not None and run.step is Step.HOME
+    if event in _ALONE and run is not None and not hurried:
         raise ConfigurationError(
             f"{code}: a run is at its step '{run.step}'. Wait until it is over: schoolbridge cutover show {code}"
         )
     after = stage if event is Event.ROLL_BACK else cutover.TRANSITIONS[stage, event][0]
     with writing(database, code, school.kinds(), now=now) as tx:
         stages.expect(tx, stage.value)
+        if hurried and run is not None:
+            runs.go_on(tx, run, Step.RETURN, state={"reason": reason})
+            journal.append(tx, [journal.Entry("roll back at once", actor=actor, reason=reason)])
+            return after
         if event in _ALONE:
             runs.alone(tx)  # looked at again: somebody else may have begun one in this moment
         if event is not Event.ROLL_BACK:
@@ -83,7 +90,6 @@ def request(
                 tx, after.value, event=event.value, actor=actor, reason=reason, expected=stage.value, more=told(gates)
             )
         _run(tx, school, event, run, actor=actor, reason=reason, rehearsal=rehearsal, at_once=at_once)
-    database.school(code, school.kinds()).unhold("stage")
     return after
 
 
@@ -167,7 +173,7 @@ def _run(
         runs.begin(tx, made)
     elif event is Event.ABORT and run is not None:
         runs.go_on(tx, run, Step.THAW, state={"course": Course.ABORTED.value})
-    elif event is Event.FINALISE:
+    if event in (Event.FINALISE, Event.ROLL_BACK):
         given.use_up(tx, Event.FINALISE)
 
 
@@ -180,7 +186,6 @@ def expire(database: Database, school: School, run: Run, *, now: datetime) -> No
             expected=Stage.FREEZING.value,
         )  # fmt: skip
         runs.go_on(tx, run, Step.THAW, state={"course": Course.LATE.value, "late": words})
-    database.school(school.code, school.kinds()).unhold("stage")
 
 
 def approve(

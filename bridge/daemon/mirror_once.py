@@ -1,4 +1,4 @@
-"""One cycle of every root of a school: for ``sync``, and for the daemon while the roots have no tasks of their own."""
+"""One cycle of every root of a school, for ``sync``; of its people and roots, for a run of the cutover."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from bridge.daemon.gate import Gate
 from bridge.daemon.roots import Root, roots_of
 from bridge.daemon.share_rows import RootRow, ShareRow
 from bridge.daemon.shares import AT_ONCE, Ground, opened, turn
-from bridge.engine.bridged import Progress, Report, silent
-from bridge.ports import BridgeError, Waiting
+from bridge.daemon.turn import turn as people_turn
+from bridge.engine.bridged import Bridged, Progress, Report, silent
+from bridge.ports import BridgeError, Unreachable, Waiting
+from bridge.state.store import SchoolStore
 
 
 async def mirror_once(
@@ -52,3 +54,15 @@ async def mirror_once(
         if isinstance(error, BaseException):
             raise error
     return reports
+
+
+async def read_once(ground: Ground, one: Bridged, store: SchoolStore, *, full: bool, rows: dict[str, ShareRow]) -> int:
+    """Both sides of people, then of all roots; how many of them something was written in. Raises Unreachable."""
+    report = await people_turn(one, ground.school, store, sides=tuple(Side), full=full)
+    if report.error:
+        raise Unreachable(report.error)
+    roots = await mirror_once(ground, full=full, rows=rows) if ground.school.shares else {}
+    for code, root in roots.items():
+        if root.error:
+            raise Unreachable(f"{code}: {root.error}")
+    return sum(each.changed for each in (report, *roots.values()))

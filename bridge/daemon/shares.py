@@ -160,6 +160,7 @@ async def turn(
     school, store = ground.school, ground.store(bridged.code)
     people = await asyncio.to_thread(ground.store, school.code)
     await bridged.remember(wiring.enter_stage, bridged, school, people)
+    await bridged.remember(store.enter_stage, bridged.policy.writable)
     bridged.policy = replace(bridged.policy, pause=pause)
     wanted = set(sides)
     for side in wanted if full else ():

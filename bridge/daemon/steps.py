@@ -24,10 +24,9 @@ from bridge.core import cutover
 from bridge.core.changeover import MOVES, Course, Step, after, frozen
 from bridge.core.cutover import Event, Stage
 from bridge.core.gates import PASS
-from bridge.core.model import Side
-from bridge.daemon import changeover, readiness, turn, wiring
+from bridge.daemon import changeover, readiness, wiring
 from bridge.daemon.freezing import freeze_all, post_all, thaw_all
-from bridge.daemon.mirror_once import mirror_once
+from bridge.daemon.mirror_once import read_once
 from bridge.daemon.reports import prove
 from bridge.daemon.share_rows import ShareRow
 from bridge.daemon.shares import Ground, Shares
@@ -100,25 +99,31 @@ class Steps:
             self.log.warning("the report of the cutover can't be written", reason=said(error))
         return False
 
-    async def alone(self) -> bool:
-        """What needs no side but the school's own folders: the deadline that passes, and to thaw. Whether it was done.
+    async def going_on(self) -> bool:
+        """Whether a run is not over."""
+        return await self._running() is not None
 
-        Nobody can be kept frozen because a cloud is away.
+    async def alone(self) -> bool:
+        """What needs no side but the school's own folders: the deadline, the return, to thaw. Whether it was done.
+
+        Nobody can be kept frozen, or in the cloud, because a cloud is away.
         """
         if self.alone_at_it.locked():
             return False
         async with self.alone_at_it:
             run = await self._running()
-            if run is None or not (self._late(run) or run.step is Step.THAW) or self._waits(run):
+            if run is None or not (self._late(run) or run.step in (Step.RETURN, Step.THAW)) or self._waits(run):
                 return False
             if self._late(run):
                 await self._expire(run)
                 run = await self._running()
-            if run is not None and run.step is Step.THAW:
+            while run is not None and run.step in (Step.RETURN, Step.THAW):
                 try:
-                    await self._thaw(run)
+                    await (self._end(run) if run.step is Step.RETURN else self._thaw(run))
                 except (BridgeError, OSError, SQLAlchemyError) as error:
                     await self._held_up(run, error)
+                    break
+                run = await self._running()
         return True
 
     def _waits(self, run: Run) -> bool:
@@ -200,38 +205,25 @@ class Steps:
     async def _delta(self, run: Run, one: Bridged, store: SchoolStore) -> None:
         """Read both sides, people first, until a whole round found nothing to do.
 
-        In full until that was so once: a run that waits for its gates must not list everything again and again.
+        In full until that was so once: a run that waits for its gates must not list everything again and again. What a
+        reading wrote that broke off is frozen and verified again.
         """
         written, full = 0, "delta" not in run.state
+        broken_off = await asyncio.to_thread(runs.reading, self._database, self._school.code, run)
         for number in range(1, ROUNDS + 1):
-            if run.step is Step.DELTA and number > 1:
+            if run.step is Step.DELTA and (number > 1 or broken_off):
                 # What the bridge itself brought to the school has to be frozen, too.
                 await freeze_all(self.ground, confirmed=run.state.get("confirmed", ()))
-            changed = await self._round(one, store, full=full)
+            changed = await read_once(self.ground, one, store, full=full, rows=self._rows)
             written += changed
             if not changed:
-                delta = {"rounds": number, "written": written}
-                if written:
-                    await self._end(run, delta=delta, verify=None)
-                else:
-                    await self._end(run, delta=delta)
+                stale = {"verify": None} if written or broken_off else {}
+                await self._end(run, delta={"rounds": number, "written": written}, reading=False, **stale)
                 return
         raise Unreachable(
             f"{self._school.code}: {ROUNDS} readings in a row found something to do: somebody still writes. "
             f"Expected: nothing changes any more. See what: schoolbridge plan {self._school.code}"
         )
-
-    async def _round(self, one: Bridged, store: SchoolStore, *, full: bool) -> int:
-        report = await turn.turn(one, self._school, store, sides=tuple(Side), full=full)
-        if report.error:
-            raise Unreachable(report.error)
-        changed = int(report.changed)
-        if self._school.shares:
-            for code, root in (await mirror_once(self.ground, full=full, rows=self._rows)).items():
-                if root.error:
-                    raise Unreachable(f"{code}: {root.error}")
-                changed += root.changed
-        return changed
 
     async def _verify(self, run: Run, one: Bridged, store: SchoolStore) -> None:
         gate = cutover.Gate.VERIFIED
@@ -293,6 +285,4 @@ class Steps:
                     more={"run": run.id, **state},
                 )  # fmt: skip
             runs.go_on(tx, run, step, state=state, problem=problem)
-        if event is not None:
-            self._database.school(school.code, school.kinds()).unhold("stage")
         self.log.info("cutover", run=run.id, step=run.step.value, next=step.value)

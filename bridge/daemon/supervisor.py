@@ -97,7 +97,8 @@ class Supervisor:
         try:
             report = await turn.turn(one, self.school, store, sides=sides, full=full, pause=self.school.pause)
             self._stale |= bool(report.changed or any(report.observed.values()))
-            going = not report.error and await self._steps.go(one, store, self._shares)
+            # Roots have no tasks while a run goes on, also where its steps have to wait for this side.
+            going = await (self._steps.going_on() if report.error else self._steps.go(one, store, self._shares))
             if self._shares is not None and (self._stale or not self._shares.watched) and not going:
                 await self._shares.refresh()
                 self._stale = False

@@ -49,6 +49,7 @@ async def turn(
     ``pause``: how long a wave of vanishing must be over before it is judged; 0 for a cycle that sees all at once.
     """
     await bridged.remember(wiring.enter_stage, bridged, school, store)
+    await bridged.remember(store.enter_stage, bridged.policy.writable)
     bridged.policy = replace(bridged.policy, pause=pause)
     wanted = set(sides)
     doubtful = await bridged.remember(store.doubtful)

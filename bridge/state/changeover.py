@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, select, update
+from sqlalchemy import ColumnElement, Row, and_, select, update
 
 from bridge.core.changeover import Course, Step
 from bridge.ports import ConfigurationError
@@ -112,9 +112,7 @@ def go_on(tx: Transaction, run: Run, step: Step, *, state: Mapping[str, Any] | N
     }  # fmt: skip
     if step is Step.OVER:
         values |= {"ended": tx.now, "outcome": Course(told.get("course", Course.CUTOVER.value)).value}
-    mine = (changeover.c.school == tx.school) & (changeover.c.id == run.id)
-    here = mine & (changeover.c.step == run.step.value) & changeover.c.ended.is_(None)
-    if tx.connection.execute(update(changeover).where(here).values(values)).rowcount != 1:
+    if tx.connection.execute(update(changeover).where(_at(tx.school, run)).values(values)).rowcount != 1:
         raise ConfigurationError(
             f"{tx.school}: the run is not at its step '{run.step}' any more: somebody else acted meanwhile. Look at it "
             f"again: schoolbridge cutover show {tx.school}"
@@ -123,10 +121,17 @@ def go_on(tx: Transaction, run: Run, step: Step, *, state: Mapping[str, Any] | N
 
 def trouble(database: Database, code: str, run: Run, problem: str) -> None:
     """Note what holds a step up, unless the run went on meanwhile."""
-    mine = (changeover.c.school == code) & (changeover.c.id == run.id) & (changeover.c.step == run.step.value)
     values = {"problem": problem[:2000], "attempts": changeover.c.attempts + 1}
     with database.write() as connection:
-        connection.execute(update(changeover).where(mine & changeover.c.ended.is_(None)).values(values))
+        connection.execute(update(changeover).where(_at(code, run)).values(values))
+
+
+def reading(database: Database, code: str, run: Run) -> bool:
+    """Note that both sides are read, unless the run went on; whether an earlier reading did not come to its end."""
+    state = json.dumps({**run.state, "reading": True})
+    with database.write() as connection:
+        connection.execute(update(changeover).where(_at(code, run)).values(state=state))
+    return bool(run.state.get("reading"))
 
 
 def confirm(database: Database, code: str, share: str, *, actor: str, reason: str) -> None:
@@ -144,6 +149,12 @@ def confirm(database: Database, code: str, share: str, *, actor: str, reason: st
         state["confirmed"] = sorted({*state.get("confirmed", ()), share})
         tx.run(update(changeover).where(mine).values(state=json.dumps(state)))
         journal.append(tx, [journal.Entry("confirm frozen", actor=actor, reason=reason, after={"share": share})])
+
+
+def _at(code: str, run: Run) -> ColumnElement[bool]:
+    """The row of a run while it is at that step."""
+    mine = (changeover.c.school == code) & (changeover.c.id == run.id)
+    return mine & (changeover.c.step == run.step.value) & changeover.c.ended.is_(None)
 
 
 def _run(row: Row[Any]) -> Run:

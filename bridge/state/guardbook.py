@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, delete, func, or_, select, update
 
 from bridge.core.guard import tally_of
 from bridge.core.model import Action, Side
@@ -107,9 +107,19 @@ def use_releases(tx: Transaction, ids: Sequence[str]) -> None:
         tx.run(update(release).where(mine).values(used=tx.now))
 
 
-def unhold(tx: Transaction, prefix: str) -> int:
+def holds(tx: Transaction, prefix: str, sides: Iterable[Side]) -> bool:
+    """Whether such rules hold anything on these sides."""
+    return bool(tx.rows(select(trouble.c.link).where(_held_by(tx, prefix, sides)).limit(1)))
+
+
+def _held_by(tx: Transaction, prefix: str, sides: Iterable[Side]) -> ColumnElement[bool]:
+    by_rule = trouble.c.rule.startswith(prefix, autoescape=True)
+    return and_(trouble.c.school == tx.school, by_rule, trouble.c.side.in_(list(sides)))
+
+
+def unhold(tx: Transaction, prefix: str, sides: Iterable[Side] = Side) -> int:
     """What these rules held is due again, because what they judge by changed; returns how many links."""
-    mine = and_(trouble.c.school == tx.school, trouble.c.rule.startswith(prefix, autoescape=True))
+    mine = _held_by(tx, prefix, sides)
     ids = [row.link for row in tx.rows(select(trouble.c.link).where(mine))]
     touch.touch(tx, ids)
     tx.run(delete(trouble).where(mine))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -216,6 +216,17 @@ class SchoolStore(Drifting, Leaving, Lookup, Rosters, Years):
         """Make due again what rules of this prefix held (their stage or thresholds changed); returns how many."""
         with self._write() as tx:
             return guardbook.unhold(tx, rule_prefix)
+
+    def enter_stage(self, writable: Collection[Side]) -> None:
+        """What another stage held is due again where this one writes. Asked before each cycle; writes if needed only.
+
+        Not once when the stage moves: a cycle that began before may hold it after, and each root has its own store.
+        """
+        with self._read() as tx:
+            held = guardbook.holds(tx, "stage", writable)
+        if held:
+            with self._write() as tx:
+                guardbook.unhold(tx, "stage", writable)
 
     def begin_cycle(self, id: str, *, now: datetime) -> None:  # noqa: A002
         """Write the bookkeeping row of a cycle."""
