@@ -238,7 +238,13 @@ def report(compared: int, *, left: int = 0, errors: int = 0, **totals: int) -> d
     ],
 )
 def test_contents(tree: dict[str, Any], frozen: bool, result: str) -> None:
-    assert contents.verified(tree, NOW, frozen=frozen).result == result
+    assert contents.verified(tree, NOW, frozen=frozen, shares=True).result == result
+
+
+def test_no_folder_at_all_proves_nothing_of_a_school_with_shares() -> None:
+    none = report(0) | {"roots": []}
+    assert contents.verified(none, NOW, frozen=True, shares=True).result == UNKNOWN
+    assert contents.verified(none, NOW, frozen=True, shares=False).result == PASS
 
 
 @given(st.integers(1, 400), st.data())
