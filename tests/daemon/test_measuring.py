@@ -38,7 +38,7 @@ def told(
 
 def probed(*more: Told, of: int = 0) -> Probed:
     """Both sides let in, and what is told besides."""
-    return Probed([*(told(side, "identity", True) for side in Side), *more], folders=of, of=of)
+    return Probed([*(told(side, "identity", True) for side in Side), *more], of=of)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +93,9 @@ def room(side: Side, free: float, *, ok: bool | None = True, root: str = "r") ->
     return told(side, "free space", ok, Topic.SPACE, root, free=free)
 
 
+SILENT = Told("share projects", Side.SCHOOL, Finding("identity", True, "found"), "0123/projects/G1", "projects")
+
+
 @pytest.mark.parametrize(
     ("more", "demand", "result"),
     [
@@ -106,6 +109,9 @@ def room(side: Side, free: float, *, ok: bool | None = True, root: str = "r") ->
         ([room(Side.SCHOOL, 9 * GIGA)], Demand(without_licence=1), FAIL),
         ([], Demand(), UNKNOWN),
         ([room(Side.CLOUD, 9 * GIGA)], Demand(), UNKNOWN),
+        ([room(Side.SCHOOL, 9 * GIGA)], Demand(up={"r": 5}), UNKNOWN),  # a drive that tells nothing
+        ([room(Side.SCHOOL, 9 * GIGA), SILENT], Demand(), UNKNOWN),  # one share tells nothing of the other
+        ([room(Side.SCHOOL, 9 * GIGA), SILENT], Demand(full=1), FAIL),
     ],
 )
 def test_room(more: list[Told], demand: Demand, result: str) -> None:
