@@ -179,7 +179,7 @@ async def _verified(here: _Round, roots: Roots, percent: float | None, progress:
     now = wiring.now()
     if Gate.VERIFIED in here.broken:
         return [verdict(Gate.VERIFIED, now, ok=None, expected="", found="")]
-    return [contents.verified(report, now, frozen=here.frozen)]
+    return [contents.verified(report, now, frozen=here.frozen, shares=bool(ground.school.shares))]
 
 
 async def compared(ground: Ground, roots: Roots, percent: float, progress: Progress = silent) -> dict[str, Any]:
@@ -207,7 +207,8 @@ def noted(ground: Ground, report: Mapping[str, Any], now: datetime) -> Measured:
     store = ground.store(ground.school.code)
     started = datetime.fromisoformat(report["started"])
     at = now if store.stage_since() <= started else started
-    found = contents.verified(report, at, frozen=Stage(store.stage()) is Stage.FREEZING)
+    frozen = Stage(store.stage()) is Stage.FREEZING
+    found = contents.verified(report, at, frozen=frozen, shares=bool(ground.school.shares))
     found = _addressed(found, ground.school)
     memory.note(ground.database, ground.school.code, ground.school.kinds(), [found])
     return found

@@ -31,5 +31,5 @@ class FolderConnector(TreeConnector):
             make=lambda owner, beside: founding.make(options, owner, beside),
             move=lambda old, identity: founding.move(options, old, identity),
             freezing=lambda turns: FolderFreezing(storage, turns, modes) if modes is not None else None,
-            opened=lambda: opened_files(options.path),
+            opened=lambda: opened_files(options.path, storage.root.node.mount),
         )

@@ -4,6 +4,7 @@
 2. what each process of this machine holds open (``/proc/PID/fd``): all of it for root, else one's own processes only;
    what is hidden there counts as seen where Samba told of everybody who comes by the network
 
+What others open is not seen here where the directory lies on another server, or where the kernel serves it by NFS.
 Only writing counts: whoever just reads loses nothing when the share is frozen. The bridge's own files don't count.
 """
 
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.ports import Opened
+from connectors.folder.mounts import tells_of_changes
 
 _SMBSTATUS = ("smbstatus", "--locks", "--json")
 _PATIENCE = 30.0
@@ -27,10 +29,11 @@ _BLIND = (
     "files of other accounts are seen by root only: run schoolbridge gate or readiness as root (sudo), or look at the "
     "server (smbstatus --locks)"
 )
+_NFS = "files that are open over NFS are seen by its clients only: look there (lsof), or stop the NFS server"
 
 
-def opened(root: Path, *, proc: Path = Path("/proc")) -> Opened:
-    """Look now. Blocking."""
+def opened(root: Path, mount: tuple[int, int, int] | None = None, *, proc: Path = Path("/proc")) -> Opened:
+    """Look now. Blocking. ``mount``: that of the directory, as in ``Node``."""
     real = os.path.realpath(root)
     shared, samba = _samba(real)
     held, hidden = _processes(real, proc)
@@ -40,7 +43,21 @@ def opened(root: Path, *, proc: Path = Path("/proc")) -> Opened:
         files[path] = writes or files.get(path, False)
     writing = sum(files.values())
     how = " and ".join(["smbstatus"] * samba + ["the processes of this machine"])
-    return Opened(writing, len(files) - writing, how, _BLIND if hidden and not samba else "")
+    blind = [_BLIND] * (hidden and not samba) + [_NFS] * _serves_nfs(proc)
+    far = None if mount is None else tells_of_changes(mount)
+    if far is not None:
+        blind.append(f"the directory lies on {far}, where others open files unseen: look at the server")
+    return Opened(writing, len(files) - writing, how, "; ".join(blind))
+
+
+def _serves_nfs(proc: Path) -> bool:
+    """Whether the kernel's NFS server runs: what it opens for its clients belongs to no process."""
+    try:
+        return int((proc / "fs" / "nfsd" / "threads").read_text("ascii")) > 0
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True
 
 
 def _samba(root: str) -> tuple[dict[str, bool], bool]:
@@ -55,7 +72,7 @@ def _samba(root: str) -> tuple[dict[str, bool], bool]:
         return {}, False
     found: dict[str, bool] = {}
     for one in files.values():
-        path = os.path.normpath(Path(str(one.get("service_path", ""))) / str(one.get("filename", "")))
+        path = os.path.realpath(Path(str(one.get("service_path", ""))) / str(one.get("filename", "")))
         if _mine(path, root) and Path(path).is_file():
             found[path] = any(map(_writes, one.get("opens", {}).values()))
     return found, True

@@ -38,7 +38,7 @@ def told(
 
 def probed(*more: Told, of: int = 0) -> Probed:
     """Both sides let in, and what is told besides."""
-    return Probed([*(told(side, "identity", True) for side in Side), *more], folders=of, of=of)
+    return Probed([*(told(side, "identity", True) for side in Side), *more], of=of)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +93,9 @@ def room(side: Side, free: float, *, ok: bool | None = True, root: str = "r") ->
     return told(side, "free space", ok, Topic.SPACE, root, free=free)
 
 
+SILENT = Told("share projects", Side.SCHOOL, Finding("identity", True, "found"), "0123/projects/G1", "projects")
+
+
 @pytest.mark.parametrize(
     ("more", "demand", "result"),
     [
@@ -106,6 +109,9 @@ def room(side: Side, free: float, *, ok: bool | None = True, root: str = "r") ->
         ([room(Side.SCHOOL, 9 * GIGA)], Demand(without_licence=1), FAIL),
         ([], Demand(), UNKNOWN),
         ([room(Side.CLOUD, 9 * GIGA)], Demand(), UNKNOWN),
+        ([room(Side.SCHOOL, 9 * GIGA)], Demand(up={"r": 5}), UNKNOWN),  # a drive that tells nothing
+        ([room(Side.SCHOOL, 9 * GIGA), SILENT], Demand(), UNKNOWN),  # one share tells nothing of the other
+        ([room(Side.SCHOOL, 9 * GIGA), SILENT], Demand(full=1), FAIL),
     ],
 )
 def test_room(more: list[Told], demand: Demand, result: str) -> None:
@@ -238,7 +244,13 @@ def report(compared: int, *, left: int = 0, errors: int = 0, **totals: int) -> d
     ],
 )
 def test_contents(tree: dict[str, Any], frozen: bool, result: str) -> None:
-    assert contents.verified(tree, NOW, frozen=frozen).result == result
+    assert contents.verified(tree, NOW, frozen=frozen, shares=True).result == result
+
+
+def test_no_folder_at_all_proves_nothing_of_a_school_with_shares() -> None:
+    none = report(0) | {"roots": []}
+    assert contents.verified(none, NOW, frozen=True, shares=True).result == UNKNOWN
+    assert contents.verified(none, NOW, frozen=True, shares=False).result == PASS
 
 
 @given(st.integers(1, 400), st.data())

@@ -18,7 +18,7 @@ from bridge.daemon.catalog import Catalog
 from bridge.daemon.shares import Ground
 from bridge.settings import load
 from tests.daemon.embedded import Embedded
-from tests.daemon.folders import Folders, tree
+from tests.daemon.folders import SHARES, Folders, tree
 from tests.daemon.live import Live
 
 
@@ -243,6 +243,26 @@ def test_an_open_file_closes_the_gate(school: Folders) -> None:
     assert found["result"] == "fail"
     assert "1 file open for writing" in found["found"]
     assert "anna0" not in json.dumps(found)
+
+
+def test_folders_that_are_not_there_prove_nothing(school: Folders) -> None:
+    for home in (school.root / "homes").iterdir():
+        home.rename(school.root / home.name)
+    found = results(school, "--event", "switch", "--verify")
+    assert found["verified"] in {"unknown", "fail"}
+    assert found["open-files"] == "unknown"
+
+
+def test_homes_that_nobody_has_yet_prove_nothing(tmp_path: Path) -> None:
+    school = Embedded(tmp_path, more=SHARES.format(root=tmp_path))
+    school.fill(1)
+    (tmp_path / "homes").mkdir()
+    (tmp_path / "drives").mkdir()
+    school.run("sync")
+    found = gates(school, "--event", "switch", "--verify")
+    for name in ("verified", "open-files"):
+        assert found[name]["result"] == "unknown"
+        assert "no folder of the shares" in found[name]["found"]
 
 
 def test_it_reads_beside_a_command_that_holds_the_lock_of_the_school(school: Folders) -> None:

@@ -29,8 +29,11 @@ def fewer_than(compared: int, of: int) -> int:
     return max(1, math.ceil(math.log(DOUBT) / math.log1p(-compared / of)))
 
 
-def verified(report: Mapping[str, Any], at: datetime, *, frozen: bool) -> Measured:
-    """The verdict on what ``verify`` told of all shares. What is held for a known reason is judged by another gate."""
+def verified(report: Mapping[str, Any], at: datetime, *, frozen: bool, shares: bool) -> Measured:
+    """The verdict on what ``verify`` told of all shares. What is held for a known reason is judged by another gate.
+
+    Of a school that has ``shares``, no folder at all proves nothing.
+    """
     totals: Mapping[str, int] = report["totals"]
     different, held = totals.get("different", 0), totals.get("held", 0)
     unread, compared = totals.get("unread", 0), int(report["contents_compared"])
@@ -41,11 +44,16 @@ def verified(report: Mapping[str, Any], at: datetime, *, frozen: bool) -> Measur
     bad = [f"{counted(unknown, 'difference')} that nothing explains"] * bool(unknown)
     bad += [f"{counted(errors, 'folder')} that could not be compared"] * bool(errors)
     bad += [f"{counted(unread, 'file')} open or being written"] * bool(unread and frozen)
-    enough = (not of or beyond <= max(1, math.floor(of * PART))) and unread <= (of + unread) * PART
+    enough = (
+        (folders > 0 or not shares)
+        and (not of or beyond <= max(1, math.floor(of * PART)))
+        and unread <= (of + unread) * PART
+    )
     said = "" if compared >= of else f"; with 95 % confidence fewer than {beyond:,} of all differ"
     found = f"{compared:,} of {counted(of, 'file')} compared in {counted(folders, 'folder')}, {unknown:,} differ{said}"
     found += f"; {held:,} differ for a known reason" if held else ""
     found += f"; {counted(unread, 'file')} could not be read" if unread and not frozen else ""
+    found += "; no folder of the shares is there" if shares and not folders else ""
     return verdict(
         Gate.VERIFIED, at, ok=False if bad else enough or None,
         expected="every file compared, or so many that with 95 % confidence fewer than 1 % differ; none differs",

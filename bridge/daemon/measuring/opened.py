@@ -34,8 +34,6 @@ class Open:
 async def look(ground: Ground, roots: Mapping[str, Root]) -> Open:
     """Ask each folder; of a share that can't tell, only the first."""
     found = Open()
-    if not roots:
-        return found
     for one in counted_roots(ground.database, ground.school.code).values():
         found.waits += one.waits
     deaf: set[str] = set()
@@ -48,6 +46,8 @@ async def look(ground: Ground, roots: Mapping[str, Root]) -> Open:
         for root in roots.values():
             if root.share not in deaf and not await _one(ground, root, connect, found):
                 deaf.add(root.share)
+    if ground.school.shares and not found.folders and not found.blind:
+        found.blind.append("no folder of the shares was there to be asked")
     return found
 
 

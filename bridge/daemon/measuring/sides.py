@@ -31,12 +31,13 @@ DAYS, SECONDS, SPARE = 14, 60, 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One finding and whose it is; ``root`` is the code of the root, empty for people's sides."""
+    """One finding and whose it is; ``root`` is the code of the root and ``share`` its share, empty for people's."""
 
     place: str
     side: Side
     finding: Finding
     root: str = ""
+    share: str = ""
 
     @property
     def text(self) -> str:
@@ -46,11 +47,15 @@ class Told:
 
 @dataclass(slots=True)
 class Probed:
-    """Everything that was told. ``folders``: how many folders of shares were asked; ``of``: how many there are."""
+    """Everything that was told. ``of``: how many folders the shares have."""
 
     told: list[Told] = field(default_factory=list)
-    folders: int = 0
     of: int = 0
+
+    @property
+    def folders(self) -> int:
+        """How many folders of shares answered."""
+        return len({one.root for one in self.told if one.root})
 
     def about(self, topic: Topic) -> list[Told]:
         """Findings of a topic."""
@@ -73,15 +78,13 @@ def chosen(roots: Iterable[Root], sending: Iterable[str]) -> list[Root]:
 
 async def probe(ground: Ground, roots: Sequence[Root], *, of: int) -> Probed:
     """Ask both sides of the school, and both of each of these roots; never raises for what is wrong with them."""
-    probed = Probed(folders=len(roots), of=of)
+    probed = Probed(of=of)
     for side in Side:
         await _people(ground, side, probed)
-    asked: set[str] = set()
     with scratch(ground.settings.indexes.parent, "verify") as own:
         for number, root in enumerate(roots):
             # Whatever holds for the disk of a share is told once: counting its folders takes long.
-            whole = root.share not in asked
-            asked.add(root.share)
+            whole = all(one.share != root.share or one.side is Side.CLOUD for one in probed.told)
             await _root(ground, root, probed, own / str(number), whole=whole)
     return probed
 
@@ -125,8 +128,9 @@ async def _root(ground: Ground, root: Root, probed: Probed, own: Path, *, whole:
             except (BridgeError, OSError) as error:
                 findings = [Finding("access", False, str(error))]
             for one in findings:
-                plain = replace(one, subject=hidden(one.subject, root), found=hidden(one.found, root))
-                probed.told.append(Told(place, side, plain, root.code))
+                subject, found, remedy = (hidden(text, root) for text in (one.subject, one.found, one.remedy))
+                plain = replace(one, subject=subject, found=found, remedy=remedy)
+                probed.told.append(Told(place, side, plain, root.code, root.share))
 
 
 def credentials(probed: Probed, at: datetime) -> Measured:
@@ -198,20 +202,31 @@ def capacity(probed: Probed, demand: Demand, at: datetime) -> Measured:
         bad.append(f"{counted(demand.full, 'file')} did not fit into a drive that was full")
     if demand.without_licence:
         lacking.append(f"{demand.without_licence} people got no licence")
-    blind = probed.of > 0 and not any(one.side is Side.SCHOOL for one in rooms)
-    found = listed([*bad, *lacking]) or (
-        "no share told how much room it has" if blind
-        else f"room in {counted(len(rooms), 'place')} asked, {counted(len(licences), 'licence')} with enough left"
-    )  # fmt: skip
+    unsure = _unsure(probed, rooms, demand)
+    found = listed([*bad, *lacking, *unsure]) or (
+        f"room in {counted(len(rooms), 'place')} asked, {counted(len(licences), 'licence')} with enough left"
+    )
     fixes = ["make room at the school, or raise the quota of the drive"] * bool(bad)
     fixes += ["buy licences, or free some"] * bool(lacking)
     return verdict(
-        Gate.CAPACITY, at, ok=False if bad or lacking else None if blind else True,
+        Gate.CAPACITY, at, ok=False if bad or lacking else None if unsure else True,
         expected="room for what is still to be sent (and 1 GB besides at the school), a licence for everybody",
         found=found, fix="; ".join(fixes) or "see: schoolbridge check --online",
         numbers={"places": len(rooms), "bytes_down": demand.down, "bytes_up": sum(demand.up.values()),
                  "accounts": demand.accounts},
     )  # fmt: skip
+
+
+def _unsure(probed: Probed, rooms: Sequence[Told], demand: Demand) -> list[str]:
+    """Places that were asked and did not tell their room, though something may come there."""
+    asked = {one.share for one in probed.told if one.root and one.side is Side.SCHOOL}
+    dumb = sorted(asked - {one.share for one in rooms if one.side is Side.SCHOOL})
+    found = [f"share {share}, school side: it did not tell how much room it has" for share in dumb]
+    if probed.of and not asked:
+        found.append("no share told how much room it has")
+    due = {one.root for one in probed.told if demand.up.get(one.root)}
+    drives = len(due - {one.root for one in rooms if one.side is Side.CLOUD})
+    return found + [f"{counted(drives, 'drive')} to be sent to did not tell how much room is left"] * bool(drives)
 
 
 def devices(probed: Probed, at: datetime) -> Measured:

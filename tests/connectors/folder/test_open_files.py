@@ -74,6 +74,23 @@ def test_processes_that_are_not_even_listed_make_blind(tmp_path: Path) -> None:
     assert opened(tmp_path, proc=proc).blind == ""
 
 
+def test_what_others_open_over_nfs_or_on_another_server_makes_blind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proc = tmp_path / "proc"
+    (proc / "1" / "fd").mkdir(parents=True)
+    threads = proc / "fs" / "nfsd" / "threads"
+    threads.parent.mkdir(parents=True)
+    threads.write_text("0\n")
+    assert opened(tmp_path, proc=proc).blind == ""
+    threads.write_text("8\n")
+    assert "NFS" in opened(tmp_path, proc=proc).blind
+    threads.write_text("0\n")
+    monkeypatch.setattr("connectors.folder.mounts.kind_of", lambda mount: "cifs" if mount[2] == 7 else "ext4")
+    assert opened(tmp_path, (0, 1, 6), proc=proc).blind == ""
+    assert "lies on cifs" in opened(tmp_path, (0, 1, 7), proc=proc).blind
+
+
 @pytest.fixture
 def samba(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A program of that name, which answers what ``smbstatus --locks --json`` of Samba 4.17 answers."""
@@ -101,6 +118,14 @@ def test_samba_tells_what_people_have_open_over_the_network(samba: Path) -> None
     seen = opened(samba)
     assert (seen.writing, seen.reading, seen.blind) == (1, 1, "")
     assert "smbstatus" in seen.how
+
+
+def test_a_share_of_samba_that_is_reached_by_a_link_is_the_same(samba: Path) -> None:
+    link = samba.parent / "link"
+    link.symlink_to(samba)
+    answer = samba.parent / "answer.json"
+    answer.write_text(answer.read_text().replace(str(samba), str(link)))
+    assert opened(samba).writing == 1
 
 
 def test_a_samba_that_does_not_answer_is_not_believed(samba: Path) -> None:
