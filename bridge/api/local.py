@@ -177,10 +177,10 @@ class LocalSource:
             pages.rows_of_journal, self.bridge.database, code, names=names, before=before, limit=limit
         )
 
-    async def releases(self, code: str) -> Sequence[models.ReleaseView]:
+    async def releases(self, code: str, *, names: bool) -> Sequence[models.ReleaseView]:
         """What was let pass."""
         self._school(code)
-        return await self.run(pages.releases, self.bridge.database, code)
+        return await self.run(pages.releases, self.bridge.database, code, names=names)
 
     async def reports(self, code: str) -> Sequence[models.ReportView]:
         """Reports that lie ready."""
