@@ -8,12 +8,15 @@ import time
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from bridge.api import stream
+from bridge.api.encoded import Encoder
 from bridge.api.local import LocalSource
-from bridge.api.models import LiveEvent
+from bridge.api.models import LiveEvent, Page, SchoolRow
+from bridge.api.routes import ROUTES
 from bridge.daemon import wiring
 from bridge.state import tokens
 from bridge.state.tokens import Answer
@@ -52,6 +55,18 @@ def test_a_change_is_seen_after_an_action_at_once(api: Served, everything: str) 
     now = api.ask(SCHOOL, everything, headers={"If-None-Match": before.headers["etag"]})
     assert (now.status, now.json["stage"]) == (200, "paused-hybrid")
     assert api.act(everything, action="resume").json["stage"] == "hybrid"
+
+
+def test_only_what_all_share_is_remembered(api: Served) -> None:
+    encoder = Encoder()
+    board, page = (Mock(spec=SchoolRow),), Page[Any](rows=[], next=None)
+    known = {one.name: one for one in ROUTES}
+    encoder._adapters["schools"] = Mock(dump_json=Mock(side_effect=[b"1", b"2"]))
+    assert encoder.encode(known["schools"], "/schools", board)[0] == b"1"
+    assert encoder.encode(known["schools"], "/schools", [*board])[0] == b"2", "the part of somebody"
+    assert encoder.encode(known["schools"], "/schools", board)[0] == b"1", "is not written out again"
+    encoder.encode(known["journal"], "/journal", page)
+    assert list(encoder._known) == ["/schools"]
 
 
 # --- pages ---
