@@ -253,6 +253,19 @@ def test_a_bug_is_told_by_its_id_only(api: Served, everything: str, monkeypatch:
     assert b"RuntimeError" not in reply.body
 
 
+def test_what_fails_after_it_was_done_is_not_said_to_be_undone(
+    api: Served, everything: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tokens, "end", full)
+        reply = api.act(everything, action="pause", headers={"Idempotency-Key": "full-1"})
+    assert (reply.status, "whether it was done is not known" in reply.json["detail"]) == (503, True)
+    assert api.act(everything, action="resume").json["stage"] == "hybrid", "it was done"
+
+
 def test_answers_can_be_neither_framed_nor_sniffed(api: Served, everything: str) -> None:
     for reply in (api.ask(SCHOOL, everything), api.ask("/nothing"), api.ask("/healthz")):
         assert reply.headers["x-content-type-options"] == "nosniff"
