@@ -107,7 +107,7 @@ def _unusable(error: Exception, *, acted: bool) -> web.Response:
             "journal before you ask for it again; see the log and /readyz"
         )
     structlog.get_logger().warning("status API: the state can't be used", error=type(error).__name__)
-    return answer(503, text, headers={"Retry-After": "5"})
+    return answer(503, text, headers={} if acted else {"Retry-After": "5"})
 
 
 def _internal(error: Exception) -> web.Response:
