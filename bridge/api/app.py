@@ -161,7 +161,7 @@ class Front:
         answer = await route.get(Call(self.source, visitor, dict(request.match_info), limit, before))
         if isinstance(answer, Page) and answer.next is not None:
             answer = answer.model_copy(update={"next": self._cursors.sign(request.path, answer.next)})
-        body, tag = self._encoder.encode(route, f"{visitor.id} {request.path_qs}", answer)
+        body, tag = self._encoder.encode(route, request.path, answer)
         return respond(request, body, tag)
 
     def _position(self, path: str, cursor: str | None) -> str | None:
@@ -197,7 +197,7 @@ class Front:
         if header is None:
             return
         route = next(one for one in ROUTES if one.name == "cutover")
-        _, tag = self._encoder.encode(route, f"* {code}", await self.source.cutover(code))
+        _, tag = self._encoder.encode(route, "", await self.source.cutover(code))
         if not values.matches(header, tag):
             raise Refused(412, "the cutover is not as it was seen; read it again, then decide", headers={"ETag": tag})
 

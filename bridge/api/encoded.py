@@ -1,4 +1,5 @@
-"""Answers as bytes with their ETag; what is the same object as the last time is not written out again."""
+"""Answers as bytes with their ETag. What a survey hands to everybody is written out once only; it alone is remembered,
+because everything else is made anew for each request."""
 
 from __future__ import annotations
 
@@ -11,10 +12,13 @@ from typing import Any
 from aiohttp import web
 from pydantic import TypeAdapter
 
+from bridge.api.models import SchoolView
 from bridge.api.routes import JSON, Route
 from bridge.api.values import matches
 
 _MOST = 512
+#: What a survey makes: it stays the same object as long as nothing changes.
+_SHARED = (tuple, SchoolView)
 #: Nobody may guess a type, frame an answer or run anything in it.
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -43,10 +47,11 @@ class Encoder:
         listed = list(answer) if isinstance(answer, Sequence) else answer
         body = adapter.dump_json(listed)
         tag = tag_of(body)
-        self._known[path] = (answer, body, tag)
-        self._known.move_to_end(path)
-        while len(self._known) > _MOST:
-            self._known.popitem(last=False)
+        if isinstance(answer, _SHARED):
+            self._known[path] = (answer, body, tag)
+            self._known.move_to_end(path)
+            while len(self._known) > _MOST:
+                self._known.popitem(last=False)
         return body, tag
 
 

@@ -55,7 +55,7 @@ class Live:
             while True:
                 waiting = await mine.get()
                 if waiting is None:  # what did not fit was left out
-                    for event in self._everything():
+                    for event in [*self._everything()]:
                         yield event
                 else:
                     yield waiting
@@ -82,11 +82,14 @@ class Live:
         return [event for event in self._ring if event.id > after]
 
     def _everything(self) -> Iterator[models.LiveEvent]:
-        """One event for each school, all with the newest id: read them all again."""
+        """One event for each school, then one of none: read them all again. Only the last has the newest id.
+
+        Who breaks off before it comes back with 0, which is too long ago, and is told all of them once more.
+        """
+        at, text = self._clock(), "events were missed"
         for code in self._before.shots if self._before else ():
-            yield models.LiveEvent(
-                id=self._last, school=code, kind="school", at=self._clock(), text="events were missed"
-            )
+            yield models.LiveEvent(id=0, school=code, kind="school", at=at, text=text)
+        yield models.LiveEvent(id=self._last, kind="configuration", at=at, text=text)
 
     async def _watch(self) -> None:
         while self._listening:

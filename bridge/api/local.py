@@ -7,12 +7,11 @@ A survey of all schools is shared by everybody who asks within a second.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import ParamSpec, TypeVar
-
-from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.api import asked, models, pages, reports, standings
 from bridge.api.actions import Act, Measuring, carry_out
@@ -52,7 +51,9 @@ class LocalSource:
         self._surveyor = Surveyor(bridge)
         self._survey: Survey | None = None
         self._looking: asyncio.Task[Survey] | None = None
-        self._forget: set[str] = set()
+        #: What was done since the last look: code -> the number of the last action.
+        self._forget: dict[str, int] = {}
+        self._acts = itertools.count()
         self._measuring = Measuring()
         self._trouble = ""
         self.events = Live(self.survey, clock=bridge.clock)
@@ -73,26 +74,31 @@ class LocalSource:
 
     async def survey(self) -> Survey:
         """All schools as they were within the last seconds."""
-        known = self._survey
-        age = self.bridge.clock() - known.at if known else _STALE
-        if known is not None and age < _FRESH and not self._forget:
-            return known
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look(), name="status API: survey")
-            self._looking.add_done_callback(_heard)
-        if known is not None and age < _STALE and not self._forget:
-            return known
-        return await asyncio.shield(self._looking)
+        while True:
+            known = self._survey
+            age = self.bridge.clock() - known.at if known else _STALE
+            if known is not None and age < _FRESH and not self._forget:
+                return known
+            if self._looking is None or self._looking.done():
+                self._looking = asyncio.create_task(self._look(), name="status API: survey")
+                self._looking.add_done_callback(_heard)
+            if known is not None and age < _STALE and not self._forget:
+                return known
+            found = await asyncio.shield(self._looking)
+            if not self._forget:  # else this look may have begun before something was done
+                return found
 
     async def _look(self) -> Survey:
-        forget = frozenset(self._forget)
+        forget = dict(self._forget)
         try:
-            self._survey = await self.run(self._surveyor.look, self._survey, forget=forget)
+            self._survey = await self.run(self._surveyor.look, self._survey, forget=forget.keys())
             self._trouble = ""
-        except (SQLAlchemyError, OSError) as error:
+        except Exception as error:  # whatever it is: who can't look must not be called ready
             self._trouble = f"the state can't be read ({type(error).__name__})"
             raise
-        self._forget -= forget
+        for code, number in forget.items():
+            if self._forget[code] == number:  # nothing was done meanwhile
+                del self._forget[code]
         return self._survey
 
     async def board(self) -> Sequence[models.SchoolRow]:
@@ -177,10 +183,10 @@ class LocalSource:
             pages.rows_of_journal, self.bridge.database, code, names=names, before=before, limit=limit
         )
 
-    async def releases(self, code: str) -> Sequence[models.ReleaseView]:
+    async def releases(self, code: str, *, names: bool) -> Sequence[models.ReleaseView]:
         """What was let pass."""
         self._school(code)
-        return await self.run(pages.releases, self.bridge.database, code)
+        return await self.run(pages.releases, self.bridge.database, code, names=names)
 
     async def reports(self, code: str) -> Sequence[models.ReportView]:
         """Reports that lie ready."""
@@ -203,7 +209,7 @@ class LocalSource:
             measures = action.action == "measure-gates"
             text = self._measuring.begin(act) if measures else await self.run(carry_out, act)
         finally:
-            self._forget.add(code)
+            self._forget[code] = next(self._acts)
         heard = self.bridge.wake(code, action.full)
         if action.action == "sync" and not heard:
             return asked.ActionAnswer(done=False, text="nobody looks after this school now; see its causes")

@@ -256,7 +256,7 @@ class ReleaseView(Model):
 
     link: str
     actor: str
-    reason: str
+    reason: str = Field(default="", description="Only with the scope `names`.")
     at: datetime
     used: datetime | None = None
 

@@ -27,6 +27,8 @@ from bridge.state.tables import cycle, journal, release, trouble
 #: What tells a person whom a row is about.
 _LABELS = ("display_name", "upn", "login", "name")
 _TIME = UtcTime()
+#: So many releases are told.
+_RELEASES = 1000
 
 
 def cycles(database: Database, code: str, before: str | None, limit: int) -> models.Page[models.CycleView]:
@@ -184,13 +186,15 @@ def _entry(row: Any, *, names: bool) -> models.JournalRow:
     )
 
 
-def releases(database: Database, code: str, *, most: int = 1000) -> Sequence[models.ReleaseView]:
-    """What was let pass, the newest first."""
-    query = select(release).where(release.c.school == code).order_by(release.c.at.desc(), release.c.link).limit(most)
+def releases(database: Database, code: str, *, names: bool) -> Sequence[models.ReleaseView]:
+    """What was let pass, the newest first; the reason, as in the journal, only with names."""
+    of = release.c
+    query = select(release).where(of.school == code).order_by(of.at.desc(), of.link).limit(_RELEASES)
     with database.read() as connection:
         rows = connection.execute(query).all()
     return [
-        models.ReleaseView(link=row.link, actor=row.actor, reason=row.reason, at=row.at, used=row.used) for row in rows
+        models.ReleaseView(link=row.link, actor=row.actor, reason=row.reason if names else "", at=row.at, used=row.used)
+        for row in rows
     ]
 
 

@@ -81,25 +81,33 @@ async def problems(request: web.Request, **given: Proceed) -> web.StreamResponse
             raise
         kept = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
         return answer(error.status, _TEXTS.get(error.status, error.reason), headers=kept)
-    except (Refused, Unknown, Denied, SQLAlchemyError, OSError) as error:
+    except (Refused, Unknown, Denied) as error:
         return of(error)
+    except ConnectionError:
+        raise  # the client is gone
+    except (SQLAlchemyError, OSError) as error:
+        return _unusable(error, acted=request.method == "POST")
     except Exception as error:  # noqa: BLE001 - the last net: a bug, told as one
         return _internal(error)
 
 
-def of(error: Exception) -> web.Response:
-    """The problem of an error that is no bug."""
+def of(error: Refused | Unknown | Denied) -> web.Response:
+    """The problem of a request that can't be answered otherwise: nothing was done."""
     if isinstance(error, Refused):
         return answer(error.status, error.detail, faults=error.faults, headers=error.headers)
-    if isinstance(error, Unknown):
-        return answer(404, str(error))
-    if isinstance(error, Denied):
-        return answer(409, str(error))
-    if isinstance(error, ConnectionError):
-        raise error  # the client is gone
-    text = "the bridge's state can't be used now; nothing was done. Try again; see the log and /readyz"
+    return answer(404 if isinstance(error, Unknown) else 409, str(error))
+
+
+def _unusable(error: Exception, *, acted: bool) -> web.Response:
+    """The state can't be used. Of an action nobody knows whether it failed before it was done or after."""
+    text = "the bridge's state can't be used now. Try again; see the log and /readyz"
+    if acted:
+        text = (
+            "the bridge's state can't be used now; whether it was done is not known. Look at the school and its "
+            "journal before you ask for it again; see the log and /readyz"
+        )
     structlog.get_logger().warning("status API: the state can't be used", error=type(error).__name__)
-    return answer(503, text, headers={"Retry-After": "5"})
+    return answer(503, text, headers={} if acted else {"Retry-After": "5"})
 
 
 def _internal(error: Exception) -> web.Response:

@@ -145,7 +145,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "releases", f"{SCHOOL}/releases", "What somebody let pass.", list[models.ReleaseView],
-        lambda call: call.source.releases(call.code),
+        lambda call: call.source.releases(call.code, names=call.names),
     ),
     Route(
         "reports", f"{SCHOOL}/reports", "Signed reports that lie ready.", list[models.ReportView],

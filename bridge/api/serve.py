@@ -26,9 +26,10 @@ from bridge.api.talk import Runner
 from bridge.core.model import Side
 from bridge.daemon import wiring
 from bridge.daemon.service import Service
-from bridge.daemon.trouble import said
+from bridge.daemon.trouble import place, said
 from bridge.ports import BridgeError, ConfigurationError
 from bridge.settings import Settings
+from bridge.settings.api import Api
 
 #: Seconds until listening is tried again, and that requests under way get when the daemon stops.
 AGAIN, GRACE = 15.0, 2.0
@@ -54,7 +55,8 @@ class Served:
         """Another configuration: the streams are told; where the block ``api`` changed, listen as it says now."""
         before, self._settings = self._settings, self._service.settings
         api = self._settings.bridge.api
-        if before is not None and before.bridge.api == api and api.tls is None:
+        kept = before is not None and _concerned(before) == _concerned(self._settings)
+        if kept and api.tls is None and api.proxied is None:  # their secrets are read again
             if self._running is not None:
                 self._running[1].events.configuration("the configuration was loaded anew")
             return
@@ -72,17 +74,19 @@ class Served:
             self._running = None
             await runner.cleanup()
             await source.close()
-        self._service.board.api = ""
+        self._service.board.api = self._service.board.api_error = ""
 
     async def _begin(self) -> None:
         while True:
             try:
                 await self._listen()
-            except (OSError, BridgeError, ssl.SSLError) as error:
+            except (OSError, BridgeError) as error:
                 self._note(said(error))
-                await asyncio.sleep(AGAIN)
+            except Exception as error:  # noqa: BLE001 - a bug must not leave it silent: it is told, and tried again
+                self._note(f"internal error: {type(error).__name__} at {place(error)[-1]}")
             else:
                 return
+            await asyncio.sleep(AGAIN)
 
     def _note(self, trouble: str) -> None:
         board = self._service.board
@@ -107,15 +111,20 @@ class Served:
         try:
             await runner.setup()
             await _site(runner, settings, secure).start()
+            if api.socket:
+                await asyncio.to_thread(Path(api.socket).chmod, 0o660)
         except BaseException:
             await runner.cleanup()
             await source.close()
             raise
-        if api.socket:
-            await asyncio.to_thread(Path(api.socket).chmod, 0o660)
         self._running = runner, source
         service.board.api, service.board.api_error = _shown(runner, settings), ""
         self._log.info("status API", listen=service.board.api)
+
+
+def _concerned(settings: Settings) -> tuple[Api, str, str]:
+    """What of a configuration the API and the dashboard were built with; the rest they look up."""
+    return settings.bridge.api, settings.bridge.time_zone, settings.bridge.language
 
 
 def _site(runner: Runner, settings: Settings, secure: ssl.SSLContext | None) -> web.BaseSite:

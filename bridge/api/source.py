@@ -90,7 +90,7 @@ class Source(Protocol):
     ) -> models.Page[models.JournalRow]:
         """The journal, the newest first."""
 
-    async def releases(self, code: str) -> Sequence[models.ReleaseView]:
+    async def releases(self, code: str, *, names: bool) -> Sequence[models.ReleaseView]:
         """What was let pass."""
 
     async def reports(self, code: str) -> Sequence[models.ReportView]:

@@ -9,7 +9,8 @@ Everything here runs in a thread, one survey at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,7 +29,7 @@ from bridge.state.store import SchoolStore
 _OLD = timedelta(seconds=30)
 #: One that changes all the time is counted at most so often.
 _SOON = timedelta(seconds=3)
-#: Schools counted in one survey: the rest follows with the next ones, a second later each.
+#: Schools counted in one survey of those that follow each other closely: the rest follows with the next ones.
 _AT_ONCE = 4
 
 
@@ -78,7 +79,7 @@ class Surveyor:
             known = self._stores[school.code] = (school, self.bridge.database.school(school.code, school.kinds()))
         return known[1]
 
-    def look(self, before: Survey | None, *, forget: frozenset[str] = frozenset()) -> Survey:
+    def look(self, before: Survey | None, *, forget: Collection[str] = ()) -> Survey:
         """See all schools; those of ``forget`` are counted anew in any case."""
         bridge = self.bridge
         settings, now, told = bridge.settings(), bridge.clock(), nameless(bridge.told())
@@ -88,7 +89,7 @@ class Surveyor:
         seen = {
             one.code: Seen(settings, one, told, now, glance=glances.get(one.code, Glance())) for one in settings.schools
         }
-        due = _due(seen, old) | forget
+        due = _due(seen, old, now - before.at if before else _OLD) | set(forget)
         for code, one in seen.items():
             shots[code] = self._shot(one, old.get(code), again=code in due)
         rows = tuple(one.row for one in shots.values())
@@ -114,8 +115,8 @@ class Surveyor:
         return replace(seen, found=found, events=events, gates=standings.failed(events, seen.stage))
 
 
-def _due(seen: Mapping[str, Seen], old: Mapping[str, Shot]) -> set[str]:
-    """Schools to be counted anew: a few, those first that wait longest."""
+def _due(seen: Mapping[str, Seen], old: Mapping[str, Shot], since: timedelta) -> set[str]:
+    """Schools to be counted anew: a few, those first that wait longest; more where nobody looked ``since`` long."""
     waiting: list[tuple[datetime, str]] = []
     at_once: set[str] = set()
     for code, one in seen.items():
@@ -124,7 +125,8 @@ def _due(seen: Mapping[str, Seen], old: Mapping[str, Shot]) -> set[str]:
             at_once.add(code)
         elif one.now - last.counted >= (_OLD if last.marked == one.glance else _SOON):
             waiting.append((last.counted, code))
-    return {code for _, code in sorted(waiting)[:_AT_ONCE]} | at_once
+    most = max(_AT_ONCE, math.ceil(len(seen) * (since / _OLD)))
+    return {code for _, code in sorted(waiting)[:most]} | at_once
 
 
 def _same(one: object, other: object) -> bool:

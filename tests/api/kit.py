@@ -126,6 +126,7 @@ def _trouble(database: Database, settings: Settings) -> None:
         link=link, kind="user", field="display_name", side=side, found="Anna Lung", wanted="Anna Lang", held=True
     )
     store.drifted([drift], now=now)
+    store.release("link-of-old", actor="test", reason="the teacher of Anna Lang asked for it")
     root = f"{FIRST}/homes/{link}"
     database.school(root, one.kinds())
     with database.write() as connection:

@@ -8,12 +8,15 @@ import time
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from bridge.api import stream
+from bridge.api.encoded import Encoder
 from bridge.api.local import LocalSource
-from bridge.api.models import LiveEvent
+from bridge.api.models import LiveEvent, Page, SchoolRow
+from bridge.api.routes import ROUTES
 from bridge.daemon import wiring
 from bridge.state import tokens
 from bridge.state.tokens import Answer
@@ -52,6 +55,18 @@ def test_a_change_is_seen_after_an_action_at_once(api: Served, everything: str) 
     now = api.ask(SCHOOL, everything, headers={"If-None-Match": before.headers["etag"]})
     assert (now.status, now.json["stage"]) == (200, "paused-hybrid")
     assert api.act(everything, action="resume").json["stage"] == "hybrid"
+
+
+def test_only_what_all_share_is_remembered(api: Served) -> None:
+    encoder = Encoder()
+    board, page = (Mock(spec=SchoolRow),), Page[Any](rows=[], next=None)
+    known = {one.name: one for one in ROUTES}
+    encoder._adapters["schools"] = Mock(dump_json=Mock(side_effect=[b"1", b"2"]))
+    assert encoder.encode(known["schools"], "/schools", board)[0] == b"1"
+    assert encoder.encode(known["schools"], "/schools", [*board])[0] == b"2", "the part of somebody"
+    assert encoder.encode(known["schools"], "/schools", board)[0] == b"1", "is not written out again"
+    encoder.encode(known["journal"], "/journal", page)
+    assert list(encoder._known) == ["/schools"]
 
 
 # --- pages ---
@@ -238,6 +253,19 @@ def test_a_bug_is_told_by_its_id_only(api: Served, everything: str, monkeypatch:
     assert b"RuntimeError" not in reply.body
 
 
+def test_what_fails_after_it_was_done_is_not_said_to_be_undone(
+    api: Served, everything: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tokens, "end", full)
+        reply = api.act(everything, action="pause", headers={"Idempotency-Key": "full-1"})
+    assert (reply.status, "whether it was done is not known" in reply.json["detail"]) == (503, True)
+    assert api.act(everything, action="resume").json["stage"] == "hybrid", "it was done"
+
+
 def test_answers_can_be_neither_framed_nor_sniffed(api: Served, everything: str) -> None:
     for reply in (api.ask(SCHOOL, everything), api.ask("/nothing"), api.ask("/healthz")):
         assert reply.headers["x-content-type-options"] == "nosniff"
@@ -308,9 +336,10 @@ def test_events_come_live_and_go_on_from_where_one_was(api: Served, everything: 
 
 def test_who_was_away_too_long_is_told_of_every_school(api: Served, everything: str) -> None:
     missed = events(api.ask("/api/v1/events?once=true&after=1", everything).body)
-    assert [one["school"] for one in missed] == [FIRST, OTHER]
+    assert [one["school"] for one in missed] == [FIRST, OTHER, ""]
+    assert events(api.ask(f"/api/v1/events?once=true&after={missed[-1]['id']}", everything).body) == []
     mine = api.token("read", schools=(OTHER,))
-    assert {one["school"] for one in events(api.ask("/api/v1/events?once=true&after=1", mine).body)} == {OTHER}
+    assert {one["school"] for one in events(api.ask("/api/v1/events?once=true&after=1", mine).body)} == {OTHER, ""}
 
 
 def test_a_stream_in_which_much_happens_ends_with_its_token(api: Served, monkeypatch: pytest.MonkeyPatch) -> None:

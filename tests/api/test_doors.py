@@ -102,7 +102,7 @@ def test_no_name_without_the_scope(api: Served, path: str, method: str, operatio
     assert [name for name in NAMES if name in text] == []
 
 
-@pytest.mark.parametrize("path", ["operations", "conflicts", "drift", "journal"])
+@pytest.mark.parametrize("path", ["operations", "conflicts", "drift", "journal", "releases"])
 def test_names_with_it_and_for_that_school_only(api: Served, path: str) -> None:
     address = f"/api/v1/schools/{FIRST}/{path}" + ("?limit=1000" if path == "journal" else "")
     assert "Anna" in api.ask(address, api.token("read", "names")).body.decode()

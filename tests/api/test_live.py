@@ -53,8 +53,8 @@ async def test_ids_only_grow_and_a_gap_is_told(tmp_path: Path) -> None:
     first = stream._ring[0].id
     assert [one.id for one in stream._ring] == list(range(first, first + live.RING))
     assert [one.id for one in stream._missed(first + live.RING - 3)] == [first + live.RING - 2, first + live.RING - 1]
-    assert [one.text for one in stream._missed(first - 5)] == ["events were missed"]
-    assert [one.text for one in stream._missed(10**15)] == ["events were missed"], "of another daemon"
+    assert [one.text for one in stream._missed(first - 5)] == ["events were missed"] * 2
+    assert [one.text for one in stream._missed(10**15)] == ["events were missed"] * 2, "of another daemon"
     assert stream._missed(None) == []
 
 
@@ -78,3 +78,18 @@ async def test_who_reads_too_slowly_is_told_so_and_keeps_nobody_back(tmp_path: P
     await asyncio.gather(waiting, return_exceptions=True)
     await slow.aclose()
     await stream.stop()
+
+
+async def test_who_breaks_off_while_everything_is_told_is_told_it_again(tmp_path: Path) -> None:
+    play = Play(tmp_path)
+
+    async def look() -> Survey:
+        return Survey(NOW, dict.fromkeys(("0123", "0456"), play.shot))
+
+    stream = Live(look, clock=lambda: NOW)
+    await stream._step()
+    told = stream._missed(1)
+    assert [one.school for one in told] == ["0123", "0456", ""]
+    assert stream._missed(told[0].id) == told
+    assert stream._missed(told[1].id) == told
+    assert stream._missed(told[2].id) == []

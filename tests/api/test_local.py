@@ -1,18 +1,20 @@
 """What the source of one daemon answers: on a real state, filled by the real command."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Collection
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from bridge.api import asked
 from bridge.api.local import LocalSource
 from bridge.api.source import Denied, Unknown, Who
-from bridge.api.survey import Bridge
+from bridge.api.survey import Bridge, Survey, _due
 from bridge.daemon import wiring
 from bridge.daemon.catalog import Catalog
 from bridge.settings import load
@@ -59,7 +61,7 @@ async def test_the_board_is_the_same_object_while_nothing_changes(source: LocalS
     with school.school.changing() as side:
         side.create("user", person(9))
     assert (await asyncio.to_thread(school.start, "sync")).code == 0
-    source._forget.add("0123")
+    source._forget["0123"] = -1
     assert (await source.board())[0].records["cloud:user"] == 5
 
 
@@ -100,3 +102,47 @@ async def test_pausing_is_journaled_with_who_asked(source: LocalSource) -> None:
         await source.act("0123", act(action="pause"), WHO)
     with pytest.raises(Denied, match="needs the field `link`"):
         await source.act("0123", act(action="release"), WHO)
+
+
+async def test_after_an_action_nobody_is_told_what_was_seen_before_it(
+    source: LocalSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await source.board()
+    look, begun, on = source._surveyor.look, threading.Event(), threading.Event()
+
+    def slow(before: Survey | None, *, forget: Collection[str]) -> Survey:
+        found = look(before, forget=forget)
+        begun.set()
+        assert on.wait(30)
+        return found
+
+    monkeypatch.setattr(source, "_surveyor", Mock(wraps=source._surveyor, look=slow))
+    source._forget["0123"] = -1
+    early = asyncio.create_task(source.board())
+    await asyncio.to_thread(begun.wait, 30)
+    await source.act("0123", act(action="pause"), WHO)
+    late = asyncio.create_task(source.board())
+    await asyncio.sleep(0)
+    on.set()
+    assert (await late)[0].stage == "paused-hybrid"
+    await early
+
+
+async def test_who_can_not_look_for_whatever_reason_is_not_ready(
+    source: LocalSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await source.board()
+    monkeypatch.setattr(source, "_surveyor", Mock(look=Mock(side_effect=KeyError("Anna"))))
+    source._forget["0123"] = -1
+    with pytest.raises(KeyError):
+        await source.board()
+    assert source.ready() == (False, "the state can't be read (KeyError)")
+
+
+def test_who_looks_seldom_sees_all_schools_counted_lately() -> None:
+    now = wiring.now()
+    old = {f"{number:04}": Mock(counted=now - timedelta(seconds=40), marked=None) for number in range(40)}
+    seen = {code: Mock(now=now, school=shot.seen.school, glance=shot.seen.glance) for code, shot in old.items()}
+    assert len(_due(seen, old, timedelta(seconds=1))) == 4
+    assert len(_due(seen, old, timedelta(seconds=15))) == 20
+    assert len(_due(seen, old, timedelta(seconds=60))) == 40

@@ -108,12 +108,15 @@ def test_it_listens_anew_when_its_block_changes(tmp_path: Path) -> None:
 def test_a_taken_port_stops_no_mirroring_and_is_told(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         school = configured(tmp_path, f"{{listen: '127.0.0.1:{taken.getsockname()[1]}'}}")
-        with daemon(school):
+        with daemon(school) as process:
             until(lambda: len(school.accounts()) == 3, seconds=60)
             until(lambda: bool(told(tmp_path).get("api_error")), seconds=60)
             shown = school.run("status").out
             assert "the status API can't listen" in shown
             assert "in use" in shown
+            school.config.write_text(school.config.read_text().replace("api: {", "api: {enabled: false, "))
+            process.send_signal(signal.SIGHUP)
+            until(lambda: told(tmp_path).get("api_error") == "", seconds=60)
 
 
 def test_over_tls_and_the_key_is_on_no_disk(tmp_path: Path) -> None:
@@ -173,7 +176,7 @@ def test_a_proxy_tells_who_it_is_if_it_proves_itself(tmp_path: Path) -> None:
         )
         user = {"X-Forwarded-User": "mueller", "X-Forwarded-Groups": "staff, it"}
         good = {**user, "X-Schoolbridge-Proxy": "correct horse"}
-        with daemon(school):
+        with daemon(school) as process:
             address(school)
             sock = place / "api.sock"
             assert sock.stat().st_mode & 0o777 == 0o660
@@ -186,5 +189,10 @@ def test_a_proxy_tells_who_it_is_if_it_proves_itself(tmp_path: Path) -> None:
             both = {**good, "X-Forwarded-Groups": "it,authority"}
             assert over_socket(sock, "/metrics", both)[0] == 200
             until(lambda: over_socket(sock, "/api/v1/schools", both)[1][0]["health"] == "green", seconds=60)
+            proof.write_text("a new secret")
+            process.send_signal(signal.SIGHUP)
+            until(lambda: events(school).count("status API") == 2, seconds=60)
+            assert over_socket(sock, "/metrics", both)[0] == 401, "the old secret leaked"
+            assert over_socket(sock, "/metrics", {**both, "X-Schoolbridge-Proxy": "a new secret"})[0] == 200
     finally:
         shutil.rmtree(place)

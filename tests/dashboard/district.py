@@ -302,7 +302,7 @@ class District:
         ]
         return Page(rows=rows, next=str(head - limit) if head - limit > 4500 else None)
 
-    async def releases(self, code: str) -> Sequence[ReleaseView]:
+    async def releases(self, code: str, *, names: bool) -> Sequence[ReleaseView]:
         return []
 
     async def reports(self, code: str) -> Sequence[ReportView]:
