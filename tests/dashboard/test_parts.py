@@ -160,13 +160,13 @@ def test_a_form_becomes_an_action() -> None:
         "to": "cutover",
         "link": "",
     }
-    action = action_of(form, BERLIN)
+    action = action_of(form, "0123", BERLIN)
     assert (action.at, action.reason, action.link) == (
         datetime(2026, 12, 1, 13, 30, tzinfo=UTC),
         "the week after the exams",
         None,
     )
-    whole = action_of({"action": "waive-gate", "reason": "agreed", "expires": "2026-12-01"}, BERLIN)
+    whole = action_of({"action": "waive-gate", "reason": "agreed", "expires": "2026-12-01"}, "0123", BERLIN)
     assert whole.expires == datetime(2026, 12, 1, 23, tzinfo=UTC)
 
 
@@ -176,13 +176,15 @@ def test_a_form_becomes_an_action() -> None:
         ({"reason": "x"}, "reason_short"), ({"at": "tomorrow"}, "time_wrong"),
         ({"at": "2027-03-28T02:30"}, "time_none"),
         ({"at": "2026-10-25T02:30"}, "time_twice"), ({"action": "drop"}, "field_wrong"),
+        ({"action": "finalise", "typed": "0124"}, "code_wrong"),
+        ({"action": "finalise"}, "code_wrong"),
         ({"surprise": "1"}, "field_wrong"),
         ({"link": "x" * 500}, "field_wrong"),
     ],
 )  # fmt: skip
 def test_a_form_that_makes_no_sense_is_refused_in_words(form: dict[str, str], word: str) -> None:
     with pytest.raises(Amiss) as refused:
-        action_of({"action": "schedule", "reason": "because", **form}, BERLIN)
+        action_of({"action": "schedule", "reason": "because", **form}, "0123", BERLIN)
     assert refused.value.word == word
     assert GERMAN.fill(word, **refused.value.values)
 
