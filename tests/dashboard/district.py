@@ -262,7 +262,9 @@ class District:
             )
             for number in range(row.conflicts)
         ]
-        done = ConflictView(id="K99", share="homes", at=ago(days=2), side="cloud", resolved=ago(days=1), how="school")
+        done = ConflictView(
+            id="K99", share="homes", at=ago(days=2), side="cloud", resolved=ago(days=1), how="keep-other"
+        )
         return Page(rows=[*rows, done] if row.conflicts else [])
 
     async def drift(self, code: str, *, names: bool) -> Sequence[DriftView]:
@@ -274,7 +276,7 @@ class District:
                 link=f"L{number:05}",
                 field="display_name",
                 side="cloud",
-                state="open",
+                state="held",
                 at=ago(hours=number + 2),
                 names={"found": EMOJI, "wanted": "Ben Kurz"} if names else {},
             )
