@@ -15,9 +15,9 @@ from bridge.core.cutover import Event, Gate, Illegal, Stage, events, gates
 from bridge.core.gates import Standing
 from bridge.daemon import readiness
 from bridge.settings import School
-from bridge.state.approvals import APPROVERS
+from bridge.state.approvals import APPROVERS, approvals
 from bridge.state.changeover import Run, past, running
-from bridge.state.cutover_tables import appointment, approval
+from bridge.state.cutover_tables import appointment
 from bridge.state.database import Database
 from bridge.state.stages import stage_of
 
@@ -64,9 +64,12 @@ def holds(gate: models.GateView) -> bool:
 
 
 def event_view(database: Database, school: School, stage: Stage, event: Event, now: datetime) -> models.EventView:
-    """An event with its gates and who approved."""
+    """An event with its gates and the approvals that count now."""
     views = gates_of(database, school, stage, event, now)
-    given = [one for one in approvals(database, school.code) if one.event == event.value]
+    given = [
+        models.ApprovalView(event=event.value, actor=one.actor, at=one.at, expires=one.expires, reason=one.reason)
+        for one in approvals(database, school.code, event, now)
+    ]
     return models.EventView(
         event=event.value,
         target=events(stage)[event].value,
@@ -86,17 +89,6 @@ def failed(views: Sequence[models.EventView], stage: Stage) -> int:
     """Gates of the next event on the way to the cloud that do not hold."""
     event = NEXT.get(stage)
     return sum(not holds(gate) for view in views if view.event == event for gate in view.gates)
-
-
-def approvals(database: Database, code: str) -> list[models.ApprovalView]:
-    """Who approved of what, the oldest first."""
-    query = select(approval).where(approval.c.school == code).order_by(approval.c.at, approval.c.actor)
-    with database.read() as connection:
-        rows = connection.execute(query).all()
-    return [
-        models.ApprovalView(event=row.event, actor=row.actor, at=row.at, expires=row.expires, reason=row.reason)
-        for row in rows
-    ]
 
 
 def cutover(database: Database, school: School, stage: Stage, now: datetime) -> models.CutoverView:

@@ -30,7 +30,7 @@ from bridge.state.transaction import Transaction, writing
 __all__ = ["CUTOVER", "Run", "approve", "expire", "past", "request", "running", "wanted"]
 
 #: What a rehearsal needs not: it is how they come to hold.
-_NOT_REHEARSED = frozenset({Gate.ROLLBACK_REHEARSED, Gate.INFORMED, Gate.DEVICES})
+NOT_REHEARSED = frozenset({Gate.ROLLBACK_REHEARSED, Gate.INFORMED, Gate.DEVICES})
 #: Events that nobody asks for: they happen in the course of a run.
 _BY_ITSELF: Mapping[Event, str] = {
     Event.SWITCH: "the run switches by itself once its gates hold; see them with: schoolbridge readiness {}",
@@ -109,7 +109,7 @@ def wanted(
     except Illegal as error:
         raise ConfigurationError(f"{school.code}: {error}") from None
     left = {Gate.CODE_TYPED} if typed == school.code and event is not Event.FINALISE else set[Gate]()
-    left |= _NOT_REHEARSED if rehearsal else set()
+    left |= NOT_REHEARSED if rehearsal else set()
     found = readiness.standings(database, school, stage, event, now=now or wiring.now())
     return [one for one in found if one.gate in set(needed) - left]
 

@@ -12,6 +12,8 @@ from bridge.api.asked import Action
 #: Fields of a form that belong to the page, not to the action.
 _OURS = {"token", "to"}
 _TIMES = {"at", "expires"}
+#: What takes the school's code, typed again.
+_TYPED = {"approve", "finalise"}
 
 
 class Amiss(Exception):
@@ -22,8 +24,8 @@ class Amiss(Exception):
         super().__init__(word)
 
 
-def action_of(form: Mapping[str, str], zone: tzinfo) -> Action:
-    """The action; raises Amiss. Times of a form are local ones of the bridge's zone."""
+def action_of(form: Mapping[str, str], code: str, zone: tzinfo) -> Action:
+    """The action for the school ``code``; raises Amiss. Times of a form are local ones of the bridge's zone."""
     values: dict[str, object] = {key: text.strip() for key, text in form.items() if key not in _OURS and text.strip()}
     for key in _TIMES & values.keys():
         values[key] = _moment(str(values[key]), zone)
@@ -31,6 +33,8 @@ def action_of(form: Mapping[str, str], zone: tzinfo) -> Action:
         values["full"] = values["full"] == "yes"
     if len(str(values.get("reason", ""))) < 3:
         raise Amiss("reason_short")
+    if form.get("action") in _TYPED and values.get("typed") != code:
+        raise Amiss("code_wrong", code=code)
     try:
         return Action.model_validate(values)
     except ValidationError as error:

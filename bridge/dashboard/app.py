@@ -121,7 +121,7 @@ class Dashboard:
 
     async def _asked(self, speech: Speech, session: Session, code: str, form: dict[str, str]) -> Said:
         try:
-            action = action_of(form, self.zone)
+            action = action_of(form, code, self.zone)
             answer = await self.source.act(code, action, session.held.who)
         except Amiss as error:
             return Said(False, speech.fill(error.word, **error.values))

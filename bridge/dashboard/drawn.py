@@ -12,6 +12,7 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bridge.dashboard.bounded import bounded
+from bridge.dashboard.law import frees
 from bridge.dashboard.sessions import Said, Session
 from bridge.dashboard.speech import Speech
 from bridge.dashboard.told import changes, done
@@ -58,7 +59,7 @@ class Drawer:
             trim_blocks=True, lstrip_blocks=True, auto_reload=False, finalize=_shown,
         )  # fmt: skip
         self._templates.filters["bounded"] = bounded
-        self._templates.globals.update(version=VERSION, changes=changes, done=done)
+        self._templates.globals.update(version=VERSION, changes=changes, done=done, frees=frees)
 
     async def draw(
         self, template: str, look: Look, session: Session | None, *, status: int = 200, said: Said | None = None,

@@ -1,4 +1,4 @@
-"""What the law of the gates says of each: what has to be so, and what a person may say instead."""
+"""What the law says to a person: of each gate, what has to be so and what may be said instead; what releasing frees."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from bridge.api.models import GateView
 from bridge.api.standings import NEXT
 from bridge.core.cutover import Gate, Stage
+from bridge.core.freeze import RULE
 from bridge.core.gates import ATTESTED, EARLY, LAW, WAIVED, allowed
+from bridge.core.model import Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,11 @@ class Ruled:
     meaning: str
     attest: bool
     waive: bool
+
+
+def frees(rule: str) -> bool:
+    """Whether a release lets pass what this rule holds; whatever else is held goes on once its cause is gone."""
+    return rule == RULE or rule.startswith(("guard:", *(f"{one}-" for one in (Evidence.LEFT, Evidence.MISSING))))
 
 
 def ruled(view: GateView, *, stage: str, language: str) -> Ruled:

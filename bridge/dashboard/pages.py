@@ -15,8 +15,10 @@ from bridge.api import models
 from bridge.api.actions import SCOPES
 from bridge.api.models import EventView, GateView
 from bridge.api.source import Source
-from bridge.core.cutover import Stage
-from bridge.dashboard.arranged import COLOURS, OVER, Wanted, arrange, place
+from bridge.api.standings import holds
+from bridge.core.cutover import Event, Stage
+from bridge.daemon.changeover import NOT_REHEARSED
+from bridge.dashboard.arranged import COLOURS, Wanted, arrange, place
 from bridge.dashboard.drawn import HEADERS, Drawer, Look
 from bridge.dashboard.law import ruled
 from bridge.dashboard.sessions import Session
@@ -39,7 +41,7 @@ WAY = (
     Stage.CLOUD,
     Stage.RETIRED,
 )
-#: Events that have a button of their own on the page of the cutover; the others are listed with their gates.
+#: In which order results of gates stand: what is in the way first.
 _WORST = {"fail": 0, "stale": 1, "unknown": 2, "waived": 3, "pass": 4}
 
 
@@ -56,7 +58,7 @@ class Pages:
         ready, why = self.source.ready()
         return await self.drawer.draw(
             "board.html", look, session, board=arrange(rows, wanted), wanted=wanted, colours=COLOURS,
-            trouble="" if ready or _RED.fullmatch(why) else why, over=OVER,
+            trouble="" if ready or _RED.fullmatch(why) else why,
         )  # fmt: skip
 
     async def school(self, request: web.Request, session: Session, look: Look) -> web.Response:
@@ -101,6 +103,7 @@ class Pages:
             "cutover.html", look, session, view, tab="cutover", cutover=cutover,
             reports=[(one, forms(one.formats, language)) for one in reports],
             events={one.event: one for one in cutover.events}, gates=gates, ahead=ahead(cutover.events),
+            rehearsable=rehearsable(cutover.events),
         )  # fmt: skip
 
     async def timeline(self, request: web.Request, session: Session, look: Look) -> web.Response:
@@ -161,6 +164,12 @@ def worst_first(gates: Sequence[GateView]) -> list[GateView]:
 def ahead(events: Sequence[EventView]) -> EventView | None:
     """The event that brings a school on: the one with most gates."""
     return max((one for one in events if one.gates), key=lambda one: len(one.gates), default=None)
+
+
+def rehearsable(events: Sequence[EventView]) -> bool:
+    """Whether a rehearsal of the cutover would be let begin: it needs fewer gates than the cutover itself."""
+    freeze = next((one for one in events if one.event == Event.FREEZE.value), None)
+    return freeze is not None and all(holds(one) or one.gate in NOT_REHEARSED for one in freeze.gates)
 
 
 def forms(formats: Sequence[str], language: str) -> list[str]:

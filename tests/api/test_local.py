@@ -14,10 +14,13 @@ import pytest
 from bridge.api import asked
 from bridge.api.local import LocalSource
 from bridge.api.source import Denied, Unknown, Who
+from bridge.api.standings import event_view
 from bridge.api.survey import Bridge, Survey, _due
+from bridge.core.cutover import Event, Stage
 from bridge.daemon import wiring
 from bridge.daemon.catalog import Catalog
 from bridge.settings import load
+from bridge.state.approvals import Approval, approve
 from tests.daemon.embedded import Embedded, person
 
 WHO = Who("test", frozenset({"read", "operate", "approve", "names"}))
@@ -146,3 +149,14 @@ def test_who_looks_seldom_sees_all_schools_counted_lately() -> None:
     assert len(_due(seen, old, timedelta(seconds=1))) == 4
     assert len(_due(seen, old, timedelta(seconds=15))) == 20
     assert len(_due(seen, old, timedelta(seconds=60))) == 40
+
+
+async def test_an_approval_that_ran_out_is_not_shown_as_one(source: LocalSource, school: Embedded) -> None:
+    now = wiring.now()
+    with wiring.database(load(school.config, Catalog()), create=False) as database:
+        school_ = source.bridge.settings().schools[0]
+        for actor, left in (("anna", timedelta(hours=1)), ("ben", timedelta(seconds=-1))):
+            approve(database, "0123", Approval(Event.FINALISE, actor, "because", "0123", now, now + left))
+        view = event_view(database, school_, Stage.SOAKING, Event.FINALISE, now)
+    assert [one.actor for one in view.approvals] == ["anna"]
+    assert view.approvals_needed == 2

@@ -38,6 +38,7 @@ from bridge.api.models import (
 )
 from bridge.api.source import Denied, Unknown, Who
 from bridge.core.cutover import STAGES, Event, Gate, Stage, events, gates
+from bridge.daemon.readiness import APPROVED
 
 NOW = datetime(2026, 11, 30, 9, 42, tzinfo=UTC)
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=alert(1)>"
@@ -88,6 +89,8 @@ class District:
     rows: dict[str, SchoolRow] = field(default_factory=dict)
     asked: list[tuple[str, asked.Action, Who]] = field(default_factory=list)
     approvals: list[ApprovalView] = field(default_factory=list)
+    #: Schools in which a run goes on, beside those that are freezing.
+    runs: set[str] = field(default_factory=set)
     #: Links that are held no more.
     decided: set[str] = field(default_factory=set)
     trouble: str = ""
@@ -144,8 +147,11 @@ class District:
 
     def _event(self, row: SchoolRow, event: Event, target: Stage) -> EventView:
         needed = gates(Stage(row.stage), event)
-        shown = [_gate(gate, bad=place < row.gates_failed) for place, gate in enumerate(reversed(needed))]
-        final = event is Event.FINALISE
+        final, agreed = event is Event.FINALISE, len(self.approvals) >= 2
+        shown = [
+            _gate(gate, bad=place < row.gates_failed and not (agreed and gate in APPROVED))
+            for place, gate in enumerate(reversed(needed))
+        ]
         return EventView(
             event=event.value,
             target=target.value,
@@ -164,7 +170,7 @@ class District:
     async def cutover(self, code: str) -> CutoverView:
         row = self.row(code)
         run = None
-        if row.stage == "freezing":
+        if row.stage == "freezing" or code in self.runs:
             run = RunView(
                 id="R7",
                 started=ago(minutes=23),
@@ -256,7 +262,9 @@ class District:
             )
             for number in range(row.conflicts)
         ]
-        done = ConflictView(id="K99", share="homes", at=ago(days=2), side="cloud", resolved=ago(days=1), how="school")
+        done = ConflictView(
+            id="K99", share="homes", at=ago(days=2), side="cloud", resolved=ago(days=1), how="keep-other"
+        )
         return Page(rows=[*rows, done] if row.conflicts else [])
 
     async def drift(self, code: str, *, names: bool) -> Sequence[DriftView]:
@@ -268,7 +276,7 @@ class District:
                 link=f"L{number:05}",
                 field="display_name",
                 side="cloud",
-                state="open",
+                state="held",
                 at=ago(hours=number + 2),
                 names={"found": EMOJI, "wanted": "Ben Kurz"} if names else {},
             )

@@ -160,7 +160,7 @@ def test_two_people_approve_by_keys_alone(browser: Browser, server: Served) -> N
             tab_to(page, "Reason")
             page.keyboard.type("the teachers agreed")
             page.keyboard.press("Enter")
-            expect(page.get_by_role("alert").filter(has_text="Not done")).to_contain_text("not this school's")
+            expect(page.get_by_role("alert").filter(has_text="Nothing was done")).to_contain_text("not this school's")
             tab_to(page, "Approve")
             page.keyboard.press("Enter")
             tab_to(page, "Type the school's code")

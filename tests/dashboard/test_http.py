@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from bridge.api.models import ApprovalView
 from bridge.api.source import Unknown
 from bridge.dashboard.app import add_to
 from bridge.dashboard.drawn import HEADERS, STATIC
@@ -225,6 +226,33 @@ async def test_scopes_hold_for_each_action(server: Served) -> None:
         await one.post("/school/1136/act", {**ASK, "action": "drop"})
         assert one.status == 403
     assert server.district.asked == []
+
+
+async def test_only_what_can_succeed_is_offered(server: Served) -> None:
+    def offered(text: str) -> set[str]:
+        return set(re.findall(r'name="action" value="([^"]+)"', text))
+
+    async with visitor(server, "all") as one:
+        assert "finalise" not in offered(await one.get("/school/1017/cutover"))
+        for name in ("anna", "ben"):
+            server.district.approvals.append(ApprovalView(event="finalise", actor=name, at=NOW))
+        assert {"finalise", "roll-back"} <= offered(await one.get("/school/1017/cutover"))
+        await one.post(
+            "/school/1017/act", {"action": "finalise", "reason": "it soaked", "typed": "1034", "to": "cutover"}
+        )
+        assert server.district.asked == []
+        server.district.rows["1017"].gates_failed = 3
+        text = await one.get("/school/1017/cutover")
+        assert "finalise" not in offered(text), "another gate does not hold"
+        server.district.runs.add("1017")
+        assert not {"roll-back", "pause"} & offered(await one.get("/school/1017/cutover")), "a run goes on"
+        server.district.rows["1136"].gates_failed = 3
+        assert {"rehearse-roll-back"} == offered(await one.get("/school/1136/cutover")) & {
+            "rehearse-roll-back",
+            "freeze",
+        }
+        server.district.rows["1136"].gates_failed = 4
+        assert not offered(await one.get("/school/1136/cutover")) & {"rehearse-roll-back", "freeze"}
 
 
 async def test_a_school_of_others_is_not_there(server: Served) -> None:

@@ -17,13 +17,14 @@ from bridge.api.models import Amounts, GateView, SchoolRow
 from bridge.core.changeover import Course, Step
 from bridge.core.cutover import STAGES, TRANSITIONS, Event, Gate
 from bridge.core.gates import LAW, standing
+from bridge.core.model import Action, Choice
 from bridge.daemon.board import BEAT
 from bridge.daemon.health import judge
 from bridge.dashboard.acts import Amiss, action_of
 from bridge.dashboard.arranged import Wanted, arrange
 from bridge.dashboard.bounded import bounded
 from bridge.dashboard.drawn import HEADERS
-from bridge.dashboard.law import ruled
+from bridge.dashboard.law import frees, ruled
 from bridge.dashboard.pages import shut_in
 from bridge.dashboard.requests import local
 from bridge.dashboard.sayings import saying
@@ -31,6 +32,8 @@ from bridge.dashboard.sessions import DAY, IDLE, Session, Sessions
 from bridge.dashboard.speech import Speech
 from bridge.dashboard.told import changes, done
 from bridge.dashboard.words import LANGUAGES
+from bridge.engine.resolve import Decision
+from bridge.state.drift import HELD, REVERTED, TAKEN
 from bridge.web.app import HEADERS as PAGE_HEADERS
 from tests.dashboard.district import NOW, District
 from tests.dashboard.served import Tokens
@@ -79,7 +82,10 @@ def test_there_is_a_word_for_whatever_the_glossary_knows() -> None:
         assert {event.value for event in Event} == words["event"].keys()
         assert SCOPES.keys() == words["action"].keys() == words["action_does"].keys() == words["done"].keys()
         assert {one.value for one in Step} <= words["step"].keys() & words["step_does"].keys()
-        assert {one.value for one in Course} <= words["run_outcome"].keys()
+        assert {one.value for one in Course} == words["run_outcome"].keys()
+        assert {action.value for action in Action} == words["action_of_plan"].keys()
+        assert {"both", "school", "cloud", *Decision} == words["keep"].keys()
+        assert {HELD, REVERTED, TAKEN, *Choice} == words["drift_state"].keys()
     assert {event for _, event in TRANSITIONS} <= set(Event)
 
 
@@ -160,13 +166,13 @@ def test_a_form_becomes_an_action() -> None:
         "to": "cutover",
         "link": "",
     }
-    action = action_of(form, BERLIN)
+    action = action_of(form, "0123", BERLIN)
     assert (action.at, action.reason, action.link) == (
         datetime(2026, 12, 1, 13, 30, tzinfo=UTC),
         "the week after the exams",
         None,
     )
-    whole = action_of({"action": "waive-gate", "reason": "agreed", "expires": "2026-12-01"}, BERLIN)
+    whole = action_of({"action": "waive-gate", "reason": "agreed", "expires": "2026-12-01"}, "0123", BERLIN)
     assert whole.expires == datetime(2026, 12, 1, 23, tzinfo=UTC)
 
 
@@ -176,13 +182,15 @@ def test_a_form_becomes_an_action() -> None:
         ({"reason": "x"}, "reason_short"), ({"at": "tomorrow"}, "time_wrong"),
         ({"at": "2027-03-28T02:30"}, "time_none"),
         ({"at": "2026-10-25T02:30"}, "time_twice"), ({"action": "drop"}, "field_wrong"),
+        ({"action": "finalise", "typed": "0124"}, "code_wrong"),
+        ({"action": "finalise"}, "code_wrong"),
         ({"surprise": "1"}, "field_wrong"),
         ({"link": "x" * 500}, "field_wrong"),
     ],
 )  # fmt: skip
 def test_a_form_that_makes_no_sense_is_refused_in_words(form: dict[str, str], word: str) -> None:
     with pytest.raises(Amiss) as refused:
-        action_of({"action": "schedule", "reason": "because", **form}, BERLIN)
+        action_of({"action": "schedule", "reason": "because", **form}, "0123", BERLIN)
     assert refused.value.word == word
     assert GERMAN.fill(word, **refused.value.values)
 
@@ -259,6 +267,14 @@ def test_every_cause_and_remedy_of_what_is_held_is_said_in_german() -> None:
     ):
         for text in cause_of(rule):
             assert GERMAN.cause(rule, text).language == "de", text
+
+
+def test_a_release_is_offered_for_what_it_frees_only() -> None:
+    """For anything else it would do nothing now, and let the object pass the guard some other day."""
+    for rule in ("guard:delete", "guard:missing", "guard:empty", "missing-cloud", "left-school", "year"):
+        assert frees(rule), rule
+    for rule in ("stage", "consent", "capability", "correlate:disputed", "refused:upn", "failed:quota", "waits:busy"):
+        assert not frees(rule), rule
 
 
 def test_what_a_gate_says_of_itself_is_said_in_german() -> None:
