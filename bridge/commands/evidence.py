@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -216,7 +217,10 @@ def _lines(path: Path, wanted: str) -> list[dict[str, Any]]:
 
 
 def _journal(session: Session, said: Mapping[str, Any], by: str, *, trusted: bool) -> dict[str, Any]:
-    """Whether this bridge's journals still hold the report's heads; ``checked`` 0 where its state is not at hand."""
+    """Whether this bridge's journals still hold the report's heads; ``checked`` 0 where its state is not at hand.
+
+    ``gone``: journals that were erased together with a person, as the school's own journal says.
+    """
     settings = _at_hand(session, str(said.get("school")))
     heads = _heads(said)
     if settings is None or not heads:
@@ -225,11 +229,10 @@ def _journal(session: Session, said: Mapping[str, Any], by: str, *, trusted: boo
     mine = settings.kept / FILE
     if mine.exists() and not trusted and (own := Signer.of(mine).fingerprint) != by:
         problems.append(f"it was signed by another key ({by}) than this bridge's ({own})")
-    with wiring.database(settings, create=False) as database:
-        known = set(database.schools())
-        here = [head for head in heads if head.school in known]
-        with database.read() as connection:
-            problems += [why for head in here if (why := proof.still_holds(connection, head))]
+    with wiring.database(settings, create=False) as database, database.read() as connection:
+        erased = proof.erased_roots(connection, str(said.get("school")))
+        here = [head for head in heads if head.school not in erased]
+        problems += [why for head in here if (why := proof.still_holds(connection, head))]
     return {"checked": len(here), "gone": len(heads) - len(here), "problems": problems}
 
 
@@ -246,11 +249,9 @@ def _heads(said: Mapping[str, Any]) -> list[Checkpoint]:
     journal = said.get("journal") or {"school": said.get("checkpoint")}
     found = []
     for text in (journal.get("school"), *journal.get("roots", ())):
-        code, _, rest = str(text or "").partition(":")
-        number, _, digest = rest.partition(":")
-        if number.isdecimal() and len(digest) in {0, 64}:
-            found.append(Checkpoint(code, int(number), digest))
-    return [head for head in found if head.seq]
+        with suppress(ValueError):  # of a journal without a row there is nothing to hold
+            found.append(Checkpoint.parse(str(text)))
+    return found
 
 
 def _draw_verdict(out: Console, answer: Mapping[str, Any]) -> None:
@@ -269,6 +270,7 @@ def _draw_verdict(out: Console, answer: Mapping[str, Any]) -> None:
     for why in journal["problems"]:
         out.print(f"  [red]journal: {plain(why)}[/]")
     if journal["checked"] and not journal["problems"]:
-        out.print(f"  journal: {journal['checked']} chains hold what was signed of them")
+        gone = f"; {journal['gone']} were erased with a person since" if journal["gone"] else ""
+        out.print(f"  journal: {journal['checked']} chains hold what was signed of them{gone}")
     elif not journal["checked"]:
         out.print("  journal: not compared, this bridge's state is not at hand")

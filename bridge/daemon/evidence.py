@@ -55,7 +55,8 @@ def completion(ground: Ground, run: Run | None, *, now: datetime, out: manifest.
     with mirrored.one_moment(database) as connection:
         stage, since = _stage(connection, school.code)
         summary = manifest.write(connection, school.code, salt=secrets.token_hex(16), out=out)
-        heads = proof.heads(connection, school.code)
+        head, *roots = proof.heads(connection, school.code)
+        codes = [one.school for one in (head, *roots)]
         left = [_left(one) for one in proof.left(connection, school.code)]
         conflicts = [
             {"code": code, "conflict": conflict, "link": link}
@@ -63,8 +64,8 @@ def completion(ground: Ground, run: Run | None, *, now: datetime, out: manifest.
         ]
         moves = list(proof.moves(connection, school.code, since=run.started if run else None))
         runs, approvals = proof.past_runs(connection, school.code), proof.approvals(connection, school.code)
-        one_sided = mirrored.one_sided(connection, [code for code, _, _ in heads])
-        unsound = proof.unsound(connection, [code for code, _, _ in heads])
+        one_sided = mirrored.one_sided(connection, codes)
+        unsound = proof.unsound(connection, codes)
         passed = stood(connection, school.code, moves)
     gates, as_of = _gates(ground, stage, passed, now)
     return {
@@ -97,8 +98,8 @@ def completion(ground: Ground, run: Run | None, *, now: datetime, out: manifest.
         "gates_as_of": as_of,
         "approvals": approvals,
         "journal": {
-            "school": _checkpoint(*next(one for one in heads if one[0] == school.code)),
-            "roots": [_checkpoint(*one) for one in heads if one[0] != school.code],
+            "school": str(head),
+            "roots": [str(one) for one in roots],
             "unsound": unsound,
         },
         "rollback": _rollback(stage, gates),
@@ -118,7 +119,7 @@ def readiness(ground: Ground, found: Iterable[Standing], *, event: Event, now: d
         "ready": all(one["holds"] for one in gates),
         "appointment": time(at.at if at else None),
         "gates": gates,
-        "journal": {"school": _checkpoint(*head)},
+        "journal": {"school": str(head)},
     }
 
 
@@ -205,7 +206,3 @@ def _left(one: proof.Left) -> dict[str, Any]:
         "since": one.since,
         "released": released,
     }
-
-
-def _checkpoint(code: str, seq: int, head: str) -> str:
-    return f"{code}:{seq}:{head}"

@@ -6,7 +6,7 @@ All by ids: messages that may name a person or a file stay where they are.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -58,11 +58,11 @@ def open_conflicts(connection: Connection, code: str) -> Iterator[tuple[str, str
         yield row[0], row[1], row[2]
 
 
-def heads(connection: Connection, code: str) -> list[tuple[str, int, str]]:
-    """The heads of the journals of a school and of its roots: code, number, hash."""
+def heads(connection: Connection, code: str) -> list[journal.Checkpoint]:
+    """The heads of the journals of a school, which comes first, and of its roots."""
     mine = (school.c.code == code) | below(school.c.code, code)
     query = select(school.c.code, school.c.journal_seq, school.c.journal_hash).where(mine)
-    return [(row[0], row[1], row[2]) for row in connection.execute(query.order_by(school.c.code))]
+    return [journal.Checkpoint(*row) for row in connection.execute(query.order_by(school.c.code))]
 
 
 def moves(connection: Connection, code: str, *, since: datetime | None = None) -> Iterator[dict[str, Any]]:
@@ -140,5 +140,17 @@ def still_holds(connection: Connection, head: journal.Checkpoint) -> str:
     """Why a journal does not hold a head that was written down earlier; empty: it does, and is whole."""
     known = connection.execute(select(school.c.code).where(school.c.code == head.school)).first()
     if known is None:
-        return "the state knows no such school"
-    return journal.verify(connection, head.school, against=head).message
+        return f"{head.school}: its journal is gone, and no erasure of a person was noted that took it along"
+    verdict = journal.verify(connection, head.school, against=head)
+    return "" if verdict.ok else f"{head.school}: {verdict.message}"
+
+
+def erased_roots(connection: Connection, code: str) -> set[str]:
+    """The roots whose journals went when a person was erased, as the school's own journal says."""
+    mine = (rows.c.school == code) & (rows.c.action == journal.ERASE)
+    return {root for text in connection.scalars(select(rows.c.after).where(mine)) for root in _roots(text)}
+
+
+def _roots(after: str) -> Mapping[str, str]:
+    found: Mapping[str, str] = json.loads(after).get("roots", {})
+    return found

@@ -255,6 +255,22 @@ def test_a_journal_that_was_cut_off_and_given_a_new_head_is_noticed(school: Fold
     assert "the checkpoint knows" in answer.out
 
 
+@pytest.mark.parametrize("noted", [False, True])
+def test_a_folder_s_journal_that_is_gone_has_to_be_named_by_an_erasure(school: Folders, noted: bool) -> None:
+    files = files_of(written_by(school, "completion", "0123"))
+    root = checked(files["json"])[0]["journal"]["roots"][0].rsplit(":", 2)[0]
+    with ground(school) as one:
+        if noted:
+            with writing(one.database, "0123") as tx:
+                append(tx, [Entry("erase", actor="root", after={"rows": [], "roots": {root: "1:x"}})])
+        with one.database.write() as connection:
+            connection.execute(text("DELETE FROM journal WHERE school = :root"), {"root": root})
+            connection.execute(text("DELETE FROM school WHERE code = :root"), {"root": root})
+    answer = school.run("report", "verify", str(files["json"]))
+    assert answer.code == (0 if noted else 1), answer.err
+    assert ("1 were erased with a person" if noted else f"{root}: its journal is gone") in answer.out
+
+
 def test_who_knows_a_path_finds_it_in_the_manifest(school: Folders) -> None:
     files = files_of(written_by(school, "completion", "0123"))
     wanted = "Deutsch/geheim/Aufsatz.odt"
