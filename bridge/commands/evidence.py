@@ -26,7 +26,6 @@ from bridge.daemon.signing import FILE, Signer, checked
 from bridge.ports import BridgeError
 from bridge.settings import Settings, SettingsError
 from bridge.state import proof
-from bridge.state.changeover import newest
 from bridge.state.journal import Checkpoint
 
 Language = Annotated[Literal["de", "en"] | None, typer.Option(help="Of the copies; by default the school's.")]
@@ -71,7 +70,7 @@ def _written(
             raise Mistake(f"the school {one.code} was never mirrored: there is nothing to prove. Run sync once")
         ground = Ground(session.settings, session.catalog, one, database)
         if event is None:
-            kept = reports.keep_completion(ground, newest(database, one.code), now=wiring.now())
+            kept = reports.keep_completion(ground, now=wiring.now())
         else:
             stage = Stage(ground.store(one.code).stage())
             aim = _aim(stage, event)

@@ -49,7 +49,7 @@ NEXT = {
 }
 
 
-def completion(ground: Ground, run: Run | None, *, now: datetime, out: manifest.Sink | None = None) -> dict[str, Any]:
+def completion(ground: Ground, *, now: datetime, out: manifest.Sink | None = None) -> dict[str, Any]:
     """All that proves a cutover. The manifest's lines go to ``out``; the report has its root."""
     school, database = ground.school, ground.database
     with mirrored.one_moment(database) as connection:
@@ -62,8 +62,10 @@ def completion(ground: Ground, run: Run | None, *, now: datetime, out: manifest.
             {"code": code, "conflict": conflict, "link": link}
             for code, conflict, link in proof.open_conflicts(connection, school.code)
         ]
+        runs = proof.runs(connection, school.code)
+        run = runs[-1] if runs else None
         moves = list(proof.moves(connection, school.code, since=run.started if run else None))
-        runs, approvals = proof.past_runs(connection, school.code), proof.approvals(connection, school.code)
+        approvals = proof.approvals(connection, school.code)
         one_sided = mirrored.one_sided(connection, codes)
         unsound = proof.unsound(connection, codes)
         passed = stood(connection, school.code, moves)
@@ -71,7 +73,10 @@ def completion(ground: Ground, run: Run | None, *, now: datetime, out: manifest.
     return {
         **_head(ground, COMPLETION, stage, since, now),
         "run": _run(run),
-        "runs": runs,
+        "runs": [
+            {"id": one.id, "started": time(one.started), "ended": time(one.ended), "outcome": one.outcome}
+            for one in runs
+        ],
         "moves": [{name: value for name, value in one.items() if name != "evidence"} for one in moves],
         "mirrored": {
             "objects": dict(sorted(summary.kinds.items())),

@@ -27,7 +27,6 @@ from bridge.daemon.shares import Ground
 from bridge.daemon.signing import FILE, Signer, written
 from bridge.letters import evidence_pages, save
 from bridge.settings import Settings
-from bridge.state.changeover import Run, past
 from bridge.state.store import SchoolStore
 
 MANIFEST = "manifest.gz"
@@ -63,7 +62,7 @@ def signer_of(settings: Settings) -> Signer:
     return Signer.of(settings.kept / FILE)
 
 
-def keep_completion(ground: Ground, run: Run | None, *, now: datetime) -> Kept:
+def keep_completion(ground: Ground, *, now: datetime) -> Kept:
     """Put the evidence of a cutover together, sign it, write it. Reads the state only. Raises OSError."""
     name, folder = _name("completion", now), _folder(ground.settings, ground.school.code)
     signer = signer_of(ground.settings)
@@ -71,7 +70,7 @@ def keep_completion(ground: Ground, run: Run | None, *, now: datetime) -> Kept:
         descriptor, part = tempfile.mkstemp(prefix=f".{name}.", suffix=".part", dir=folder)  # made with mode 0600
         with os.fdopen(descriptor, "wb") as stream:
             with gzip.GzipFile(filename="", mode="wb", fileobj=stream, compresslevel=3, mtime=0) as out:
-                said = evidence.completion(ground, run, now=now, out=out)
+                said = evidence.completion(ground, now=now, out=out)
             stream.flush()
             os.fsync(stream.fileno())
         Path(part).rename(folder / f"{name}.{MANIFEST}")  # a name of its own: nothing is there
@@ -99,8 +98,7 @@ def prove(ground: Ground, store: SchoolStore, proved: tuple[str, datetime] | Non
         return stage, since
     known = list_reports(ground.settings, ground.school.code)
     if not any(one.kind == "completion" and one.made >= since.replace(microsecond=0) for one in known):
-        runs = past(ground.database, ground.school.code, limit=1)
-        keep_completion(ground, runs[0] if runs else None, now=wiring.now())
+        keep_completion(ground, now=wiring.now())
     return stage, since
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, select
 
 from bridge.state import journal
+from bridge.state.changeover import Run, run_of
 from bridge.state.cutover_tables import approval, changeover, gate, vouch
 from bridge.state.roots import below
 from bridge.state.tables import conflict, release, school, trouble
@@ -116,18 +117,11 @@ def approvals(connection: Connection, code: str) -> list[dict[str, Any]]:
     ]
 
 
-def past_runs(connection: Connection, code: str) -> list[dict[str, Any]]:
-    """All runs of a cutover there ever were, the oldest first."""
+def runs(connection: Connection, code: str) -> list[Run]:
+    """All runs of a cutover there ever were; last comes the one that goes on, else the newest."""
     query = select(changeover).where(changeover.c.school == code).order_by(changeover.c.started)
-    return [
-        {
-            "id": row.id,
-            "started": row.started.isoformat(timespec="seconds"),
-            "ended": row.ended.isoformat(timespec="seconds") if row.ended else None,
-            "outcome": row.outcome,
-        }
-        for row in connection.execute(query)
-    ]
+    found = [run_of(row) for row in connection.execute(query)]
+    return sorted(found, key=lambda run: run.ended is None)
 
 
 def unsound(connection: Connection, codes: list[str]) -> dict[str, str]:

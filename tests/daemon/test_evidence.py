@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pypdf import PdfReader
 from sqlalchemy import insert, text, update
 
+from bridge.core.changeover import Step
 from bridge.core.cutover import Event, Gate, Stage
 from bridge.core.merkle import proves
 from bridge.daemon import evidence, reports, wiring
@@ -31,7 +32,6 @@ from bridge.daemon.signing import Signer, checked, written
 from bridge.daemon.software import hashed
 from bridge.letters import evidence_pages
 from bridge.settings import Settings, load
-from bridge.state.changeover import Run
 from bridge.state.cutover_tables import appointment, approval, changeover, vouch
 from bridge.state.cutover_tables import gate as gate_table
 from bridge.state.journal import Entry, append
@@ -110,6 +110,14 @@ def cut_over(school: Folders) -> None:
         connection.execute(update(schools).values(stage="soaking", stage_since=NOW))
 
 
+def begun(one: Ground, *, step: Step, problem: str = "") -> None:
+    """A run goes on."""
+    run = {"id": "run-9", "started": NOW, "deadline": NOW + timedelta(hours=8), "actor": "root", "step": step}
+    more = {"step_at": NOW, "state": "{}", "problem": problem, "outcome": ""}
+    with one.database.write() as connection:
+        connection.execute(insert(changeover).values(school="0123", **run, **more))
+
+
 def written_by(school: Folders, *arguments: str) -> dict[str, Any]:
     answer = school.run("report", *arguments, "--json")
     assert answer.code == 0, answer.err
@@ -162,7 +170,7 @@ def test_a_completion_says_what_happened_and_names_nobody(school: Folders) -> No
 
 def test_the_pages_show_large_numbers_whole_and_what_is_on_one_side_by_side(school: Folders) -> None:
     with ground(school) as one:
-        said = evidence.completion(one, None, now=NOW)
+        said = evidence.completion(one, now=NOW)
     said["verification"]["numbers"] = {"files": 1_234_567, "percent": 2.5}
     said["mirrored"]["one_sided"] = {"cloud": {"user": 3}, "school": {"file": 2, "folder": 1}}
     page = evidence_pages.html(said, language="de", foot="x").decode()
@@ -375,8 +383,8 @@ def test_gates_that_were_passed_are_told_as_they_stood_then(school: Folders) -> 
             append(tx, [entry])
         with one.database.write() as connection:
             connection.execute(update(schools).values(stage="soaking"))
-        run = Run("run-9", NOW, NOW + timedelta(hours=8), "root", "over", NOW)
-        kept = reports.keep_completion(one, run, now=NOW + timedelta(days=9))
+        begun(one, step=Step.OVER)
+        kept = reports.keep_completion(one, now=NOW + timedelta(days=9))
         said, _ = checked(reports.path_of(one.settings, "0123", kept.id, "json"))
         page, _ = reports.report_bytes(one.settings, "0123", kept.id, "en.html")
     passed = {one["gate"]: one for one in said["gates"]["switch"]}
@@ -517,12 +525,14 @@ def test_a_report_that_could_not_be_finished_is_not_listed(school: Folders, monk
     assert list((school.root / "reports" / "0123").iterdir()) == [], "the next try writes all of it again"
 
 
-def test_a_run_of_the_cutover_is_taken_as_it_is_given(school: Folders) -> None:
-    run = Run("run-9", NOW, NOW + timedelta(hours=8), "root", "verify", NOW, problem="the cloud is slow")
+def test_the_run_that_goes_on_is_told_with_its_trouble(school: Folders) -> None:
+    cut_over(school)
     with ground(school) as one:
-        kept = reports.keep_completion(one, run, now=NOW)
+        begun(one, step=Step.VERIFY, problem="the cloud is slow")
+        kept = reports.keep_completion(one, now=NOW)
         said, _ = checked(reports.path_of(one.settings, "0123", kept.id, "json"))
     assert (said["run"]["step"], said["run"]["problem"], said["run"]["ended"]) == ("verify", "the cloud is slow", None)
+    assert [(one["id"], one["outcome"]) for one in said["runs"]] == [("run-1", "switched"), ("run-9", "")]
 
 
 def test_every_stage_can_be_reported_in_both_languages(school: Folders) -> None:
@@ -530,7 +540,7 @@ def test_every_stage_can_be_reported_in_both_languages(school: Folders) -> None:
         for stage in Stage:
             with one.database.write() as connection:
                 connection.execute(update(schools).values(stage=stage.value))
-            said = evidence.completion(one, None, now=NOW)
+            said = evidence.completion(one, now=NOW)
             assert said["stage"]["now"] == stage.value
             assert set(said["gates"]) <= {"freeze", "switch", "finalise"}
             pages = {evidence_pages.html(said, language=language, foot="x") for language in ("de", "en")}
