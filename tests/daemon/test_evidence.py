@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from sqlalchemy import insert, text, update
 
 from bridge.core.changeover import Step
 from bridge.core.cutover import Event, Gate, Stage
+from bridge.core.gates import LAW, Standing, Vouched
 from bridge.core.merkle import proves
 from bridge.daemon import evidence, reports, wiring
 from bridge.daemon.catalog import Catalog
@@ -47,31 +48,12 @@ NAMES = ("Anna", "Lang", "anna0", "Aufsatz", "Deutsch", "geheim")
 HOSTILE = '<script>alert("x")</script>&'
 
 
-@dataclass(frozen=True)
-class Said:
-    """What a person said, in the shape that the gates have."""
-
-    how: str
-    actor: str
-    reason: str
-    at: datetime
-    expires: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Stood:
-    """A gate, in the shape that the gates have."""
-
-    gate: Gate
-    result: str
-    expected: str = "equal"
-    found: str = "412 on both sides"
-    fix: str = ""
-    person: str = "school IT"
-    human: bool = False
-    measured: datetime | None = NOW
-    valid_until: datetime | None = NOW + timedelta(hours=4)
-    vouched: Said | None = None
+def stood(gate: Gate, result: str, **more: Any) -> Standing:
+    """A gate as readiness tells it."""
+    person = LAW[gate].person.value
+    known = {"expected": "equal", "found": "412 on both sides", "fix": "", "measured": NOW}
+    usual = {**known, "valid_until": NOW + timedelta(hours=4), "vouched": None}
+    return Standing(gate=gate, result=result, person=person, human=LAW[gate].human, **{**usual, **more})
 
 
 @pytest.fixture
@@ -318,13 +300,11 @@ def test_a_manifest_that_is_not_the_signed_one_is_refused(school: Folders, tmp_p
 
 
 def test_gates_appear_with_evidence_age_and_who_vouched(school: Folders) -> None:
+    word = Vouched(Gate.INFORMED, "waived", "k.meier", f"told them {HOSTILE}", NOW, NOW + timedelta(days=1))
     gates = [
-        Stood(Gate.COUNTS, "pass"),
-        Stood(
-            Gate.INFORMED, "waived", human=True, person="head teacher",
-            vouched=Said("waived", "k.meier", f"told them {HOSTILE}", NOW, NOW + timedelta(days=1)),
-        ),
-        Stood(Gate.CAPACITY, "fail", found=f"3 GB {HOSTILE}", fix="order 20 licences", person="authority"),
+        stood(Gate.COUNTS, "pass"),
+        stood(Gate.INFORMED, "waived", vouched=word),
+        stood(Gate.CAPACITY, "fail", found=f"3 GB {HOSTILE}", fix="order 20 licences"),
     ]  # fmt: skip
     with ground(school) as one:
         with one.database.write() as connection:
@@ -356,6 +336,8 @@ def test_gates_appear_with_evidence_age_and_who_vouched(school: Folders) -> None
         "Noch nicht erfüllt: 1 von 3 Bedingungen",
         "22.11.2026 09:00 CET",
         "order 20 licences",
+        "Lehrkräfte, Lernende und Eltern kennen den Tag",
+        "IT der Schule",
     ):
         assert wanted in words
         assert wanted in german.decode()
