@@ -19,8 +19,7 @@ from bridge.commands.session import ERROR, NOTHING, Mistake, Session, plain, ses
 from bridge.core import merkle
 from bridge.core.cutover import Event, Illegal, Stage, gates
 from bridge.daemon import manifest, wiring
-from bridge.daemon.evidence import NEXT
-from bridge.daemon.readiness import gates_of
+from bridge.daemon.readiness import gates_of, next_event
 from bridge.daemon.shares import Ground
 from bridge.daemon.signing import FILE, Signer, checked
 from bridge.ports import BridgeError
@@ -86,7 +85,7 @@ def _written(
 
 def _aim(stage: Stage, event: Event | str) -> Event:
     resumed = Stage(stage.value.removeprefix("paused-"))
-    aim = event if isinstance(event, Event) else NEXT.get(resumed)
+    aim = event if isinstance(event, Event) else next_event(resumed)
     if aim is None:
         raise Mistake(f"nothing comes after the stage {stage}")
     try:
@@ -175,9 +174,10 @@ def verify(
     if path is not None and manifest is None:
         raise Mistake("--path looks into a manifest: name it with --manifest")
     if manifest is not None:
-        answer["manifest"] = _compared(said, manifest)
+        found = _compared(said, manifest)
+        answer["manifest"] = {"root": found.root, "leaves": found.leaves}
         if path is not None:
-            answer["found"] = _lines(manifest, path)
+            answer["found"] = _lines(manifest, path, salt=found.salt)
     answer["journal"] = _journal(session, said, by, trusted=key is not None)
     answer["ok"] = not answer["journal"].get("problems")
     session.show(answer, lambda out: _draw_verdict(out, answer))
@@ -188,7 +188,7 @@ def _bare(text: str) -> str:
     return text.replace(":", "").strip().casefold()
 
 
-def _compared(said: Mapping[str, Any], path: Path) -> dict[str, Any]:
+def _compared(said: Mapping[str, Any], path: Path) -> manifest.Read:
     wanted = said.get("manifest")
     if not isinstance(wanted, Mapping):
         raise Mistake("this report has no manifest: only a completion has one")
@@ -198,12 +198,12 @@ def _compared(said: Mapping[str, Any], path: Path) -> dict[str, Any]:
             f"{plain(path)} is not the manifest of this report: expected {wanted.get('leaves')} lines of the school "
             f"{plain(said.get('school'))} with the root {wanted.get('root')}, found {found.leaves} with {found.root}"
         )
-    return {"root": found.root, "leaves": found.leaves}
+    return found
 
 
-def _lines(path: Path, wanted: str) -> list[dict[str, Any]]:
+def _lines(path: Path, wanted: str, *, salt: str) -> list[dict[str, Any]]:
     """The lines of a path, and what proves that they are in the tree."""
-    mark = f'"path":"{manifest.keyed(manifest.read(path).salt, wanted.strip("/"))}"'.encode()
+    mark = f'"path":"{manifest.keyed(salt, wanted.strip("/"))}"'.encode()
     return [
         {
             "line": line.decode(),

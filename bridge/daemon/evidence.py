@@ -37,16 +37,6 @@ _WAY = (
 )
 #: So many of them are behind a school or come next; in other stages all of them.
 _AHEAD = {Stage.CLASSIC: 1, Stage.OBSERVING: 1, Stage.REHEARSING: 1, Stage.HYBRID: 1, Stage.FREEZING: 2}
-#: What a school without a cutover under way gets ready for.
-NEXT = {
-    Stage.CLASSIC: Event.OBSERVE,
-    Stage.OBSERVING: Event.REHEARSE,
-    Stage.REHEARSING: Event.MIRROR,
-    Stage.HYBRID: Event.FREEZE,
-    Stage.FREEZING: Event.SWITCH,
-    Stage.SOAKING: Event.FINALISE,
-    Stage.CLOUD: Event.RETIRE,
-}
 
 
 def completion(ground: Ground, *, now: datetime, out: manifest.Sink | None = None) -> dict[str, Any]:
