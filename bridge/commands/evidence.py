@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,14 +19,12 @@ from bridge.commands.session import ERROR, NOTHING, Mistake, Session, plain, ses
 from bridge.core import merkle
 from bridge.core.cutover import Event, Illegal, Stage, gates
 from bridge.daemon import manifest, wiring
-from bridge.daemon.evidence import NEXT
-from bridge.daemon.readiness import gates_of
+from bridge.daemon.readiness import gates_of, next_event
 from bridge.daemon.shares import Ground
 from bridge.daemon.signing import FILE, Signer, checked
 from bridge.ports import BridgeError
 from bridge.settings import Settings, SettingsError
 from bridge.state import proof
-from bridge.state.changeover import newest
 from bridge.state.journal import Checkpoint
 
 Language = Annotated[Literal["de", "en"] | None, typer.Option(help="Of the copies; by default the school's.")]
@@ -70,7 +69,7 @@ def _written(
             raise Mistake(f"the school {one.code} was never mirrored: there is nothing to prove. Run sync once")
         ground = Ground(session.settings, session.catalog, one, database)
         if event is None:
-            kept = reports.keep_completion(ground, newest(database, one.code), now=wiring.now())
+            kept = reports.keep_completion(ground, now=wiring.now())
         else:
             stage = Stage(ground.store(one.code).stage())
             aim = _aim(stage, event)
@@ -86,7 +85,7 @@ def _written(
 
 def _aim(stage: Stage, event: Event | str) -> Event:
     resumed = Stage(stage.value.removeprefix("paused-"))
-    aim = event if isinstance(event, Event) else NEXT.get(resumed)
+    aim = event if isinstance(event, Event) else next_event(resumed)
     if aim is None:
         raise Mistake(f"nothing comes after the stage {stage}")
     try:
@@ -175,9 +174,10 @@ def verify(
     if path is not None and manifest is None:
         raise Mistake("--path looks into a manifest: name it with --manifest")
     if manifest is not None:
-        answer["manifest"] = _compared(said, manifest)
+        found = _compared(said, manifest)
+        answer["manifest"] = {"root": found.root, "leaves": found.leaves}
         if path is not None:
-            answer["found"] = _lines(manifest, path)
+            answer["found"] = _lines(manifest, path, salt=found.salt)
     answer["journal"] = _journal(session, said, by, trusted=key is not None)
     answer["ok"] = not answer["journal"].get("problems")
     session.show(answer, lambda out: _draw_verdict(out, answer))
@@ -188,7 +188,7 @@ def _bare(text: str) -> str:
     return text.replace(":", "").strip().casefold()
 
 
-def _compared(said: Mapping[str, Any], path: Path) -> dict[str, Any]:
+def _compared(said: Mapping[str, Any], path: Path) -> manifest.Read:
     wanted = said.get("manifest")
     if not isinstance(wanted, Mapping):
         raise Mistake("this report has no manifest: only a completion has one")
@@ -198,12 +198,12 @@ def _compared(said: Mapping[str, Any], path: Path) -> dict[str, Any]:
             f"{plain(path)} is not the manifest of this report: expected {wanted.get('leaves')} lines of the school "
             f"{plain(said.get('school'))} with the root {wanted.get('root')}, found {found.leaves} with {found.root}"
         )
-    return {"root": found.root, "leaves": found.leaves}
+    return found
 
 
-def _lines(path: Path, wanted: str) -> list[dict[str, Any]]:
+def _lines(path: Path, wanted: str, *, salt: str) -> list[dict[str, Any]]:
     """The lines of a path, and what proves that they are in the tree."""
-    mark = f'"path":"{manifest.keyed(manifest.read(path).salt, wanted.strip("/"))}"'.encode()
+    mark = f'"path":"{manifest.keyed(salt, wanted.strip("/"))}"'.encode()
     return [
         {
             "line": line.decode(),
@@ -216,7 +216,10 @@ def _lines(path: Path, wanted: str) -> list[dict[str, Any]]:
 
 
 def _journal(session: Session, said: Mapping[str, Any], by: str, *, trusted: bool) -> dict[str, Any]:
-    """Whether this bridge's journals still hold the report's heads; ``checked`` 0 where its state is not at hand."""
+    """Whether this bridge's journals still hold the report's heads; ``checked`` 0 where its state is not at hand.
+
+    ``gone``: journals that were erased together with a person, as the school's own journal says.
+    """
     settings = _at_hand(session, str(said.get("school")))
     heads = _heads(said)
     if settings is None or not heads:
@@ -225,11 +228,10 @@ def _journal(session: Session, said: Mapping[str, Any], by: str, *, trusted: boo
     mine = settings.kept / FILE
     if mine.exists() and not trusted and (own := Signer.of(mine).fingerprint) != by:
         problems.append(f"it was signed by another key ({by}) than this bridge's ({own})")
-    with wiring.database(settings, create=False) as database:
-        known = set(database.schools())
-        here = [head for head in heads if head.school in known]
-        with database.read() as connection:
-            problems += [why for head in here if (why := proof.still_holds(connection, head))]
+    with wiring.database(settings, create=False) as database, database.read() as connection:
+        erased = proof.erased_roots(connection, str(said.get("school")))
+        here = [head for head in heads if head.school not in erased]
+        problems += [why for head in here if (why := proof.still_holds(connection, head))]
     return {"checked": len(here), "gone": len(heads) - len(here), "problems": problems}
 
 
@@ -246,11 +248,9 @@ def _heads(said: Mapping[str, Any]) -> list[Checkpoint]:
     journal = said.get("journal") or {"school": said.get("checkpoint")}
     found = []
     for text in (journal.get("school"), *journal.get("roots", ())):
-        code, _, rest = str(text or "").partition(":")
-        number, _, digest = rest.partition(":")
-        if number.isdecimal() and len(digest) in {0, 64}:
-            found.append(Checkpoint(code, int(number), digest))
-    return [head for head in found if head.seq]
+        with suppress(ValueError):  # of a journal without a row there is nothing to hold
+            found.append(Checkpoint.parse(str(text)))
+    return found
 
 
 def _draw_verdict(out: Console, answer: Mapping[str, Any]) -> None:
@@ -269,6 +269,7 @@ def _draw_verdict(out: Console, answer: Mapping[str, Any]) -> None:
     for why in journal["problems"]:
         out.print(f"  [red]journal: {plain(why)}[/]")
     if journal["checked"] and not journal["problems"]:
-        out.print(f"  journal: {journal['checked']} chains hold what was signed of them")
+        gone = f"; {journal['gone']} were erased with a person since" if journal["gone"] else ""
+        out.print(f"  journal: {journal['checked']} chains hold what was signed of them{gone}")
     elif not journal["checked"]:
         out.print("  journal: not compared, this bridge's state is not at hand")

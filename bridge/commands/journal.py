@@ -52,7 +52,7 @@ def verify(
                 "rows": verdict.rows,
                 "row": verdict.seq,
                 "message": verdict.message,
-                "checkpoint": _written(head),
+                "checkpoint": str(head),
             }
             for code, (verdict, head) in verdicts.items()
         ],
@@ -64,15 +64,10 @@ def verify(
 def _checkpoint(text: str | None) -> Checkpoint | None:
     if text is None:
         return None
-    school, _, rest = text.partition(":")
-    number, _, head = rest.partition(":")
-    if not school or not number.isdecimal() or len(head) != 64:
-        raise Mistake("not a checkpoint; write SCHOOL:NUMBER:HASH as journal verify printed it")
-    return Checkpoint(school, int(number), head)
-
-
-def _written(head: Checkpoint) -> str:
-    return f"{head.school}:{head.seq}:{head.hash}"
+    try:
+        return Checkpoint.parse(text)
+    except ValueError:
+        raise Mistake("not a checkpoint; write SCHOOL:NUMBER:HASH as journal verify printed it") from None
 
 
 def _draw_verdicts(out: Console, verdicts: Mapping[str, tuple[Verdict, Checkpoint]]) -> None:
@@ -81,7 +76,7 @@ def _draw_verdicts(out: Console, verdicts: Mapping[str, tuple[Verdict, Checkpoin
         if verdict.ok and is_root(code) and len(roots) > 1:
             continue
         if verdict.ok:
-            out.print(f"[green]✓[/] {plain(code)}: {verdict.rows} rows, whole; checkpoint {plain(_written(head))}")
+            out.print(f"[green]✓[/] {plain(code)}: {verdict.rows} rows, whole; checkpoint {plain(head)}")
         else:
             out.print(f"[red]✗[/] {plain(code)}: {plain(verdict.message)}")
     if len(roots) > 1:

@@ -37,40 +37,36 @@ _WAY = (
 )
 #: So many of them are behind a school or come next; in other stages all of them.
 _AHEAD = {Stage.CLASSIC: 1, Stage.OBSERVING: 1, Stage.REHEARSING: 1, Stage.HYBRID: 1, Stage.FREEZING: 2}
-#: What a school without a cutover under way gets ready for.
-NEXT = {
-    Stage.CLASSIC: Event.OBSERVE,
-    Stage.OBSERVING: Event.REHEARSE,
-    Stage.REHEARSING: Event.MIRROR,
-    Stage.HYBRID: Event.FREEZE,
-    Stage.FREEZING: Event.SWITCH,
-    Stage.SOAKING: Event.FINALISE,
-    Stage.CLOUD: Event.RETIRE,
-}
 
 
-def completion(ground: Ground, run: Run | None, *, now: datetime, out: manifest.Sink | None = None) -> dict[str, Any]:
+def completion(ground: Ground, *, now: datetime, out: manifest.Sink | None = None) -> dict[str, Any]:
     """All that proves a cutover. The manifest's lines go to ``out``; the report has its root."""
     school, database = ground.school, ground.database
     with mirrored.one_moment(database) as connection:
         stage, since = _stage(connection, school.code)
         summary = manifest.write(connection, school.code, salt=secrets.token_hex(16), out=out)
-        heads = proof.heads(connection, school.code)
+        head, *roots = proof.heads(connection, school.code)
+        codes = [one.school for one in (head, *roots)]
         left = [_left(one) for one in proof.left(connection, school.code)]
         conflicts = [
             {"code": code, "conflict": conflict, "link": link}
             for code, conflict, link in proof.open_conflicts(connection, school.code)
         ]
+        runs = proof.runs(connection, school.code)
+        run = runs[-1] if runs else None
         moves = list(proof.moves(connection, school.code, since=run.started if run else None))
-        runs, approvals = proof.past_runs(connection, school.code), proof.approvals(connection, school.code)
-        one_sided = mirrored.one_sided(connection, [code for code, _, _ in heads])
-        unsound = proof.unsound(connection, [code for code, _, _ in heads])
+        approvals = proof.approvals(connection, school.code)
+        one_sided = mirrored.one_sided(connection, codes)
+        unsound = proof.unsound(connection, codes)
         passed = stood(connection, school.code, moves)
     gates, as_of = _gates(ground, stage, passed, now)
     return {
         **_head(ground, COMPLETION, stage, since, now),
         "run": _run(run),
-        "runs": runs,
+        "runs": [
+            {"id": one.id, "started": time(one.started), "ended": time(one.ended), "outcome": one.outcome}
+            for one in runs
+        ],
         "moves": [{name: value for name, value in one.items() if name != "evidence"} for one in moves],
         "mirrored": {
             "objects": dict(sorted(summary.kinds.items())),
@@ -97,8 +93,8 @@ def completion(ground: Ground, run: Run | None, *, now: datetime, out: manifest.
         "gates_as_of": as_of,
         "approvals": approvals,
         "journal": {
-            "school": _checkpoint(*next(one for one in heads if one[0] == school.code)),
-            "roots": [_checkpoint(*one) for one in heads if one[0] != school.code],
+            "school": str(head),
+            "roots": [str(one) for one in roots],
             "unsound": unsound,
         },
         "rollback": _rollback(stage, gates),
@@ -118,7 +114,7 @@ def readiness(ground: Ground, found: Iterable[Standing], *, event: Event, now: d
         "ready": all(one["holds"] for one in gates),
         "appointment": time(at.at if at else None),
         "gates": gates,
-        "journal": {"school": _checkpoint(*head)},
+        "journal": {"school": str(head)},
     }
 
 
@@ -205,7 +201,3 @@ def _left(one: proof.Left) -> dict[str, Any]:
         "since": one.since,
         "released": released,
     }
-
-
-def _checkpoint(code: str, seq: int, head: str) -> str:
-    return f"{code}:{seq}:{head}"

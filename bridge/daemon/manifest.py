@@ -29,9 +29,9 @@ from sqlalchemy import Connection
 from bridge.core.merkle import Tree
 from bridge.core.model import Digest
 from bridge.ports import ConfigurationError
-from bridge.state import mirrored, proof
+from bridge.state import mirrored
 from bridge.state.canonical import decode, dump
-from bridge.state.roots import BETWEEN
+from bridge.state.roots import BETWEEN, roots_of
 
 FORMAT = "schoolbridge-manifest/1"
 #: Folders whose paths are remembered while the files in them go by.
@@ -83,9 +83,7 @@ def _leaves(connection: Connection, code: str, salt: str, summary: Summary) -> I
     for of, name, target in mirrored.memberships(connection, code):
         summary.count(code, name, 0)
         yield _line({"kind": name, "link": of, "to": target})
-    for root, _, _ in proof.heads(connection, code):
-        if root == code:
-            continue
+    for root in roots_of(connection, code):
         places = _Places(connection, root)
         for one in mirrored.objects(connection, root):
             fields = decode(one.fields)

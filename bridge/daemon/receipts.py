@@ -87,7 +87,7 @@ def tree(school: School, store: SchoolStore, found: Sequence[Mapping[str, Any]],
     return {
         "format": FORMAT,
         "school": school.code,
-        "checkpoint": f"{head.school}:{head.seq}:{head.hash}",
+        "checkpoint": str(head),
         "stage": store.stage(),
         "periods": {
             f"{kind}.{role}": [in_words(one) for one in steps] for (kind, role), steps in school.periods.items()

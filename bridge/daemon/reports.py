@@ -13,8 +13,8 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +27,6 @@ from bridge.daemon.shares import Ground
 from bridge.daemon.signing import FILE, Signer, written
 from bridge.letters import evidence_pages, save
 from bridge.settings import Settings
-from bridge.state.changeover import Run, past
 from bridge.state.store import SchoolStore
 
 MANIFEST = "manifest.gz"
@@ -63,22 +62,30 @@ def signer_of(settings: Settings) -> Signer:
     return Signer.of(settings.kept / FILE)
 
 
-def keep_completion(ground: Ground, run: Run | None, *, now: datetime) -> Kept:
+def keep_completion(ground: Ground, *, now: datetime) -> Kept:
     """Put the evidence of a cutover together, sign it, write it. Reads the state only. Raises OSError."""
     name, folder = _name("completion", now), _folder(ground.settings, ground.school.code)
     signer = signer_of(ground.settings)
-    descriptor, part = tempfile.mkstemp(prefix=".", suffix=".part", dir=folder)  # made with mode 0600
-    try:
+    with _whole(folder, name):
+        descriptor, part = tempfile.mkstemp(prefix=f".{name}.", suffix=".part", dir=folder)  # made with mode 0600
         with os.fdopen(descriptor, "wb") as stream:
             with gzip.GzipFile(filename="", mode="wb", fileobj=stream, compresslevel=3, mtime=0) as out:
-                said = evidence.completion(ground, run, now=now, out=out)
+                said = evidence.completion(ground, now=now, out=out)
             stream.flush()
             os.fsync(stream.fileno())
-        os.link(part, folder / f"{name}.{MANIFEST}")
-    finally:
-        with suppress(FileNotFoundError):
-            Path(part).unlink()
-    return _keep(ground, name, {"id": name, **said}, signer)
+        Path(part).rename(folder / f"{name}.{MANIFEST}")  # a name of its own: nothing is there
+        return _keep(folder, {"id": name, **said}, signer)
+
+
+@contextmanager
+def _whole(folder: Path, name: str) -> Iterator[None]:
+    """A report is written whole or not at all: the bridge tries again and again, and each manifest is a large file."""
+    try:
+        yield
+    except BaseException:
+        for path in (*folder.glob(f"{name}.*"), *folder.glob(f".{name}.*")):
+            path.unlink(missing_ok=True)
+        raise
 
 
 def prove(ground: Ground, store: SchoolStore, proved: tuple[str, datetime] | None) -> tuple[str, datetime]:
@@ -91,20 +98,20 @@ def prove(ground: Ground, store: SchoolStore, proved: tuple[str, datetime] | Non
         return stage, since
     known = list_reports(ground.settings, ground.school.code)
     if not any(one.kind == "completion" and one.made >= since.replace(microsecond=0) for one in known):
-        runs = past(ground.database, ground.school.code, limit=1)
-        keep_completion(ground, runs[0] if runs else None, now=wiring.now())
+        keep_completion(ground, now=wiring.now())
     return stage, since
 
 
 def keep_readiness(ground: Ground, found: Iterable[Standing], *, event: Event, now: datetime) -> Kept:
     """Write how far a school is on its way to an event. Raises OSError."""
-    said = evidence.readiness(ground, found, event=event, now=now)
-    name = _name("readiness", now)
-    return _keep(ground, name, {"id": name, **said}, signer_of(ground.settings))
+    name, folder = _name("readiness", now), _folder(ground.settings, ground.school.code)
+    with _whole(folder, name):
+        said = evidence.readiness(ground, found, event=event, now=now)
+        return _keep(folder, {"id": name, **said}, signer_of(ground.settings))
 
 
-def _keep(ground: Ground, name: str, said: Mapping[str, Any], signer: Signer) -> Kept:
-    folder = _folder(ground.settings, ground.school.code)
+def _keep(folder: Path, said: Mapping[str, Any], signer: Signer) -> Kept:
+    name = said["id"]
     content = written(signer.sign(said))
     proved = {"key": signer.fingerprint, "file": f"{name}.json", "sha256": hashlib.sha256(content).hexdigest()}
     for language in evidence_pages.LANGUAGES:

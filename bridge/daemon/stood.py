@@ -14,11 +14,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from bridge.core.cutover import Gate
-from bridge.core.gates import Standing
+from bridge.core.gates import ATTESTED, FAIL, PASS, STALE, UNKNOWN, WAIVED, Standing
 from bridge.state import proof
 
-RESULTS = frozenset({"pass", "fail", "waived", "stale", "unknown"})
-HOLDS = frozenset({"pass", "waived"})
+_RESULTS = frozenset({PASS, FAIL, WAIVED, STALE, UNKNOWN})
 
 
 def told(one: Standing) -> dict[str, Any]:
@@ -30,7 +29,7 @@ def told(one: Standing) -> dict[str, Any]:
     return {
         "gate": one.gate.value,
         "result": one.result,
-        "holds": one.result in HOLDS,
+        "holds": one.holds,
         "expected": one.expected,
         "found": one.found,
         "fix": one.fix,
@@ -65,21 +64,7 @@ def stood(
 
 def _as_noted(gate: str, said: str, noted: Mapping[str, Any]) -> dict[str, Any]:
     """As the journal's row of the move tells it."""
-    word = noted.get("vouched")
-    result = said if word is None else "pass" if word["how"] == "attested" else "waived"
-    return {
-        "gate": gate,
-        "result": result,
-        "holds": result in HOLDS,
-        "expected": noted.get("expected", ""),
-        "found": noted.get("found", ""),
-        "fix": "",
-        "person": "",
-        "human": False,
-        "measured": noted.get("measured"),
-        "valid_until": None,
-        "vouched": word,
-    }
+    return _then(gate, said, noted, noted.get("measured"), noted.get("vouched"))
 
 
 def _passed(
@@ -87,21 +72,28 @@ def _passed(
 ) -> dict[str, Any]:
     # The journal's time is told to the second: what was measured in that very second came before the move.
     known = measured if measured is not None and measured["at"].replace(microsecond=0) <= at else {}
-    word, result = None, said
-    if said not in RESULTS:
+    word = None
+    if said not in _RESULTS:
         mine = vouched if vouched is not None and vouched["actor"] == said else None
         word = _word(**mine) if mine else _word("vouched", said, "", None, None)
-        result = "pass" if word["how"] == "attested" else "waived"
+    return _then(gate, said, known, time(known.get("at")), word)
+
+
+def _then(
+    gate: str, said: str, known: Mapping[str, Any], measured: str | None, word: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """A gate as it stood, in the shape of ``told``; with a person's word, ``said`` is who gave it."""
+    result = said if word is None else PASS if word["how"] == ATTESTED else WAIVED
     return {
         "gate": gate,
         "result": result,
-        "holds": result in HOLDS,
+        "holds": result in (PASS, WAIVED),
         "expected": known.get("expected", ""),
         "found": known.get("found", ""),
         "fix": "",
         "person": "",
         "human": False,
-        "measured": time(known.get("at")),
+        "measured": measured,
         "valid_until": None,
         "vouched": word,
     }

@@ -13,14 +13,13 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bridge.core.cutover import Event, Gate, Stage
+from bridge.core.gates import GERMAN, LAW, Person
 from bridge.letters.document import FONTS
 from bridge.letters.evidence_text import (
     EVENTS,
-    GATES,
     KINDS,
     NUMBERS,
     OUTCOMES,
-    PERSONS,
     RESULTS,
     STAGES,
     WORDS,
@@ -65,9 +64,9 @@ class _Speaker:
 
     def __init__(self, said: Mapping[str, Any], language: str) -> None:
         self._said, self._words = said, WORDS[language]
-        self._place = LANGUAGES.index(language)
+        self._place, self._german = LANGUAGES.index(language), language == "de"
         self._zone = ZoneInfo(said["time_zone"])
-        self._date = "%d.%m.%Y %H:%M %Z" if language == "de" else "%Y-%m-%d %H:%M %Z"
+        self._date = "%d.%m.%Y %H:%M %Z" if self._german else "%Y-%m-%d %H:%M %Z"
 
     def word(self, text: str, /, **values: object) -> str:
         """A text with its values."""
@@ -220,11 +219,12 @@ class _Speaker:
         return (self._words[name], *rows) if rows else ()
 
     def _gate(self, one: Mapping[str, Any]) -> str:
-        return GATES[Gate(one["gate"])][self._place]
+        meaning = LAW[Gate(one["gate"])].meaning[self._german]
+        return meaning[0].upper() + meaning[1:]
 
     def _person(self, one: Mapping[str, Any]) -> str:
-        name = str(one["person"])
-        return PERSONS.get(name, (name, name))[self._place]
+        person = Person(one["person"])
+        return GERMAN[person] if self._german else person.value
 
     def _result(self, one: Mapping[str, Any]) -> str:
         return RESULTS[one["result"]][self._place]

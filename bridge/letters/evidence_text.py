@@ -6,40 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridge.core.changeover import Course
-from bridge.core.cutover import Event, Gate, Stage
+from bridge.core.cutover import Event, Stage
 
-#: Gate -> its title (German, English).
-GATES: Mapping[Gate, tuple[str, str]] = {
-    Gate.CONFIGURATION: ("Einstellungen seit der Probe unverändert", "Settings unchanged since the rehearsal"),
-    Gate.CREDENTIALS: ("Zugänge und Rechte gültig", "Credentials and rights valid"),
-    Gate.CLOCK: ("Uhren gehen richtig", "Clocks are right"),
-    Gate.CAPACITY: ("Speicherplatz und Lizenzen reichen", "Enough disk space, quota and licences"),
-    Gate.COMPLETE_SCAN: ("Beide Seiten vollständig gelesen", "Both sides read to their end"),
-    Gate.BACKLOG: ("Rest passt in die Sperrzeit", "What is left fits into the freeze"),
-    Gate.DECIDED: ("Konflikte und Zurückgestelltes entschieden", "Conflicts and what was held are decided"),
-    Gate.COUNTS: ("Konten und Mitgliedschaften auf beiden Seiten gleich", "Accounts and memberships equal"),
-    Gate.VERIFIED: ("Inhalt der Dateien verglichen", "Contents of the files compared"),
-    Gate.PERMISSIONS: ("Rechte vollständig übertragen", "Permissions carried over"),
-    Gate.OPEN_FILES: ("Keine Dateien mehr geöffnet", "No files open any more"),
-    Gate.DEVICES: ("Geräte sind vorbereitet", "Devices are ready"),
-    Gate.INFORMED: ("Alle Beteiligten sind informiert", "Everybody is informed"),
-    Gate.ROLLBACK_REHEARSED: ("Der Rückweg wurde geprobt", "The way back was rehearsed"),
-    Gate.SOAKED: ("Lange genug erprobt", "Tried for long enough"),
-    Gate.TWO_APPROVERS: ("Zwei Personen haben zugestimmt", "Two people have approved"),
-    Gate.CODE_TYPED: ("Schulnummer zur Bestätigung eingegeben", "School code typed to confirm"),
-}
 RESULTS: Mapping[str, tuple[str, str]] = {
     "pass": ("✓ erfüllt", "✓ holds"),
     "waived": ("○ mit Ausnahme", "○ waived"),
     "fail": ("✗ nicht erfüllt", "✗ does not hold"),
     "stale": ("✗ veraltet", "✗ too old"),
     "unknown": ("✗ nicht geprüft", "✗ not measured"),
-}
-#: Who takes care of a gate, as its law calls them.
-PERSONS: Mapping[str, tuple[str, str]] = {
-    "school IT": ("IT der Schule", "school IT"),
-    "school authority": ("Schulträger", "school authority"),
-    "head teacher": ("Schulleitung", "head teacher"),
 }
 EVENTS: Mapping[Event, tuple[str, str]] = {
     Event.OBSERVE: ("Beobachten", "Observing"),

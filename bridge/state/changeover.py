@@ -53,7 +53,7 @@ def running(database: Database, code: str) -> Run | None:
     mine = (changeover.c.school == code) & changeover.c.ended.is_(None)
     with database.read() as connection:
         row = connection.execute(select(changeover).where(mine)).first()
-    return None if row is None else _run(row)
+    return None if row is None else run_of(row)
 
 
 def going_on(database: Database) -> Mapping[str, tuple[str, str, str]]:
@@ -72,12 +72,7 @@ def past(database: Database, code: str, *, limit: int = 50) -> Sequence[Run]:
     mine = (changeover.c.school == code) & changeover.c.ended.is_not(None)
     query = select(changeover).where(mine).order_by(changeover.c.started.desc()).limit(limit)
     with database.read() as connection:
-        return [_run(row) for row in connection.execute(query)]
-
-
-def newest(database: Database, code: str) -> Run | None:
-    """The run that goes on, else the last one that was."""
-    return running(database, code) or next(iter(past(database, code, limit=1)), None)
+        return [run_of(row) for row in connection.execute(query)]
 
 
 def alone(tx: Transaction) -> None:
@@ -157,7 +152,8 @@ def _at(code: str, run: Run) -> ColumnElement[bool]:
     return mine & (changeover.c.step == run.step.value) & changeover.c.ended.is_(None)
 
 
-def _run(row: Row[Any]) -> Run:
+def run_of(row: Row[Any]) -> Run:
+    """A row of the table as a run."""
     return Run(
         id=row.id, started=row.started, deadline=row.deadline, actor=row.actor, step=Step(row.step),
         step_at=row.step_at, attempts=row.attempts, problem=row.problem, outcome=row.outcome, ended=row.ended,

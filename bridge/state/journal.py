@@ -67,6 +67,17 @@ class Checkpoint:
     seq: int
     hash: str
 
+    def __str__(self) -> str:
+        return f"{self.school}:{self.seq}:{self.hash}"
+
+    @classmethod
+    def parse(cls, text: str) -> Checkpoint:
+        """The head that was written down as ``str`` writes it; ValueError. A root's name may have colons in it."""
+        school, number, head = text.rsplit(":", 2)
+        if not school or not number.isdecimal() or len(head) != 64:
+            raise ValueError(text)
+        return cls(school, int(number), head)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

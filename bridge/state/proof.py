@@ -6,7 +6,7 @@ All by ids: messages that may name a person or a file stay where they are.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, select
 
 from bridge.state import journal
+from bridge.state.changeover import Run, run_of
 from bridge.state.cutover_tables import approval, changeover, gate, vouch
 from bridge.state.roots import below
 from bridge.state.tables import conflict, release, school, trouble
@@ -58,11 +59,11 @@ def open_conflicts(connection: Connection, code: str) -> Iterator[tuple[str, str
         yield row[0], row[1], row[2]
 
 
-def heads(connection: Connection, code: str) -> list[tuple[str, int, str]]:
-    """The heads of the journals of a school and of its roots: code, number, hash."""
+def heads(connection: Connection, code: str) -> list[journal.Checkpoint]:
+    """The heads of the journals of a school, which comes first, and of its roots."""
     mine = (school.c.code == code) | below(school.c.code, code)
     query = select(school.c.code, school.c.journal_seq, school.c.journal_hash).where(mine)
-    return [(row[0], row[1], row[2]) for row in connection.execute(query.order_by(school.c.code))]
+    return [journal.Checkpoint(*row) for row in connection.execute(query.order_by(school.c.code))]
 
 
 def moves(connection: Connection, code: str, *, since: datetime | None = None) -> Iterator[dict[str, Any]]:
@@ -116,18 +117,11 @@ def approvals(connection: Connection, code: str) -> list[dict[str, Any]]:
     ]
 
 
-def past_runs(connection: Connection, code: str) -> list[dict[str, Any]]:
-    """All runs of a cutover there ever were, the oldest first."""
+def runs(connection: Connection, code: str) -> list[Run]:
+    """All runs of a cutover there ever were; last comes the one that goes on, else the newest."""
     query = select(changeover).where(changeover.c.school == code).order_by(changeover.c.started)
-    return [
-        {
-            "id": row.id,
-            "started": row.started.isoformat(timespec="seconds"),
-            "ended": row.ended.isoformat(timespec="seconds") if row.ended else None,
-            "outcome": row.outcome,
-        }
-        for row in connection.execute(query)
-    ]
+    found = [run_of(row) for row in connection.execute(query)]
+    return sorted(found, key=lambda run: run.ended is None)
 
 
 def unsound(connection: Connection, codes: list[str]) -> dict[str, str]:
@@ -140,5 +134,17 @@ def still_holds(connection: Connection, head: journal.Checkpoint) -> str:
     """Why a journal does not hold a head that was written down earlier; empty: it does, and is whole."""
     known = connection.execute(select(school.c.code).where(school.c.code == head.school)).first()
     if known is None:
-        return "the state knows no such school"
-    return journal.verify(connection, head.school, against=head).message
+        return f"{head.school}: its journal is gone, and no erasure of a person was noted that took it along"
+    verdict = journal.verify(connection, head.school, against=head)
+    return "" if verdict.ok else f"{head.school}: {verdict.message}"
+
+
+def erased_roots(connection: Connection, code: str) -> set[str]:
+    """The roots whose journals went when a person was erased, as the school's own journal says."""
+    mine = (rows.c.school == code) & (rows.c.action == journal.ERASE)
+    return {root for text in connection.scalars(select(rows.c.after).where(mine)) for root in _roots(text)}
+
+
+def _roots(after: str) -> Mapping[str, str]:
+    found: Mapping[str, str] = json.loads(after).get("roots", {})
+    return found

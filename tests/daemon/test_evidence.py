@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pypdf import PdfReader
 from sqlalchemy import insert, text, update
 
+from bridge.core.changeover import Step
 from bridge.core.cutover import Event, Gate, Stage
+from bridge.core.gates import LAW, Standing, Vouched
 from bridge.core.merkle import proves
 from bridge.daemon import evidence, reports, wiring
 from bridge.daemon.catalog import Catalog
@@ -31,7 +33,6 @@ from bridge.daemon.signing import Signer, checked, written
 from bridge.daemon.software import hashed
 from bridge.letters import evidence_pages
 from bridge.settings import Settings, load
-from bridge.state.changeover import Run
 from bridge.state.cutover_tables import appointment, approval, changeover, vouch
 from bridge.state.cutover_tables import gate as gate_table
 from bridge.state.journal import Entry, append
@@ -47,31 +48,12 @@ NAMES = ("Anna", "Lang", "anna0", "Aufsatz", "Deutsch", "geheim")
 HOSTILE = '<script>alert("x")</script>&'
 
 
-@dataclass(frozen=True)
-class Said:
-    """What a person said, in the shape that the gates have."""
-
-    how: str
-    actor: str
-    reason: str
-    at: datetime
-    expires: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Stood:
-    """A gate, in the shape that the gates have."""
-
-    gate: Gate
-    result: str
-    expected: str = "equal"
-    found: str = "412 on both sides"
-    fix: str = ""
-    person: str = "school IT"
-    human: bool = False
-    measured: datetime | None = NOW
-    valid_until: datetime | None = NOW + timedelta(hours=4)
-    vouched: Said | None = None
+def stood(gate: Gate, result: str, **more: Any) -> Standing:
+    """A gate as readiness tells it."""
+    person = LAW[gate].person.value
+    known = {"expected": "equal", "found": "412 on both sides", "fix": "", "measured": NOW}
+    usual = {**known, "valid_until": NOW + timedelta(hours=4), "vouched": None}
+    return Standing(gate=gate, result=result, person=person, human=LAW[gate].human, **{**usual, **more})
 
 
 @pytest.fixture
@@ -108,6 +90,14 @@ def cut_over(school: Folders) -> None:
         freed = {"link": "L77", "actor": "k.meier", "reason": "left in summer", "at": NOW}
         connection.execute(insert(release).values(school="0123", **freed))
         connection.execute(update(schools).values(stage="soaking", stage_since=NOW))
+
+
+def begun(one: Ground, *, step: Step, problem: str = "") -> None:
+    """A run goes on."""
+    run = {"id": "run-9", "started": NOW, "deadline": NOW + timedelta(hours=8), "actor": "root", "step": step}
+    more = {"step_at": NOW, "state": "{}", "problem": problem, "outcome": ""}
+    with one.database.write() as connection:
+        connection.execute(insert(changeover).values(school="0123", **run, **more))
 
 
 def written_by(school: Folders, *arguments: str) -> dict[str, Any]:
@@ -162,7 +152,7 @@ def test_a_completion_says_what_happened_and_names_nobody(school: Folders) -> No
 
 def test_the_pages_show_large_numbers_whole_and_what_is_on_one_side_by_side(school: Folders) -> None:
     with ground(school) as one:
-        said = evidence.completion(one, None, now=NOW)
+        said = evidence.completion(one, now=NOW)
     said["verification"]["numbers"] = {"files": 1_234_567, "percent": 2.5}
     said["mirrored"]["one_sided"] = {"cloud": {"user": 3}, "school": {"file": 2, "folder": 1}}
     page = evidence_pages.html(said, language="de", foot="x").decode()
@@ -255,6 +245,22 @@ def test_a_journal_that_was_cut_off_and_given_a_new_head_is_noticed(school: Fold
     assert "the checkpoint knows" in answer.out
 
 
+@pytest.mark.parametrize("noted", [False, True])
+def test_a_folder_s_journal_that_is_gone_has_to_be_named_by_an_erasure(school: Folders, noted: bool) -> None:
+    files = files_of(written_by(school, "completion", "0123"))
+    root = checked(files["json"])[0]["journal"]["roots"][0].rsplit(":", 2)[0]
+    with ground(school) as one:
+        if noted:
+            with writing(one.database, "0123") as tx:
+                append(tx, [Entry("erase", actor="root", after={"rows": [], "roots": {root: "1:x"}})])
+        with one.database.write() as connection:
+            connection.execute(text("DELETE FROM journal WHERE school = :root"), {"root": root})
+            connection.execute(text("DELETE FROM school WHERE code = :root"), {"root": root})
+    answer = school.run("report", "verify", str(files["json"]))
+    assert answer.code == (0 if noted else 1), answer.err
+    assert ("1 were erased with a person" if noted else f"{root}: its journal is gone") in answer.out
+
+
 def test_who_knows_a_path_finds_it_in_the_manifest(school: Folders) -> None:
     files = files_of(written_by(school, "completion", "0123"))
     wanted = "Deutsch/geheim/Aufsatz.odt"
@@ -294,13 +300,11 @@ def test_a_manifest_that_is_not_the_signed_one_is_refused(school: Folders, tmp_p
 
 
 def test_gates_appear_with_evidence_age_and_who_vouched(school: Folders) -> None:
+    word = Vouched(Gate.INFORMED, "waived", "k.meier", f"told them {HOSTILE}", NOW, NOW + timedelta(days=1))
     gates = [
-        Stood(Gate.COUNTS, "pass"),
-        Stood(
-            Gate.INFORMED, "waived", human=True, person="head teacher",
-            vouched=Said("waived", "k.meier", f"told them {HOSTILE}", NOW, NOW + timedelta(days=1)),
-        ),
-        Stood(Gate.CAPACITY, "fail", found=f"3 GB {HOSTILE}", fix="order 20 licences", person="authority"),
+        stood(Gate.COUNTS, "pass"),
+        stood(Gate.INFORMED, "waived", vouched=word),
+        stood(Gate.CAPACITY, "fail", found=f"3 GB {HOSTILE}", fix="order 20 licences"),
     ]  # fmt: skip
     with ground(school) as one:
         with one.database.write() as connection:
@@ -332,6 +336,8 @@ def test_gates_appear_with_evidence_age_and_who_vouched(school: Folders) -> None
         "Noch nicht erfüllt: 1 von 3 Bedingungen",
         "22.11.2026 09:00 CET",
         "order 20 licences",
+        "Lehrkräfte, Lernende und Eltern kennen den Tag",
+        "IT der Schule",
     ):
         assert wanted in words
         assert wanted in german.decode()
@@ -359,8 +365,8 @@ def test_gates_that_were_passed_are_told_as_they_stood_then(school: Folders) -> 
             append(tx, [entry])
         with one.database.write() as connection:
             connection.execute(update(schools).values(stage="soaking"))
-        run = Run("run-9", NOW, NOW + timedelta(hours=8), "root", "over", NOW)
-        kept = reports.keep_completion(one, run, now=NOW + timedelta(days=9))
+        begun(one, step=Step.OVER)
+        kept = reports.keep_completion(one, now=NOW + timedelta(days=9))
         said, _ = checked(reports.path_of(one.settings, "0123", kept.id, "json"))
         page, _ = reports.report_bytes(one.settings, "0123", kept.id, "en.html")
     passed = {one["gate"]: one for one in said["gates"]["switch"]}
@@ -498,15 +504,17 @@ def test_a_report_that_could_not_be_finished_is_not_listed(school: Folders, monk
     assert answer.code == 1
     assert "No space left" in answer.err
     assert school.run("report", "list", "0123", "--json").json["reports"] == []
-    assert not [path for path in (school.root / "reports" / "0123").iterdir() if path.name.startswith(".")]
+    assert list((school.root / "reports" / "0123").iterdir()) == [], "the next try writes all of it again"
 
 
-def test_a_run_of_the_cutover_is_taken_as_it_is_given(school: Folders) -> None:
-    run = Run("run-9", NOW, NOW + timedelta(hours=8), "root", "verify", NOW, problem="the cloud is slow")
+def test_the_run_that_goes_on_is_told_with_its_trouble(school: Folders) -> None:
+    cut_over(school)
     with ground(school) as one:
-        kept = reports.keep_completion(one, run, now=NOW)
+        begun(one, step=Step.VERIFY, problem="the cloud is slow")
+        kept = reports.keep_completion(one, now=NOW)
         said, _ = checked(reports.path_of(one.settings, "0123", kept.id, "json"))
     assert (said["run"]["step"], said["run"]["problem"], said["run"]["ended"]) == ("verify", "the cloud is slow", None)
+    assert [(one["id"], one["outcome"]) for one in said["runs"]] == [("run-1", "switched"), ("run-9", "")]
 
 
 def test_every_stage_can_be_reported_in_both_languages(school: Folders) -> None:
@@ -514,7 +522,7 @@ def test_every_stage_can_be_reported_in_both_languages(school: Folders) -> None:
         for stage in Stage:
             with one.database.write() as connection:
                 connection.execute(update(schools).values(stage=stage.value))
-            said = evidence.completion(one, None, now=NOW)
+            said = evidence.completion(one, now=NOW)
             assert said["stage"]["now"] == stage.value
             assert set(said["gates"]) <= {"freeze", "switch", "finalise"}
             pages = {evidence_pages.html(said, language=language, foot="x") for language in ("de", "en")}

@@ -161,5 +161,5 @@ def test_moves_of_the_stage_name_their_row_of_the_journal(store: SchoolStore) ->
         head = Checkpoint("west", second["journal"]["row"], second["journal"]["hash"])
         assert proof.still_holds(connection, head) == ""
         assert "written anew" in proof.still_holds(connection, Checkpoint("west", 2, "0" * 64))
-        assert "no such school" in proof.still_holds(connection, Checkpoint("east", 2, "0" * 64))
+        assert "east: its journal is gone" in proof.still_holds(connection, Checkpoint("east", 2, "0" * 64))
     assert (first["from"], first["to"], second["to"]) == ("classic", "observing", "hybrid")
