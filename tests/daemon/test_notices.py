@@ -156,6 +156,23 @@ async def test_many_schools_with_one_trouble_are_one_mail(tmp_path: Path) -> Non
         assert len(sink.mails) == 2
 
 
+async def test_a_ticket_of_many_schools_is_over_with_the_last_one(tmp_path: Path) -> None:
+    with WebSink() as sink:
+        (tmp_path / "hook").touch(0o600)
+        (tmp_path / "hook").write_text(f"http://127.0.0.1:{sink.port}/hook")
+        with bridge(tmp_path, '  - {name: web, url: "file:hook", after: 5m}\n', schools=4) as one:
+            broken = dict.fromkeys(one.board.schools, "the domain is not reachable")
+            await one.look(broken=broken, times=7)
+            del broken["0001"]
+            await one.look(broken=broken, times=7)
+            await one.look(times=12)
+        assert [post["state"] for post in sink.posts] == ["open", "open", "open", "over"]
+        assert "it goes on at other schools: 3" in next(
+            post["message"] for post in sink.posts if "over: " in post["title"]
+        )
+        assert len({post["key"] for post in sink.posts}) == 1
+
+
 async def test_a_digest_is_one_mail_a_day_and_what_is_critical_comes_at_once(tmp_path: Path) -> None:
     with MailSink() as sink, MailSink() as loud:
         notify = target(sink, ', at_least: notice, digest: "07:00"') + target(loud, ", at_least: critical", "loud")
