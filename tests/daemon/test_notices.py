@@ -309,7 +309,13 @@ async def test_a_webhook_gets_the_key_and_its_secret_stays_one(tmp_path: Path) -
     [
         ("mailto://it:geheim@mail.example?to=a@b.example", "unencrypted"),
         ("http://it:geheim@hook.example/x", "unencrypted"),
+        ("mailto://mail.example?to=a@b.example&user=it&pass=geheim", "unencrypted"),
+        ("mailtos://it:geheim@mail.example?to=a@b.example&mode=insecure", "unencrypted"),
+        ("mailto://it:geheim@localhost?to=a@b.example&smtp=mail.example", "unencrypted"),
+        ("http://hook.example/x?user=it&pass=geheim", "unencrypted"),
         ("https://hook.example/geheim?verify=no", "certificate"),
+        ("https://hook.example/geheim?verify=off", "certificate"),
+        ("https://hook.example/geheim?redirect=yes", "another"),
         ("nonsense://geheim", "its URL"),
         ("geheim", "its URL"),
     ],
