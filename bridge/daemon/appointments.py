@@ -2,8 +2,8 @@
 
 | at its time | what becomes of it |
 |---|---|
+| a run began then: a crash came before that was noted, or a person was first | started |
 | the daemon was down, or could not begin, for more than a quarter of an hour | missed |
-| it had begun, and a crash came before that was noted | started |
 | the school is in another stage than hybrid | refused |
 | a blackout, or the order of the waves | refused |
 | the gates of freezing, measured once more, do not hold | refused |
@@ -28,7 +28,7 @@ from bridge.core.cutover import Event, Stage
 from bridge.core.local_time import shown
 from bridge.core.waves import THROUGH, Hindrance, Place
 from bridge.core.waves import hindrance as hindered
-from bridge.daemon import changeover, readiness, wiring
+from bridge.daemon import changeover, readiness, threads, wiring
 from bridge.daemon.catalog import Catalog
 from bridge.daemon.shares import Ground
 from bridge.daemon.trouble import place, said
@@ -141,7 +141,8 @@ class Appointments:
             if school is None or one.at > now or code in self._under_way:
                 continue
             ground = Ground(settings, self.catalog, school, self.database)
-            task = asyncio.create_task(self._keep(ground, one, now))
+            with threads.of(code):  # what hangs at a school takes no thread of those who look after all of them
+                task = asyncio.create_task(self._keep(ground, one, now))
             self._under_way[code] = task
             task.add_done_callback(partial(self._free, code))
         ahead = [(one.at - now).total_seconds() for one in found.values() if one.at > now]
@@ -158,19 +159,15 @@ class Appointments:
     async def _keep(self, ground: Ground, one: Appointment, now: datetime) -> None:
         try:
             outcome, cause, text = await self._tried(ground, one, now)
+            kinds = ground.school.kinds()
+            done = partial(state.conclude, self.database, one, kinds, outcome, reason=text, cause=cause)
+            if await self._aside(done) is not None:
+                self.log.info("appointment", school=one.school, outcome=outcome.value, cause=cause)
         except Exception as error:  # noqa: BLE001 - tried again at the next look, and missed in the end
             self.log.error("an appointment failed", school=one.school, error=type(error).__name__, at=place(error))
-            return
-        kinds = ground.school.kinds()
-        done = partial(state.conclude, self.database, one, kinds, outcome, reason=text, cause=cause)
-        if await self._aside(done) is not None:
-            self.log.info("appointment", school=one.school, outcome=outcome.value, cause=cause)
 
     async def _tried(self, ground: Ground, one: Appointment, now: datetime) -> tuple[Outcome, str, str]:
         """The table above."""
-        if now - one.at > LATE:
-            text = f"{one.school}: nothing was begun at {shown(one.at, ground.school.zone)}, and now it is too late"
-            return Outcome.MISSED, "", f"{text}; make another appointment"
         decided = await self._aside(partial(self._decided, ground, one, now))
         if decided is None:
             await self._measured(ground)  # takes its time: all else is asked once more
@@ -188,10 +185,13 @@ class Appointments:
         code = ground.school.code
         if state.appointment(self.database, code) != one:
             return Outcome.CANCELLED, "", ""  # by a person, meanwhile; then nothing is written here
+        begun = state.begun(self.database, code)
+        if begun is not None and one.at <= begun <= one.at + LATE + timedelta(seconds=_MEASURING):
+            return Outcome.STARTED, "", f"a run had begun at {shown(begun, ground.school.zone)} already"
+        if now - one.at > LATE:
+            text = f"{code}: nothing was begun at {shown(one.at, ground.school.zone)}, and now it is too late"
+            return Outcome.MISSED, "", f"{text}; make another appointment"
         stage = state.places(self.database).get(code, Place(Stage.CLASSIC)).stage
-        begun = state.begun(self.database, code) if stage is Stage.FREEZING else None
-        if begun is not None and begun >= one.at:
-            return Outcome.STARTED, "", "it had begun, and the bridge was stopped before it could note that"
         if stage is not Stage.HYBRID:
             text = f"{code}: the school is {stage}, expected: {Stage.HYBRID}; see: schoolbridge stage {code}"
             return Outcome.REFUSED, "stage", text
