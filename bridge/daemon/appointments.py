@@ -16,11 +16,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeVar
 
 import structlog
 
@@ -31,6 +29,7 @@ from bridge.core.waves import hindrance as hindered
 from bridge.daemon import changeover, readiness, threads, wiring
 from bridge.daemon.catalog import Catalog
 from bridge.daemon.shares import Ground
+from bridge.daemon.threads import aside
 from bridge.daemon.trouble import place, said
 from bridge.ports import BridgeError, ConfigurationError
 from bridge.settings import School, Settings
@@ -45,7 +44,6 @@ FURTHEST = timedelta(days=400)
 #: Seconds between two looks at most.
 _SELDOM = 30.0
 _MEASURING = 600.0
-T = TypeVar("T")
 
 
 def hindrance(settings: Settings, database: Database, school: School, now: datetime) -> Hindrance | None:
@@ -107,7 +105,6 @@ class Appointments:
     ) -> None:
         self.settings, self.catalog, self.database, self.doors = settings, catalog, database, doors
         self.log = structlog.get_logger()
-        self._pool = ThreadPoolExecutor(2, thread_name_prefix="appointments")
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -121,7 +118,6 @@ class Appointments:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self) -> None:
         while True:
@@ -134,7 +130,7 @@ class Appointments:
 
     async def check(self, now: datetime) -> float:
         """Begin to keep those whose time has come; returns the seconds until the next look."""
-        found = await self._aside(partial(state.appointments, self.database))
+        found = await aside(partial(state.appointments, self.database))
         settings = self.settings()
         for code, one in found.items():
             school = settings.school(code)
@@ -161,21 +157,21 @@ class Appointments:
             outcome, cause, text = await self._tried(ground, one, now)
             kinds = ground.school.kinds()
             done = partial(state.conclude, self.database, one, kinds, outcome, reason=text, cause=cause)
-            if await self._aside(done) is not None:
+            if await aside(done) is not None:
                 self.log.info("appointment", school=one.school, outcome=outcome.value, cause=cause)
         except Exception as error:  # noqa: BLE001 - tried again at the next look, and missed in the end
             self.log.error("an appointment failed", school=one.school, error=type(error).__name__, at=place(error))
 
     async def _tried(self, ground: Ground, one: Appointment, now: datetime) -> tuple[Outcome, str, str]:
         """The table above."""
-        decided = await self._aside(partial(self._decided, ground, one, now))
+        decided = await aside(partial(self._decided, ground, one, now))
         if decided is None:
             await self._measured(ground)  # takes its time: all else is asked once more
-            decided = await self._aside(partial(self._decided, ground, one, now))
+            decided = await aside(partial(self._decided, ground, one, now))
         if decided is not None:
             return decided
         try:
-            await self._aside(partial(self.doors.begin, ground, one))
+            await aside(partial(self.doors.begin, ground, one))
         except ConfigurationError as error:
             return Outcome.REFUSED, "gates", str(error)
         return Outcome.STARTED, "", f"kept at {shown(now, ground.school.zone)}"
@@ -205,6 +201,3 @@ class Appointments:
                 await self.doors.measure(ground)
         except (BridgeError, OSError, TimeoutError) as error:
             self.log.warning("gates could not be measured", school=ground.school.code, reason=said(error))
-
-    async def _aside(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)

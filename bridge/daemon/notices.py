@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -27,6 +25,7 @@ from bridge.daemon import sending, wiring
 from bridge.daemon.board import Board
 from bridge.daemon.concerns import Watch
 from bridge.daemon.notice_text import Message, Scribe
+from bridge.daemon.threads import aside
 from bridge.daemon.trouble import place
 from bridge.settings import Settings
 from bridge.settings.notify import Target
@@ -43,7 +42,6 @@ MOST = 20
 #: More news than this at once are one message.
 _SINGLY = 5
 Send = Callable[[Settings, Target, Message], Awaitable[None]]
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -62,7 +60,6 @@ class Teller:
     ) -> None:
         self.settings, self.database, self.board, self.send = settings, database, board, send
         self.log = structlog.get_logger()
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="notices")
         self._attempts: dict[str, Attempts] = {}
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._names: frozenset[str] | None = None
@@ -80,7 +77,6 @@ class Teller:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self) -> None:
         while True:
@@ -100,13 +96,13 @@ class Teller:
         targets = settings.bridge.notify
         names = frozenset(one.name for one in targets)
         if names != self._names:
-            await self._aside(lambda: state.forget_others(self.database, names))
+            await aside(lambda: state.forget_others(self.database, names))
             self._names = names
             self.board.telling = {name: facts for name, facts in self.board.telling.items() if name in names}
         if not targets:
             return
         free = [one for one in targets if one.name not in self._busy]
-        due = await self._aside(partial(self._remember, settings, free, now))
+        due = await aside(partial(self._remember, settings, free, now))
         for target, (known, news) in zip(free, due, strict=True):
             attempts = self._attempts.get(target.name)
             if attempts is None or attempts.next <= now:
@@ -192,10 +188,10 @@ class Teller:
         await self._keep(target, before, attempt)
         await self.send(settings, target, message)
         await self._keep(target, attempt, [one for letter in these for one in told(letter, now)])
-        await self._aside(partial(state.done, self.database, target.name, news))
+        await aside(partial(state.done, self.database, target.name, news))
 
     async def _keep(self, target: Target, before: Sequence[Notice], after: Sequence[Notice]) -> None:
-        await self._aside(lambda: state.keep(self.database, target.name, before, after))
+        await aside(lambda: state.keep(self.database, target.name, before, after))
 
     def _failed(self, target: Target, why: str, now: datetime) -> None:
         before = self._attempts.get(target.name)
@@ -206,10 +202,6 @@ class Teller:
         if known.get("why") != why:
             self.log.warning("can't be told what is wrong", target=target.name, reason=why)
         self.board.telling[target.name] = {"why": why, "since": known.get("since", now.isoformat())}
-
-    async def _aside(self, work: Callable[[], T]) -> T:
-        """In a thread of its own: those of the mirroring stay free."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
 
 def _pause(targets: Sequence[Target]) -> float:

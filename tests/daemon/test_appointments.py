@@ -180,16 +180,24 @@ async def test_it_never_begins_twice(tmp_path: Path) -> None:
 
 async def test_what_hangs_while_it_measures_hangs_in_threads_of_its_school(tmp_path: Path) -> None:
     names: list[str] = []
+
+    def here() -> None:
+        names.append(threading.current_thread().name.rpartition("_")[0])
+
     asyncio.get_running_loop().set_default_executor(threads.Pools())
     with cutovers(tmp_path) as one:
 
         async def measure(ground: Ground) -> None:
-            names.append(await asyncio.to_thread(lambda: threading.current_thread().name))
+            await asyncio.to_thread(here)
 
-        one.kept = Appointments(lambda: one.settings, Catalog(), one.database, doors=Doors(measure, one._begin))
+        def begin(ground: Ground, of: Appointment) -> None:
+            here()
+            one._begin(ground, of)
+
+        one.kept = Appointments(lambda: one.settings, Catalog(), one.database, doors=Doors(measure, begin))
         one.make()
         assert await one.look(after=MINUTE) == "started"
-    assert [name.rpartition("_")[0] for name in names] == ["schoolbridge-0123"]
+    assert names == ["schoolbridge-0123", "schoolbridge-daemon"], "and nothing else does"
 
 
 async def test_called_off_while_the_gates_are_measured(tmp_path: Path) -> None:
