@@ -6,8 +6,9 @@ import asyncio
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from bridge.core.notices import Severity, What
 from bridge.daemon import notice_text, sending, wiring
 from bridge.daemon.board import FILE, Board, SchoolRow, SideRow
 from bridge.daemon.catalog import Catalog
+from bridge.daemon.concerns import Watch
 from bridge.daemon.notices import Teller
 from bridge.ports import Trouble
 from bridge.settings import Settings, load
@@ -112,6 +114,54 @@ async def test_what_is_not_taken_is_sent_again_and_status_shows_it(tmp_path: Pat
         await one.look(broken=BROKEN, times=4)
         assert (len(sink.mails), sink.asked) == (1, 3), "with growing gaps, then it went"
         assert one.board.telling == {}
+
+
+async def test_what_keeps_the_bridge_from_looking_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError(CANARY)
+
+    with MailSink() as sink, bridge(tmp_path, target(sink).replace("5m", "1s")) as one:
+        with monkeypatch.context() as patch:
+            patch.setattr(one.teller._watch, "concerns", broken, raising=False)
+            one.teller.start()
+            await _until(lambda: "it" in one.board.telling)
+            assert one.board.telling["it"]["why"] == "an internal error (RuntimeError)"
+            one.teller._watch = Watch()
+            await _until(lambda: not one.board.telling)
+        await one.teller.stop()
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    for _ in range(400):
+        if holds():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("it did not come to that")
+
+
+async def test_a_new_configuration_is_tried_at_once(tmp_path: Path) -> None:
+    with MailSink() as sink, bridge(tmp_path, target(sink)) as one:
+        sink.refuse = 100
+        await one.look(broken=BROKEN, times=24)
+        assert set(one.board.telling) == {"it"}
+        sink.refuse = 0
+        text = one.school.config.read_text()
+        one.school.config.write_text(text.replace("name: it", "name: staff"))
+        one.settings = load(one.school.config, Catalog())
+        await one.look(broken=BROKEN)
+        assert (one.board.telling, set(remembered(one.database)[0])) == ({}, {"staff"})
+        one.school.config.write_text(text)
+        one.settings = load(one.school.config, Catalog())
+        await one.look(broken=BROKEN, times=7)
+        assert len(sink.mails) == 1
+
+
+async def test_another_place_of_the_status_is_no_dead_daemon(tmp_path: Path) -> None:
+    """It changes at the next start only."""
+    with MailSink() as sink, bridge(tmp_path, target(sink)) as one:
+        one.settings = replace(one.settings, bridge=one.settings.bridge.model_copy(update={"runtime": "elsewhere"}))
+        await one.look(times=12)
+        assert sink.mails == []
 
 
 async def test_a_send_that_a_crash_cut_off_is_sent_again(tmp_path: Path) -> None:
