@@ -47,17 +47,17 @@ def check(
 
 
 def _told(session: Session) -> list[Finding]:
-    """Whether those can be told who are to be: their secrets can be read. Nothing is sent."""
+    """Whether those can be told who are to be: their URLs can be read and used. Nothing is sent."""
     findings = []
     for one in session.settings.bridge.notify:
         subject = f"notify {one.name}"
         try:
-            sending.resolved(session.settings, one)
+            sending.check(session.settings, one)
         except BridgeError as error:
             findings.append(Finding(subject, False, str(error), "see what the message says"))
         else:
             remedy = f"try it: schoolbridge notify test {one.name}"
-            findings.append(Finding(subject, True, "its URL can be read", remedy))
+            findings.append(Finding(subject, True, "its URL can be used", remedy))
     return findings
 
 

@@ -13,7 +13,8 @@
 
 ``letters`` says what is due. A trouble is told once it lasted ``after``; again when it gets worse; then in growing
 gaps. Its end is told when it was calm for ``after``, doubled with each return up to four hours: what comes and goes all
-the time is one trouble. Three schools with the same trouble are one letter, and so is what comes to it later.
+the time is one trouble. Three schools with the same trouble are one letter, and so is what comes to it later; it is
+over for all of them with the last one.
 
 A letter counts as tried before it is sent and as told afterwards. What was only tried may have arrived: so its end
 is told, too, and by one that tells the beginning with it.
@@ -109,11 +110,12 @@ class What(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One message: of one trouble, or of the same one at several schools."""
+    """One message: of one trouble, or of the same one at several schools. ``left``: others that it goes on at."""
 
     what: What
     thread: str
     notices: tuple[Notice, ...]
+    left: int = 0
 
     @property
     def severity(self) -> Severity:
@@ -172,7 +174,9 @@ def letters(
     found = _begun(due[What.BEGUN], known)
     for what in (What.WORSE, What.LASTS, What.OVER):
         for thread in dict.fromkeys(one.thread for one in due[what]):
-            found.append(Letter(what, thread, tuple(one for one in due[what] if one.thread == thread)))
+            mine = tuple(one for one in due[what] if one.thread == thread)
+            going = sum(one.thread == thread and one.ended is None for one in known)
+            found.append(Letter(what, thread, mine, left=going - len(mine)))
     return sorted(found, key=lambda one: (-one.severity.rank, one.what is What.OVER))
 
 

@@ -2,8 +2,8 @@
 
 | at its time | what becomes of it |
 |---|---|
+| a run began then: a crash came before that was noted, or a person was first | started |
 | the daemon was down, or could not begin, for more than a quarter of an hour | missed |
-| it had begun, and a crash came before that was noted | started |
 | the school is in another stage than hybrid | refused |
 | a blackout, or the order of the waves | refused |
 | the gates of freezing, measured once more, do not hold | refused |
@@ -16,11 +16,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeVar
 
 import structlog
 
@@ -28,9 +26,10 @@ from bridge.core.cutover import Event, Stage
 from bridge.core.local_time import shown
 from bridge.core.waves import THROUGH, Hindrance, Place
 from bridge.core.waves import hindrance as hindered
-from bridge.daemon import changeover, readiness, wiring
+from bridge.daemon import changeover, readiness, threads, wiring
 from bridge.daemon.catalog import Catalog
 from bridge.daemon.shares import Ground
+from bridge.daemon.threads import aside
 from bridge.daemon.trouble import place, said
 from bridge.ports import BridgeError, ConfigurationError
 from bridge.settings import School, Settings
@@ -45,7 +44,6 @@ FURTHEST = timedelta(days=400)
 #: Seconds between two looks at most.
 _SELDOM = 30.0
 _MEASURING = 600.0
-T = TypeVar("T")
 
 
 def hindrance(settings: Settings, database: Database, school: School, now: datetime) -> Hindrance | None:
@@ -107,7 +105,6 @@ class Appointments:
     ) -> None:
         self.settings, self.catalog, self.database, self.doors = settings, catalog, database, doors
         self.log = structlog.get_logger()
-        self._pool = ThreadPoolExecutor(2, thread_name_prefix="appointments")
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -121,7 +118,6 @@ class Appointments:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self) -> None:
         while True:
@@ -134,14 +130,15 @@ class Appointments:
 
     async def check(self, now: datetime) -> float:
         """Begin to keep those whose time has come; returns the seconds until the next look."""
-        found = await self._aside(partial(state.appointments, self.database))
+        found = await aside(partial(state.appointments, self.database))
         settings = self.settings()
         for code, one in found.items():
             school = settings.school(code)
             if school is None or one.at > now or code in self._under_way:
                 continue
             ground = Ground(settings, self.catalog, school, self.database)
-            task = asyncio.create_task(self._keep(ground, one, now))
+            with threads.of(code):  # what hangs at a school takes no thread of those who look after all of them
+                task = asyncio.create_task(self._keep(ground, one, now))
             self._under_way[code] = task
             task.add_done_callback(partial(self._free, code))
         ahead = [(one.at - now).total_seconds() for one in found.values() if one.at > now]
@@ -158,27 +155,23 @@ class Appointments:
     async def _keep(self, ground: Ground, one: Appointment, now: datetime) -> None:
         try:
             outcome, cause, text = await self._tried(ground, one, now)
+            kinds = ground.school.kinds()
+            done = partial(state.conclude, self.database, one, kinds, outcome, reason=text, cause=cause)
+            if await aside(done) is not None:
+                self.log.info("appointment", school=one.school, outcome=outcome.value, cause=cause)
         except Exception as error:  # noqa: BLE001 - tried again at the next look, and missed in the end
             self.log.error("an appointment failed", school=one.school, error=type(error).__name__, at=place(error))
-            return
-        kinds = ground.school.kinds()
-        done = partial(state.conclude, self.database, one, kinds, outcome, reason=text, cause=cause)
-        if await self._aside(done) is not None:
-            self.log.info("appointment", school=one.school, outcome=outcome.value, cause=cause)
 
     async def _tried(self, ground: Ground, one: Appointment, now: datetime) -> tuple[Outcome, str, str]:
         """The table above."""
-        if now - one.at > LATE:
-            text = f"{one.school}: nothing was begun at {shown(one.at, ground.school.zone)}, and now it is too late"
-            return Outcome.MISSED, "", f"{text}; make another appointment"
-        decided = await self._aside(partial(self._decided, ground, one, now))
+        decided = await aside(partial(self._decided, ground, one, now))
         if decided is None:
             await self._measured(ground)  # takes its time: all else is asked once more
-            decided = await self._aside(partial(self._decided, ground, one, now))
+            decided = await aside(partial(self._decided, ground, one, now))
         if decided is not None:
             return decided
         try:
-            await self._aside(partial(self.doors.begin, ground, one))
+            await aside(partial(self.doors.begin, ground, one))
         except ConfigurationError as error:
             return Outcome.REFUSED, "gates", str(error)
         return Outcome.STARTED, "", f"kept at {shown(now, ground.school.zone)}"
@@ -188,10 +181,13 @@ class Appointments:
         code = ground.school.code
         if state.appointment(self.database, code) != one:
             return Outcome.CANCELLED, "", ""  # by a person, meanwhile; then nothing is written here
+        begun = state.begun(self.database, code)
+        if begun is not None and one.at <= begun <= one.at + LATE + timedelta(seconds=_MEASURING):
+            return Outcome.STARTED, "", f"a run had begun at {shown(begun, ground.school.zone)} already"
+        if now - one.at > LATE:
+            text = f"{code}: nothing was begun at {shown(one.at, ground.school.zone)}, and now it is too late"
+            return Outcome.MISSED, "", f"{text}; make another appointment"
         stage = state.places(self.database).get(code, Place(Stage.CLASSIC)).stage
-        begun = state.begun(self.database, code) if stage is Stage.FREEZING else None
-        if begun is not None and begun >= one.at:
-            return Outcome.STARTED, "", "it had begun, and the bridge was stopped before it could note that"
         if stage is not Stage.HYBRID:
             text = f"{code}: the school is {stage}, expected: {Stage.HYBRID}; see: schoolbridge stage {code}"
             return Outcome.REFUSED, "stage", text
@@ -205,6 +201,3 @@ class Appointments:
                 await self.doors.measure(ground)
         except (BridgeError, OSError, TimeoutError) as error:
             self.log.warning("gates could not be measured", school=ground.school.code, reason=said(error))
-
-    async def _aside(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)

@@ -142,7 +142,7 @@ _LATE: Words = (" (verspätet gesendet)", " (sent late)")
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is sent. ``key`` stays the same from the beginning of a trouble to its end."""
+    """What is sent. ``key`` stays the same from the beginning of a trouble to its end, at all its schools: ``over``."""
 
     title: str
     body: str
@@ -169,11 +169,14 @@ class Scribe:
         title = self._say(_WHAT[letter.what]) + self._say(what).format(**words)
         lines = [self._whose(codes)] if codes else []
         lines += [title, self._times(letter)]
-        if letter.what is not What.OVER:
+        over = letter.what is What.OVER
+        if over and letter.left:
+            others = ("es dauert an anderen Schulen an: {left}", "it goes on at other schools: {left}")
+            lines.append(self._say(others).format(left=letter.left))
+        elif not over:
             lines += ["", self._say(remedy).format(**words)]
-        return self._message(
-            title, lines, codes, letter.thread, letter.severity, count=count, over=letter.what is What.OVER
-        )
+        done = over and not letter.left
+        return self._message(title, lines, codes, letter.thread, letter.severity, count=count, over=done)
 
     def news(self, these: Sequence[News]) -> Message:
         """Something that happened at a school, or several such things."""

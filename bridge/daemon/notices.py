@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -27,6 +25,7 @@ from bridge.daemon import sending, wiring
 from bridge.daemon.board import Board
 from bridge.daemon.concerns import Watch
 from bridge.daemon.notice_text import Message, Scribe
+from bridge.daemon.threads import aside
 from bridge.daemon.trouble import place
 from bridge.settings import Settings
 from bridge.settings.notify import Target
@@ -43,7 +42,6 @@ MOST = 20
 #: More news than this at once are one message.
 _SINGLY = 5
 Send = Callable[[Settings, Target, Message], Awaitable[None]]
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -62,11 +60,9 @@ class Teller:
     ) -> None:
         self.settings, self.database, self.board, self.send = settings, database, board, send
         self.log = structlog.get_logger()
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="notices")
         self._attempts: dict[str, Attempts] = {}
         self._busy: dict[str, asyncio.Task[None]] = {}
-        self._names: frozenset[str] | None = None
-        self._broken = ""
+        self._loaded: Settings | None = None
         self._watch = Watch()
         self._task: asyncio.Task[None] | None = None
 
@@ -80,39 +76,43 @@ class Teller:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(_pause(self.settings().bridge.notify))
+            targets = self.settings().bridge.notify
+            await asyncio.sleep(_pause(targets))
             try:
                 await self.look(wiring.now())
-                self._broken = ""
             except Exception as error:  # noqa: BLE001 - whatever it is, mirroring goes on and the next look is made
-                found = type(error).__name__
-                if found != self._broken:
-                    self.log.error("looking for what to tell failed", error=found, at=place(error))
-                self._broken = found
+                for target in targets:
+                    self._bug(target, error, wiring.now())
 
     async def look(self, now: datetime) -> None:
         """Once: remember what is wrong, and begin to tell what is due."""
         settings = self.settings()
         targets = settings.bridge.notify
-        names = frozenset(one.name for one in targets)
-        if names != self._names:
-            await self._aside(lambda: state.forget_others(self.database, names))
-            self._names = names
-            self.board.telling = {name: facts for name, facts in self.board.telling.items() if name in names}
+        if settings is not self._loaded:  # what was wrong with a target may be mended
+            await self._afresh(frozenset(one.name for one in targets))
+            self._loaded = settings
         if not targets:
             return
         free = [one for one in targets if one.name not in self._busy]
-        due = await self._aside(partial(self._remember, settings, free, now))
+        due = await aside(partial(self._remember, settings, free, now))
         for target, (known, news) in zip(free, due, strict=True):
             attempts = self._attempts.get(target.name)
             if attempts is None or attempts.next <= now:
                 task = asyncio.create_task(self._tell(settings, target, known, news, now))
                 self._busy[target.name] = task
                 task.add_done_callback(partial(self._free, target.name))
+
+    async def _afresh(self, names: frozenset[str]) -> None:
+        """Forget those who are not told any more, and how often the others could not be told."""
+        for name in self._busy.keys() - names:
+            self._busy[name].cancel()
+        await asyncio.gather(*(task for name, task in self._busy.items() if name not in names), return_exceptions=True)
+        await aside(lambda: state.forget_others(self.database, names))
+        self._attempts.clear()
+        self.board.telling = {name: facts for name, facts in self.board.telling.items() if name in names}
 
     def _free(self, name: str, _: asyncio.Task[None]) -> None:
         self._busy.pop(name, None)
@@ -130,14 +130,13 @@ class Teller:
         scribe = Scribe(target, target.language or settings.bridge.language, zone)
         quiet = target.quiet is not None and target.quiet.holds(now.astimezone(zone))
         digest = last_at(target.digest, zone, now) if target.digest else None
-        due = letters(known, after=target.after, quiet=quiet, now=now, digest=digest)[:MOST]
+        due = letters(known, after=target.after, quiet=quiet, now=now, digest=digest)
         soft = [one for one in due if digest is not None and one.severity is not Severity.CRITICAL]
         loud = [one for one in news if one.severity is Severity.CRITICAL]
         rest = [] if quiet else [one for one in news if one not in loud and (digest is None or one.at <= digest)]
         try:
-            for letter in due:
-                if letter not in soft:
-                    await self._deliver(settings, target, [letter], [], scribe.letter(letter), now)
+            for letter in [one for one in due if one not in soft][:MOST]:
+                await self._deliver(settings, target, [letter], [], scribe.letter(letter), now)
             if digest is None:
                 loud, rest = loud + rest, []
             for these in _bundles(loud)[:MOST]:
@@ -147,9 +146,10 @@ class Teller:
                 await self._deliver(settings, target, soft, rest, scribe.digest(parts, now), now)
         except sending.NotSent as error:
             self._failed(target, str(error), now)
+            self._later(target, now)
         except Exception as error:  # noqa: BLE001 - see ``_run``
-            self.log.error("telling failed", target=target.name, error=type(error).__name__, at=place(error))
-            self._failed(target, f"an internal error ({type(error).__name__})", now)
+            self._bug(target, error, now)
+            self._later(target, now)
         else:
             self._attempts.pop(target.name, None)
             if self.board.telling.pop(target.name, None):
@@ -160,7 +160,7 @@ class Teller:
     ) -> list[tuple[list[Notice], list[News]]]:
         """What each target has to know now, written to the state."""
         database = self.database
-        wrong = self._watch.concerns(settings, database, boards.read(settings.runtime), now)
+        wrong = self._watch.concerns(settings, database, boards.read(self.board.path.parent), now)
         codes = [one.code for one in settings.schools]
         everybody = settings.bridge.notify
         state.gather(database, {code: [one.name for one in everybody if one.tells_of(code)] for code in codes})
@@ -192,24 +192,31 @@ class Teller:
         await self._keep(target, before, attempt)
         await self.send(settings, target, message)
         await self._keep(target, attempt, [one for letter in these for one in told(letter, now)])
-        await self._aside(partial(state.done, self.database, target.name, news))
+        await aside(partial(state.done, self.database, target.name, news))
 
     async def _keep(self, target: Target, before: Sequence[Notice], after: Sequence[Notice]) -> None:
-        await self._aside(lambda: state.keep(self.database, target.name, before, after))
+        await aside(lambda: state.keep(self.database, target.name, before, after))
+
+    def _bug(self, target: Target, error: Exception, now: datetime) -> None:
+        """Nobody can be told because of an error of the bridge or its machine."""
+        if self._show(target, f"an internal error ({type(error).__name__})", now):
+            self.log.error("telling failed", target=target.name, error=type(error).__name__, at=place(error))
 
     def _failed(self, target: Target, why: str, now: datetime) -> None:
+        if self._show(target, why, now):
+            self.log.warning("can't be told what is wrong", target=target.name, reason=why)
+
+    def _show(self, target: Target, why: str, now: datetime) -> bool:
+        """In ``status``; whether it is news."""
+        known = self.board.telling.get(target.name, {})
+        self.board.telling[target.name] = {"why": why, "since": known.get("since", now.isoformat())}
+        return known.get("why") != why
+
+    def _later(self, target: Target, now: datetime) -> None:
         before = self._attempts.get(target.name)
         failed = before.failed + 1 if before else 1
         gap = min(min(target.after, _FIRST) * (1 << min(failed - 1, 20)), _LONGEST)
         self._attempts[target.name] = Attempts(failed, now + gap)
-        known = self.board.telling.get(target.name, {})
-        if known.get("why") != why:
-            self.log.warning("can't be told what is wrong", target=target.name, reason=why)
-        self.board.telling[target.name] = {"why": why, "since": known.get("since", now.isoformat())}
-
-    async def _aside(self, work: Callable[[], T]) -> T:
-        """In a thread of its own: those of the mirroring stay free."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
 
 def _pause(targets: Sequence[Target]) -> float:

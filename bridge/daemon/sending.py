@@ -13,7 +13,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 from bridge.core.notices import Severity
 from bridge.daemon import wiring
@@ -25,7 +24,6 @@ from bridge.settings.notify import Target
 #: Seconds after which a send counts as failed; the library's own limits are shorter.
 TIMEOUT = 60.0
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
-_CLEAR = {"mailto", "json", "http", "form", "xml"}
 _TYPES = {Severity.CRITICAL: "failure", Severity.WARNING: "warning", Severity.NOTICE: "info"}
 _STATUS = re.compile(r"error=(\d{3})")
 _SMTP = re.compile(r"\((\d{3}), b")
@@ -71,44 +69,58 @@ def _settle(answer: asyncio.Future[str], reason: str) -> None:
 
 def _send(settings: Settings, target: Target, message: Message) -> str:
     """Empty when it went out, else why not."""
-    try:
-        url = resolved(settings, target)
-    except ConfigurationError as error:
-        return str(error)
     with _listening() as heard:
-        service = _service(url)
-        if service is None:
-            return "its URL is not one that can be used: see the page on being told"
+        try:
+            service = service_of(settings, target)
+        except ConfigurationError as error:
+            return str(error)
         _dress(service, message)
         if service.notify(body=message.body, title=message.title, notify_type=_type(message)):
             return ""
         return _sort(heard())
 
 
-def resolved(settings: Settings, target: Target) -> str:
-    """The URL itself; raises ConfigurationError where it would send a password in the clear."""
-    plain = target.url.startswith("mailto")
-    url = target.url if plain else wiring.secret(settings, target.url).decode(errors="replace").strip()
-    parts = urlsplit(url)
-    if parts.scheme in {"https", "http"}:
-        url = f"json{'s' if parts.scheme == 'https' else ''}{url[len(parts.scheme) :]}"
-    clear = parts.scheme in _CLEAR and not re.search(r"mode=(starttls|ssl)\b", parts.query)
-    if parts.password and clear and parts.hostname not in _LOCAL:
-        raise ConfigurationError(
-            "its URL would send a password unencrypted; write mailtos:// or https:// (for mail also ?mode=starttls)"
-        )
-    if re.search(r"verify=(no|false|0)", parts.query, re.I):
-        raise ConfigurationError("its URL turns off the check of the server's certificate; trust its authority instead")
-    return url
+def check(settings: Settings, target: Target) -> None:
+    """Whether its URL can be read and used; raises ConfigurationError. Nothing is sent."""
+    with _listening():
+        service_of(settings, target)
 
 
-def _service(url: str) -> Any:
+def service_of(settings: Settings, target: Target) -> Any:
+    """What the library makes of a URL. Raises ConfigurationError where it can't be used, or others could listen.
+
+    Asked is what the library understood, not the URL: there are many ways to write one thing.
+    """
     import apprise  # only here: it takes a while to load, and most bridges send seldom
 
+    plain = target.url.startswith("mailto")
+    url = target.url if plain else wiring.secret(settings, target.url).decode(errors="replace").strip()
+    for scheme in ("http", "https"):
+        if url.startswith(f"{scheme}://"):
+            url = f"json{scheme[4:]}{url[len(scheme) :]}"
     asset = apprise.AppriseAsset(
         app_id="schoolbridge", app_desc="schoolbridge", app_url="", http_redirects=False, async_mode=False
     )
-    return apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
+    service = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
+    if service is None:
+        raise ConfigurationError("its URL is not one that can be used: see the page on being told")
+    if service.password and _clear(service):
+        raise ConfigurationError(
+            "its URL would send a password unencrypted; write mailtos:// or https:// (for mail also ?mode=starttls)"
+        )
+    if not service.verify_certificate:
+        raise ConfigurationError("its URL turns off the check of the server's certificate; trust its authority instead")
+    if service.redirects:
+        raise ConfigurationError("its URL lets the server send on to another one; write the one that is meant")
+    return service
+
+
+def _clear(service: Any) -> bool:
+    """Whether it speaks unencrypted to another machine."""
+    if (getattr(service, "smtp_host", "") or service.host) in _LOCAL:
+        return False
+    mode = getattr(service, "secure_mode", None)  # of mail only
+    return mode == "insecure" if mode is not None else bool(service.protocol) and not service.secure
 
 
 def _type(message: Message) -> Any:

@@ -43,6 +43,12 @@ def of(school: str) -> Iterator[None]:
         _SCHOOL.reset(before)
 
 
+async def aside(work: Callable[[], T]) -> T:
+    """Run what belongs to no school in the daemon's own threads, whoever asks: no school that hangs holds it up."""
+    with of(""):
+        return await asyncio.to_thread(work)
+
+
 class Pools(ThreadPoolExecutor):
     """A pool for each school, and one for the daemon itself. Used on one event loop."""
 

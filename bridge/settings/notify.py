@@ -31,7 +31,7 @@ def _url(text: str) -> str:
         return text
     try:
         parts = urlsplit(text)
-        inside = parts.password is not None or any(name in parse_qs(parts.query) for name in _SECRET_QUERY)
+        inside = parts.password is not None or any(name.lower() in _SECRET_QUERY for name in parse_qs(parts.query))
     except ValueError:
         raise ValueError("!not a URL|write mailto://HOST?from=ADDRESS&to=ADDRESS, or name a secret") from None
     if parts.scheme not in {"mailto", "mailtos"}:

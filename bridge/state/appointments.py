@@ -109,10 +109,10 @@ def appointments(database: Database) -> Mapping[str, Appointment]:
 
 
 def begun(database: Database, code: str) -> datetime | None:
-    """When the run that goes on began; None when none does."""
-    mine = (changeover.c.school == code) & changeover.c.ended.is_(None)
+    """When the last run of a school began, over or not; None when there was none."""
+    last = select(func.max(changeover.c.started, type_=UtcTime)).where(changeover.c.school == code)
     with database.read() as connection:
-        found: datetime | None = connection.scalar(select(func.max(changeover.c.started, type_=UtcTime)).where(mine))
+        found: datetime | None = connection.scalar(last)
         return found
 
 

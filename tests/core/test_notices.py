@@ -98,8 +98,10 @@ def test_a_storm_is_one_letter_and_who_comes_late_joins_it() -> None:
     late = concern("z")
     (joined,) = play.minutes(10, *many, late)
     assert (joined.thread, [one.concern.school for one in joined.notices]) == (found[0].thread, ["z"])
+    (first,) = play.minutes(30, *many[1:], late)
+    assert (first.what, len(first.notices), first.left) == (What.OVER, 1, 5)
     over = play.minutes(30)
-    assert [(one.what, len(one.notices)) for one in over] == [(What.OVER, 6)]
+    assert [(one.what, len(one.notices), one.left) for one in over] == [(What.OVER, 5, 0)]
 
 
 def test_those_that_begin_a_little_later_are_in_the_storms_letter() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.daemon import appointments, wiring
+from bridge.daemon import appointments, threads, wiring
 from bridge.daemon.appointments import LATE, Appointments, Doors, make
 from bridge.daemon.catalog import Catalog
 from bridge.daemon.shares import Ground
@@ -151,6 +152,52 @@ async def test_a_crash_between_the_beginning_and_its_note(tmp_path: Path) -> Non
         one.kept = Appointments(lambda: one.settings, Catalog(), one.database, doors=one.kept.doors)
         assert await one.look(after=MINUTE) == "started"
         assert one.begun == ["0123"]
+
+
+async def test_after_a_long_crash_it_is_not_said_that_nothing_began(tmp_path: Path) -> None:
+    with cutovers(tmp_path) as one:
+        one.make()
+        one.crash = True
+        assert await one.look(after=MINUTE) == ""
+        one.kept = Appointments(lambda: one.settings, Catalog(), one.database, doors=one.kept.doors)
+        assert await one.look(after=LATE + 60 * MINUTE) == "started"
+        assert one.begun == ["0123"]
+
+
+async def test_it_never_begins_twice(tmp_path: Path) -> None:
+    """Not even where the run that a crash cut off was called off before the daemon came back."""
+    with cutovers(tmp_path) as one:
+        one.make()
+        one.crash = True
+        assert await one.look(after=MINUTE) == ""
+        with one.database.write() as connection:
+            connection.execute(changeover.update().values(ended=one.now, outcome="aborted"))
+        one.stage("0123", "hybrid")
+        one.kept = Appointments(lambda: one.settings, Catalog(), one.database, doors=one.kept.doors)
+        assert await one.look(after=MINUTE) == "started"
+        assert one.begun == ["0123"]
+
+
+async def test_what_hangs_while_it_measures_hangs_in_threads_of_its_school(tmp_path: Path) -> None:
+    names: list[str] = []
+
+    def here() -> None:
+        names.append(threading.current_thread().name.rpartition("_")[0])
+
+    asyncio.get_running_loop().set_default_executor(threads.Pools())
+    with cutovers(tmp_path) as one:
+
+        async def measure(ground: Ground) -> None:
+            await asyncio.to_thread(here)
+
+        def begin(ground: Ground, of: Appointment) -> None:
+            here()
+            one._begin(ground, of)
+
+        one.kept = Appointments(lambda: one.settings, Catalog(), one.database, doors=Doors(measure, begin))
+        one.make()
+        assert await one.look(after=MINUTE) == "started"
+    assert names == ["schoolbridge-0123", "schoolbridge-daemon"], "and nothing else does"
 
 
 async def test_called_off_while_the_gates_are_measured(tmp_path: Path) -> None:

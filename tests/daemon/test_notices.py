@@ -6,8 +6,9 @@ import asyncio
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from bridge.core.notices import Severity, What
 from bridge.daemon import notice_text, sending, wiring
 from bridge.daemon.board import FILE, Board, SchoolRow, SideRow
 from bridge.daemon.catalog import Catalog
+from bridge.daemon.concerns import Watch
 from bridge.daemon.notices import Teller
 from bridge.ports import Trouble
 from bridge.settings import Settings, load
@@ -114,6 +116,54 @@ async def test_what_is_not_taken_is_sent_again_and_status_shows_it(tmp_path: Pat
         assert one.board.telling == {}
 
 
+async def test_what_keeps_the_bridge_from_looking_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError(CANARY)
+
+    with MailSink() as sink, bridge(tmp_path, target(sink).replace("5m", "1s")) as one:
+        with monkeypatch.context() as patch:
+            patch.setattr(one.teller._watch, "concerns", broken, raising=False)
+            one.teller.start()
+            await _until(lambda: "it" in one.board.telling)
+            assert one.board.telling["it"]["why"] == "an internal error (RuntimeError)"
+            one.teller._watch = Watch()
+            await _until(lambda: not one.board.telling)
+        await one.teller.stop()
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    for _ in range(400):
+        if holds():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("it did not come to that")
+
+
+async def test_a_new_configuration_is_tried_at_once(tmp_path: Path) -> None:
+    with MailSink() as sink, bridge(tmp_path, target(sink)) as one:
+        sink.refuse = 100
+        await one.look(broken=BROKEN, times=24)
+        assert set(one.board.telling) == {"it"}
+        sink.refuse = 0
+        text = one.school.config.read_text()
+        one.school.config.write_text(text.replace("name: it", "name: staff"))
+        one.settings = load(one.school.config, Catalog())
+        await one.look(broken=BROKEN)
+        assert (one.board.telling, set(remembered(one.database)[0])) == ({}, {"staff"})
+        one.school.config.write_text(text)
+        one.settings = load(one.school.config, Catalog())
+        await one.look(broken=BROKEN, times=7)
+        assert len(sink.mails) == 1
+
+
+async def test_another_place_of_the_status_is_no_dead_daemon(tmp_path: Path) -> None:
+    """It changes at the next start only."""
+    with MailSink() as sink, bridge(tmp_path, target(sink)) as one:
+        one.settings = replace(one.settings, bridge=one.settings.bridge.model_copy(update={"runtime": "elsewhere"}))
+        await one.look(times=12)
+        assert sink.mails == []
+
+
 async def test_a_send_that_a_crash_cut_off_is_sent_again(tmp_path: Path) -> None:
     with MailSink() as sink, bridge(tmp_path, target(sink)) as one:
 
@@ -154,6 +204,23 @@ async def test_many_schools_with_one_trouble_are_one_mail(tmp_path: Path) -> Non
         assert all(code in body for code in everybody)
         await one.look(times=12)
         assert len(sink.mails) == 2
+
+
+async def test_a_ticket_of_many_schools_is_over_with_the_last_one(tmp_path: Path) -> None:
+    with WebSink() as sink:
+        (tmp_path / "hook").touch(0o600)
+        (tmp_path / "hook").write_text(f"http://127.0.0.1:{sink.port}/hook")
+        with bridge(tmp_path, '  - {name: web, url: "file:hook", after: 5m}\n', schools=4) as one:
+            broken = dict.fromkeys(one.board.schools, "the domain is not reachable")
+            await one.look(broken=broken, times=7)
+            del broken["0001"]
+            await one.look(broken=broken, times=7)
+            await one.look(times=12)
+        assert [post["state"] for post in sink.posts] == ["open", "open", "open", "over"]
+        assert "it goes on at other schools: 3" in next(
+            post["message"] for post in sink.posts if "over: " in post["title"]
+        )
+        assert len({post["key"] for post in sink.posts}) == 1
 
 
 async def test_a_digest_is_one_mail_a_day_and_what_is_critical_comes_at_once(tmp_path: Path) -> None:
@@ -292,7 +359,13 @@ async def test_a_webhook_gets_the_key_and_its_secret_stays_one(tmp_path: Path) -
     [
         ("mailto://it:geheim@mail.example?to=a@b.example", "unencrypted"),
         ("http://it:geheim@hook.example/x", "unencrypted"),
+        ("mailto://mail.example?to=a@b.example&user=it&pass=geheim", "unencrypted"),
+        ("mailtos://it:geheim@mail.example?to=a@b.example&mode=insecure", "unencrypted"),
+        ("mailto://it:geheim@localhost?to=a@b.example&smtp=mail.example", "unencrypted"),
+        ("http://hook.example/x?user=it&pass=geheim", "unencrypted"),
         ("https://hook.example/geheim?verify=no", "certificate"),
+        ("https://hook.example/geheim?verify=off", "certificate"),
+        ("https://hook.example/geheim?redirect=yes", "another"),
         ("nonsense://geheim", "its URL"),
         ("geheim", "its URL"),
     ],
