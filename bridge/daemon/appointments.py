@@ -28,7 +28,7 @@ from bridge.core.cutover import Event, Stage
 from bridge.core.local_time import shown
 from bridge.core.waves import THROUGH, Hindrance, Place
 from bridge.core.waves import hindrance as hindered
-from bridge.daemon import changeover, readiness, wiring
+from bridge.daemon import changeover, readiness, threads, wiring
 from bridge.daemon.catalog import Catalog
 from bridge.daemon.shares import Ground
 from bridge.daemon.trouble import place, said
@@ -86,7 +86,8 @@ class Doors:
 
 
 async def _measure(ground: Ground) -> None:
-    await readiness.measure(ground)
+    with threads.of(ground.school.code):  # what hangs in it takes none of the daemon's
+        await readiness.measure(ground)
 
 
 def _begin(ground: Ground, of: Appointment) -> None:
@@ -118,9 +119,7 @@ class Appointments:
     async def stop(self) -> None:
         """End; what is under way is begun again after the next start, if it is not too late then."""
         tasks = [*self._under_way.values(), *([self._task] if self._task else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await threads.end(tasks)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self) -> None:

@@ -200,8 +200,11 @@ class Service:
         for job in self.scheduler.get_jobs():
             if job.id.startswith(f"{code}: "):
                 job.remove()
-        await self.supervisors.pop(code).stop()
-        self.board.schools.pop(code, None)
+        try:
+            await self.supervisors.pop(code).stop()
+        finally:
+            threads.forget(code)
+            self.board.schools.pop(code, None)
 
     # -- a new configuration
 

@@ -15,7 +15,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -31,6 +31,7 @@ MOST = 16
 #: Seconds for what was asked to end, before it is left behind.
 LAST = 5.0
 _SCHOOL: ContextVar[str] = ContextVar("schoolbridge_school", default="")
+_POOLS: ContextVar[Pools | None] = ContextVar("schoolbridge_pools", default=None)
 
 
 @contextmanager
@@ -41,6 +42,24 @@ def of(school: str) -> Iterator[None]:
         yield
     finally:
         _SCHOOL.reset(before)
+
+
+def forget(school: str) -> None:
+    """A school ended: should it come again, as after a corrected configuration, nothing hangs in its new threads."""
+    if (pools := _POOLS.get()) is not None:
+        pools.forget(school)
+
+
+async def end(tasks: Iterable[asyncio.Task[Any]]) -> bool:
+    """Cancel tasks and wait for their end; whether all did. What does not, as a thread hangs in it, is left behind."""
+    asked = set(tasks)
+    for task in asked:
+        task.cancel()
+    done, left = await asyncio.wait(asked, timeout=LAST) if asked else (asked, asked)
+    for task in done:
+        if not task.cancelled():
+            task.exception()  # what went wrong at the end is of no use any more
+    return not left
 
 
 class Pools(ThreadPoolExecutor):
@@ -62,6 +81,13 @@ class Pools(ThreadPoolExecutor):
                 pool = self._pools[school] = ThreadPoolExecutor(self._most, thread_name_prefix=name)
         return pool.submit(fn, *args, **kwargs)
 
+    def forget(self, school: str) -> None:
+        """Leave the threads of a school behind; those that do nothing end."""
+        with self._giving:
+            pool = self._pools.pop(school, None)
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more work; never waits, for what hangs would keep the daemon from ending."""
         for pool in self._pools.values():
@@ -73,20 +99,19 @@ def run(main: Coroutine[Any, Any, None]) -> None:
     """As ``asyncio.run``, with ``Pools``, and without waiting for ever for what does not end."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    loop.set_default_executor(Pools())
+    pools = Pools()
+    loop.set_default_executor(pools)
+    known = _POOLS.set(pools)
     try:
         loop.run_until_complete(main)
     finally:
-        left = asyncio.all_tasks(loop)
-        for task in left:
-            task.cancel()
-        if left:
-            _, left = loop.run_until_complete(asyncio.wait(left, timeout=LAST))
+        _POOLS.reset(known)
+        ended = loop.run_until_complete(end(asyncio.all_tasks(loop)))
         with contextlib.suppress(TimeoutError):
             loop.run_until_complete(asyncio.wait_for(loop.shutdown_asyncgens(), LAST))
         loop.run_until_complete(loop.shutdown_default_executor())
         asyncio.set_event_loop(None)
-        if not left:
+        if ended:
             loop.close()
 
 
