@@ -115,8 +115,11 @@ def run(main: Coroutine[Any, Any, None]) -> None:
             loop.close()
 
 
-def leave() -> None:
-    """Return when no thread is left; else end the process here and now, because Python would wait for them for ever."""
+def leave(*, failed: bool = False) -> None:
+    """Return when no thread is left; else end the process here and now, because Python would wait for them for ever.
+
+    ``failed``: with an exit code for which systemd starts it anew.
+    """
     end = time.monotonic() + LAST
     others = [one for one in threading.enumerate() if one is not threading.current_thread() and not one.daemon]
     for one in others:
@@ -126,4 +129,4 @@ def leave() -> None:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
-        os._exit(0)
+        os._exit(int(failed))

@@ -1,6 +1,8 @@
 """Threads of one school are its own, also when it comes again, and what hangs in them keeps nothing from ending."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -66,3 +68,15 @@ def test_an_end_does_not_wait_for_ever(hanging: threading.Event, monkeypatch: py
 
     threads.run(main())
     assert found == [True, False, True]
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_program_ends_with_its_own_exit_code_while_a_thread_hangs(failed: bool) -> None:
+    text = f"""
+import threading
+from bridge.daemon import threads
+threads.LAST = 0.1
+threading.Thread(target=threading.Event().wait).start()
+threads.leave(failed={failed})
+"""
+    assert subprocess.run([sys.executable, "-c", text], check=False, timeout=60).returncode == int(failed)
