@@ -21,7 +21,7 @@ from bridge.api.survey import Bridge
 from bridge.core.cutover import Event, Gate, Stage
 from bridge.core.gates import EARLY, Vouched, short
 from bridge.core.model import Choice
-from bridge.daemon import appointments, changeover, decisions, readiness
+from bridge.daemon import appointments, changeover, decisions, readiness, threads
 from bridge.daemon.shares import Ground
 from bridge.daemon.trouble import said
 from bridge.ports import BridgeError
@@ -222,14 +222,13 @@ class Measuring:
 
     async def stop(self) -> None:
         """End what is under way."""
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await threads.end(self._tasks.values())
 
 
 async def _measure(act: Act, gates: list[Gate] | None) -> None:
     log = structlog.get_logger().bind(school=act.school.code)
     try:
-        await readiness.measure(_ground(act), gates=gates)
+        with threads.of(act.school.code):  # what hangs in it takes none of the daemon's
+            await readiness.measure(_ground(act), gates=gates)
     except Exception as error:  # noqa: BLE001 - what was measured up to here stands; the gates show the rest
         log.warning("measuring the gates broke off", reason=said(error) if isinstance(error, BridgeError) else "")

@@ -84,7 +84,8 @@ class Doors:
 
 
 async def _measure(ground: Ground) -> None:
-    await readiness.measure(ground)
+    with threads.of(ground.school.code):  # what hangs in it takes none of the daemon's
+        await readiness.measure(ground)
 
 
 def _begin(ground: Ground, of: Appointment) -> None:
@@ -115,9 +116,7 @@ class Appointments:
     async def stop(self) -> None:
         """End; what is under way is begun again after the next start, if it is not too late then."""
         tasks = [*self._under_way.values(), *([self._task] if self._task else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await threads.end(tasks)
 
     async def _run(self) -> None:
         while True:

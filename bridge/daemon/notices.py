@@ -21,7 +21,7 @@ import structlog
 from bridge.core.local_time import last_at
 from bridge.core.notices import Concern, Letter, Notice, Severity, letters, step, told, tried
 from bridge.daemon import board as boards
-from bridge.daemon import sending, wiring
+from bridge.daemon import sending, threads, wiring
 from bridge.daemon.board import Board
 from bridge.daemon.concerns import Watch
 from bridge.daemon.notice_text import Message, Scribe
@@ -73,9 +73,7 @@ class Teller:
     async def stop(self) -> None:
         """End; a message under way may arrive, and is sent again after the next start."""
         tasks = [*self._busy.values(), *([self._task] if self._task else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await threads.end(tasks)
 
     async def _run(self) -> None:
         while True:

@@ -59,7 +59,12 @@ def serve(config: Path, *, verbose: bool = False, front: Callable[[Service], Fro
     with boards.occupied(settings.runtime), wiring.database(settings, create=True) as database:
         service = Service(settings, catalog, database, verbose=verbose)
         service.front = front(service) if front else None
-        threads.run(service.run())
+        try:
+            threads.run(service.run())
+        except Exception as error:
+            service.log.error("ended by a bug", error=type(error).__name__, place=place(error))
+            threads.leave(failed=True)
+            raise
     threads.leave()
 
 
@@ -200,8 +205,11 @@ class Service:
         for job in self.scheduler.get_jobs():
             if job.id.startswith(f"{code}: "):
                 job.remove()
-        await self.supervisors.pop(code).stop()
-        self.board.schools.pop(code, None)
+        try:
+            await self.supervisors.pop(code).stop()
+        finally:
+            threads.forget(code)
+            self.board.schools.pop(code, None)
 
     # -- a new configuration
 

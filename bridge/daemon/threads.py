@@ -15,7 +15,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -31,6 +31,7 @@ MOST = 16
 #: Seconds for what was asked to end, before it is left behind.
 LAST = 5.0
 _SCHOOL: ContextVar[str] = ContextVar("schoolbridge_school", default="")
+_POOLS: ContextVar[Pools | None] = ContextVar("schoolbridge_pools", default=None)
 
 
 @contextmanager
@@ -47,6 +48,24 @@ async def aside(work: Callable[[], T]) -> T:
     """Run what belongs to no school in the daemon's own threads, whoever asks: no school that hangs holds it up."""
     with of(""):
         return await asyncio.to_thread(work)
+
+
+def forget(school: str) -> None:
+    """A school ended: should it come again, as after a corrected configuration, nothing hangs in its new threads."""
+    if (pools := _POOLS.get()) is not None:
+        pools.forget(school)
+
+
+async def end(tasks: Iterable[asyncio.Task[Any]]) -> bool:
+    """Cancel tasks and wait for their end; whether all did. What does not, as a thread hangs in it, is left behind."""
+    asked = set(tasks)
+    for task in asked:
+        task.cancel()
+    done, left = await asyncio.wait(asked, timeout=LAST) if asked else (asked, asked)
+    for task in done:
+        if not task.cancelled():
+            task.exception()  # what went wrong at the end is of no use any more
+    return not left
 
 
 class Pools(ThreadPoolExecutor):
@@ -68,6 +87,13 @@ class Pools(ThreadPoolExecutor):
                 pool = self._pools[school] = ThreadPoolExecutor(self._most, thread_name_prefix=name)
         return pool.submit(fn, *args, **kwargs)
 
+    def forget(self, school: str) -> None:
+        """Leave the threads of a school behind; those that do nothing end."""
+        with self._giving:
+            pool = self._pools.pop(school, None)
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more work; never waits, for what hangs would keep the daemon from ending."""
         for pool in self._pools.values():
@@ -79,25 +105,27 @@ def run(main: Coroutine[Any, Any, None]) -> None:
     """As ``asyncio.run``, with ``Pools``, and without waiting for ever for what does not end."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    loop.set_default_executor(Pools())
+    pools = Pools()
+    loop.set_default_executor(pools)
+    known = _POOLS.set(pools)
     try:
         loop.run_until_complete(main)
     finally:
-        left = asyncio.all_tasks(loop)
-        for task in left:
-            task.cancel()
-        if left:
-            _, left = loop.run_until_complete(asyncio.wait(left, timeout=LAST))
+        _POOLS.reset(known)
+        ended = loop.run_until_complete(end(asyncio.all_tasks(loop)))
         with contextlib.suppress(TimeoutError):
             loop.run_until_complete(asyncio.wait_for(loop.shutdown_asyncgens(), LAST))
         loop.run_until_complete(loop.shutdown_default_executor())
         asyncio.set_event_loop(None)
-        if not left:
+        if ended:
             loop.close()
 
 
-def leave() -> None:
-    """Return when no thread is left; else end the process here and now, because Python would wait for them for ever."""
+def leave(*, failed: bool = False) -> None:
+    """Return when no thread is left; else end the process here and now, because Python would wait for them for ever.
+
+    ``failed``: with an exit code for which systemd starts it anew.
+    """
     end = time.monotonic() + LAST
     others = [one for one in threading.enumerate() if one is not threading.current_thread() and not one.daemon]
     for one in others:
@@ -107,4 +135,4 @@ def leave() -> None:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
-        os._exit(0)
+        os._exit(int(failed))

@@ -10,7 +10,7 @@ A user is never made twice: the login is unique in the tenant, also while a new 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 from bridge.core.model import Action
@@ -187,11 +187,15 @@ class UserWriter:
             return True
         if self._desk.names.user_key(answer.body) == job.write.key:
             self._parking.adopt(job, answer.body)
-        elif self._desk.names.holder(answer.body) and self._desk.names.anchor(answer.body) == job.write.key:
+        elif self._desk.options.take_over and self._same_person(job, answer.body):
             self._parking.decide(job, [answer.body])  # another school made the same person just now
         else:
             job.fail("name_taken", f"user {job.write.key}: its login belongs to somebody else ({answer.body['id']}).")
         return True
+
+    def _same_person(self, job: Job, row: Mapping[str, Any]) -> bool:
+        """Whether another school's account carries the source anchor of this one."""
+        return bool(self._desk.names.holder(row)) and self._desk.names.anchor(row) == job.write.key
 
     def _give_up(self, post: Iterable[Job], look: Iterable[Job]) -> None:
         for job in look:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.api import serve
 from bridge.daemon import board, threads, watched
 from package import build_deb
 
@@ -52,7 +53,8 @@ def test_systemd_finds_nothing_wrong_in_the_units(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_the_times_of_the_units_fit_those_of_the_daemon(unit: str) -> None:
-    stopping = 2 * (watched.GRACE + threads.LAST) + 3 * threads.LAST
+    schools, beside = 2 * (watched.GRACE + threads.LAST), 3 * threads.LAST + serve.GRACE
+    stopping = schools + beside + 3 * threads.LAST
     assert float(setting(unit, "TimeoutStopSec")) > stopping
     assert float(setting(unit, "WatchdogSec")) >= 6 * board.BEAT
     assert setting(unit, "Type") == "notify"

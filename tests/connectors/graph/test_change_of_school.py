@@ -198,3 +198,17 @@ async def test_without_the_option_nothing_is_parked_and_nothing_looked_for(cloud
     await done(plain, change("user", made.anchor, Action.DISABLE))
     assert mark(cloud) == [(SCHOOL, False)]
     await plain.close()
+
+
+async def test_without_the_option_another_school_s_parked_account_with_the_same_login_is_not_taken(
+    schools: tuple[GraphConnector, GraphConnector], cloud: Sandbox, timeline: Timeline
+) -> None:
+    first, _ = schools
+    (made,) = await done(first, new_user(1))
+    await done(first, change("user", made.anchor, Action.DISABLE))
+    plain = build(options(cloud), replace(context(timeline), school=OTHER))
+    refused = await outcome(plain, new_user(1))
+    assert isinstance(refused, Failed)
+    assert refused.cause == "name_taken"
+    assert mark(cloud) == [(f"parked:{SCHOOL}", False)]
+    await plain.close()
