@@ -62,7 +62,8 @@ async def thaw_all(ground: Ground, *, unpost: bool) -> dict[str, int]:
         return Counter({"thawed": done.changed, **{f"trouble: {why}": count for why, count in done.troubles.items()}})
 
     totals = await _each(ground, wanted, thaw)
-    # Whose owner left meanwhile: nobody knows any more where the folder is, but its people can't write in it.
+    # Whose owner left meanwhile: nobody knows any more where the folder is. It is thawed by the first cycle if they
+    # come back.
     lost = [code for code in still if code not in roots]
     return {**_checked(ground, totals, "thawed"), **({"roots without an owner": len(lost)} if lost else {})}
 

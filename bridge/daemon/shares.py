@@ -167,7 +167,7 @@ async def turn(
         await bridged.remember(store.drop_token, side)
     started = bridged.clock()
     try:
-        if not await asyncio.to_thread(Modes(ground.database, root.code).any):
+        if not await _frozen(ground, root, bridged):
             # What a frozen folder grants is not what it is to grant.
             await carry_over(ground, root, bridged, full=full)
     except Unreachable as error:  # nothing is placed before those are let in who may see it, and no others
@@ -180,6 +180,18 @@ async def turn(
             store.end_cycle, report.cycle, outcome=outcome, counts=report.counts(), now=bridged.clock()
         )
     return report
+
+
+async def _frozen(ground: Ground, root: Root, bridged: Bridged) -> bool:
+    """Whether it is; what is left of a freezing that is over (its owner was away then) is given back here."""
+    modes, stage = Modes(ground.database, root.code), bridged.policy.stage
+    if not await asyncio.to_thread(modes.any):
+        return False
+    freezing = bridged.connectors[Side.SCHOOL].capabilities.freezing
+    writable = stage is Stage.SOAKING and ground.school.cutover.shares_after == "writable"
+    if freezing is not None and (writable or stage is Stage.HYBRID):
+        await freezing.thaw()
+    return await asyncio.to_thread(modes.any)
 
 
 @dataclass(slots=True)

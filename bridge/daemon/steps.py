@@ -44,6 +44,8 @@ from bridge.state.transaction import writing
 LOOK, AGAIN, SELDOM = 1.0, 5.0, 300.0
 #: Readings of both sides until nothing is left to do: more of them mean that somebody still writes.
 ROUNDS = 6
+#: No step waits to be tried again.
+NEVER: tuple[Run | None, datetime] = (None, datetime.min.replace(tzinfo=UTC))
 
 
 class _Turned(Exception):
@@ -64,7 +66,7 @@ class Steps:
     alone_at_it: asyncio.Lock = field(default_factory=asyncio.Lock)
     _rows: dict[str, ShareRow] = field(default_factory=dict)
     _proved: tuple[str, datetime] | None = None
-    _blocked: tuple[Run | None, datetime] = (None, datetime.min.replace(tzinfo=UTC))
+    _blocked: tuple[Run | None, datetime] = NEVER
 
     async def go(self, one: Bridged, store: SchoolStore, shares: Shares | None) -> bool:
         """Do the steps of the run that goes on, as many as can be done now; whether it is still not over.
@@ -112,6 +114,9 @@ class Steps:
             return False
         async with self.alone_at_it:
             run = await self._running()
+            if self._blocked[0] not in (None, run):  # turned or confirmed since: not only when it would be tried again
+                self._blocked = NEVER
+                self.wake()
             if run is None or not (self._late(run) or run.step in (Step.RETURN, Step.THAW)) or self._waits(run):
                 return False
             if self._late(run):

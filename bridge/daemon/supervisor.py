@@ -15,7 +15,7 @@ from bridge.daemon.board import Board
 from bridge.daemon.catalog import Catalog
 from bridge.daemon.shares import Ground, Shares
 from bridge.daemon.steps import Steps
-from bridge.daemon.trouble import said
+from bridge.daemon.trouble import place, said
 from bridge.daemon.watched import Life, Watched
 from bridge.engine.bridged import Bridged, Progress, Report
 from bridge.ports import BridgeError, ConfigurationError
@@ -63,6 +63,8 @@ class Supervisor:
                 self.wake(Side)
         except (BridgeError, OSError, SQLAlchemyError) as error:
             self.log.warning("a step of the cutover is held up", reason=said(error))
+        except Exception as error:  # noqa: BLE001 - a task that ends by a bug says nothing by itself
+            self.log.error("a step of the cutover broke off", error=type(error).__name__, place=place(error))
 
     async def stop(self) -> None:
         """End after the page or chunk under way; after a while in the middle of it, as a crash would."""

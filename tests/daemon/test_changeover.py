@@ -12,7 +12,7 @@ import pytest
 
 from bridge.core.changeover import Step
 from bridge.core.cutover import Event, Stage
-from bridge.daemon import changeover
+from bridge.daemon import changeover, wiring
 from bridge.daemon import steps as own
 from bridge.daemon.steps import Steps
 from bridge.ports import ConfigurationError, Unreachable
@@ -108,3 +108,20 @@ async def test_a_reading_that_broke_off_is_frozen_and_verified_again(
         with suppress(Unreachable):
             await steps._delta(run, None, None)  # type: ignore[arg-type]
     assert (done, desk.step) == (["read", "freeze", "read"], Step.VERIFY)
+
+
+async def test_what_a_person_confirms_is_seen_soon(desk: Desk) -> None:
+    desk.store.move_stage(Stage.FREEZING, event="test", actor="test", reason="test")
+    now, woken = wiring.now(), list[bool]()
+    run = runs.Run("1", now, now + timedelta(hours=4), "meyer", Step.FREEZE, now)
+    with writing(desk.database, CODE) as tx:
+        runs.begin(tx, run)
+    ground = SimpleNamespace(database=desk.database, school=desk.school)
+    steps = Steps(ground, lambda: woken.append(True))  # type: ignore[arg-type]
+    await steps._held_up(run, Unreachable("a share is frozen by hand"))
+    await steps.alone()
+    assert not woken
+    runs.confirm(desk.database, CODE, "homes", actor="meyer", reason="done")
+    await steps.alone()
+    await steps.alone()
+    assert woken == [True]

@@ -138,7 +138,6 @@ ROWS: tuple[Requirement, ...] = (
         (
             "tests/daemon/test_cutover.py::test_r12_nothing_is_final_without_two_different_people",
             "tests/machines/test_changeover.py::TestChangeover::runTest",
-            "tests/machines/test_cutover.py::TestCutover::runTest",
             "tests/core/test_gates.py::test_a_gate_holds_by_a_fresh_pass_or_by_a_word_that_counts_and_by_nothing_else",
         ),
         limits="that two accounts are two people is not for a program to know",
