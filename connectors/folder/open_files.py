@@ -89,7 +89,7 @@ def _samba() -> tuple[dict[str, bool], bool]:
     for one in files.values():
         path = os.path.realpath(Path(str(one.get("service_path", ""))) / str(one.get("filename", "")))
         if _is_file(path):
-            found[path] = any(map(_writes, one.get("opens", {}).values()))
+            found[path] = any(map(_writes, (one.get("opens") or {"": {}}).values()))
     return found, True
 
 
@@ -110,10 +110,10 @@ def _processes(proc: Path) -> tuple[dict[str, bool], bool]:
         try:
             for path, writes in _held(process):
                 found[path] = writes or found.get(path, False)
-        except PermissionError:
-            hidden = True
-        except OSError:
+        except (FileNotFoundError, ProcessLookupError):
             continue  # it has ended meanwhile
+        except OSError:
+            hidden = True
     return found, hidden
 
 

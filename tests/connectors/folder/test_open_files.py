@@ -127,6 +127,14 @@ def test_samba_tells_what_people_have_open_over_the_network(samba: Path) -> None
     assert "smbstatus" in seen.how
 
 
+def test_an_open_file_of_which_samba_does_not_say_how_counts_as_written(samba: Path) -> None:
+    answer = samba.parent / "answer.json"
+    tree = json.loads(answer.read_text())
+    tree["open_files"][str(samba / "b.docx")]["opens"] = {}
+    answer.write_text(json.dumps(tree))
+    assert (opened(samba).writing, opened(samba).reading) == (2, 0)
+
+
 def test_a_share_of_samba_that_is_reached_by_a_link_is_the_same(samba: Path) -> None:
     link = samba.parent / "link"
     link.symlink_to(samba)
