@@ -49,12 +49,16 @@ def readiness(
     measure: Annotated[bool, typer.Option(help="Measure now; else tell what was measured last.")] = True,
     verify: Annotated[bool, typer.Option("--verify", help="Compare the files by content, too: takes long.")] = False,
     sample: Annotated[
-        float, typer.Option(min=0.01, max=100, help="With --verify: so many percent of the files.")
-    ] = 100,
+        float | None, typer.Option(min=0.01, max=100, help="With --verify: so many percent of the files, else all.")
+    ] = None,
 ) -> int:
     """Tell whether a school is ready for the next event: each gate, what to do, and who. Exit code 2: not yet."""
     session = session_of(context)
     one = session.school(school)
+    if verify and not measure:
+        raise Mistake("--verify measures: leave out --no-measure, or --verify")
+    if sample is not None and not verify:
+        raise Mistake("--sample says how much to compare: give --verify too")
     with wiring.database(session.settings, create=False) as database:
         stage = _stage(database, one)
         source, wanted = _wanted(stage, event)
@@ -63,7 +67,7 @@ def readiness(
             ground = Ground(session.settings, session.catalog, one, database)
             with session.progress() as progress:
                 needed = TRANSITIONS[source, wanted][1]
-                percent = sample if verify else None
+                percent = (sample or 100) if verify else None
                 asyncio.run(gates.measure(ground, gates=needed, verify=percent, progress=progress))
         found = gates.standings(database, one, source, wanted, now=wiring.now())
     ready = source is stage and all(gate.holds for gate in found)

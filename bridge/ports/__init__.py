@@ -28,7 +28,7 @@ from bridge.ports.errors import (
 from bridge.ports.foundation import Account, Foundation
 from bridge.ports.freezing import NOTICE, Freezing, Frozen, KeptModes, Mode
 from bridge.ports.memory import Candidate, Done, Loose, Pair, Store, Tallies, Trouble, chunks
-from bridge.ports.open_files import Opened, OpenFiles
+from bridge.ports.open_files import AllOpened, Opened, OpenFiles
 from bridge.ports.passwords import Asked, InDoubt, LogIn, NotSet, Passwords
 from bridge.ports.rights import Rights, RightsTold, Sharing
 from bridge.ports.side import (
@@ -56,6 +56,7 @@ __all__ = [
     "QUICKXOR",
     "UNREAD",
     "Account",
+    "AllOpened",
     "Asked",
     "BridgeError",
     "Busy",

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class AllOpened:
+    """What a whole server has open: path -> whether for writing. ``how`` and ``blind`` as for ``Opened``."""
+
+    files: Mapping[str, bool]
+    how: str
+    blind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +32,10 @@ class Opened:
 class OpenFiles(Protocol):
     """What a connector of files offers besides, where it can tell."""
 
-    async def opened(self) -> Opened:
-        """Look now. Raises Unreachable or Refused."""
+    async def look(self) -> AllOpened:
+        """Look at the server now, once for all folders there. Raises Unreachable or Refused."""
+        ...
+
+    async def opened(self, whole: AllOpened) -> Opened:
+        """What of it lies below this root. Raises Unreachable or Refused."""
         ...

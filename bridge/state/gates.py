@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import delete, func, select
 
+from bridge.core.changeover import Course
 from bridge.core.cutover import Gate
 from bridge.core.gates import LAW, WAIVED, Measured, Vouched, allowed, short
 from bridge.core.kinds import Kind
@@ -29,7 +30,7 @@ KIND = "gate"
 #: Beside the gates in their table: what was configured when the school rehearsed, key -> digest of its value.
 _REHEARSED = "configuration rehearsed"
 #: How runs end that prove the way back.
-PROVEN = ("rolled back", "rehearsed")
+PROVEN = (Course.ROLL_BACK.value, Course.REHEARSAL.value)
 
 
 def note(database: Database, code: str, kinds: Mapping[str, Kind], found: Sequence[Measured]) -> None:

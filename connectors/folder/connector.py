@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from bridge.ports import Context
-from connectors.folder import founding
+from connectors.folder import founding, open_files
 from connectors.folder.findings import probe
 from connectors.folder.freezing import FolderFreezing
 from connectors.folder.granted import granted
-from connectors.folder.open_files import opened as opened_files
 from connectors.folder.options import Options
 from connectors.folder.restoring import opened
 from connectors.folder.storage import FolderStorage
 from connectors.tree.connector import TreeConnector
+from connectors.tree.open_files import TreeOpenFiles
 from connectors.tree.restoring import TreeTrash
 
 
@@ -31,5 +31,7 @@ class FolderConnector(TreeConnector):
             make=lambda owner, beside: founding.make(options, owner, beside),
             move=lambda old, identity: founding.move(options, old, identity),
             freezing=lambda turns: FolderFreezing(storage, turns, modes) if modes is not None else None,
-            opened=lambda: opened_files(options.path, storage.root.node.mount),
+            open_files=TreeOpenFiles(
+                open_files.look, lambda whole: open_files.opened(whole, options.path, storage.root.node.mount)
+            ),
         )

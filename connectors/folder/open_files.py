@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bridge.ports import Opened
+from bridge.ports import AllOpened, Opened
 from connectors.folder.mounts import tells_of_changes
 
 _SMBSTATUS = ("smbstatus", "--locks", "--json")
@@ -32,22 +32,37 @@ _BLIND = (
 _NFS = "files that are open over NFS are seen by its clients only: look there (lsof), or stop the NFS server"
 
 
-def opened(root: Path, mount: tuple[int, int, int] | None = None, *, proc: Path = Path("/proc")) -> Opened:
-    """Look now. Blocking. ``mount``: that of the directory, as in ``Node``."""
-    real = os.path.realpath(root)
-    shared, samba = _samba(real)
-    held, hidden = _processes(real, proc)
+def look(*, proc: Path = Path("/proc")) -> AllOpened:
+    """Look at this machine now. Blocking."""
+    shared, samba = _samba()
+    held, hidden = _processes(proc)
     # smbd shows up in both: what Samba tells by name is not counted twice.
     files: dict[str, bool] = dict(held)
     for path, writes in shared.items():
         files[path] = writes or files.get(path, False)
-    writing = sum(files.values())
     how = " and ".join(["smbstatus"] * samba + ["the processes of this machine"])
     blind = [_BLIND] * (hidden and not samba) + [_NFS] * _serves_nfs(proc)
+    return AllOpened(files, how, "; ".join(blind))
+
+
+def opened(whole: AllOpened, root: Path, mount: tuple[int, int, int] | None = None) -> Opened:
+    """What of it lies below a directory. Blocking. ``mount``: that of the directory, as in ``Node``."""
+    real = os.path.realpath(root)
+    # A folder is never open for writing; what is, may be deleted by now.
+    files = [writes for path, writes in whole.files.items() if _mine(path, real) and (writes or _is_file(path))]
+    blind = [whole.blind] if whole.blind else []
     far = None if mount is None else tells_of_changes(mount)
     if far is not None:
         blind.append(f"the directory lies on {far}, where others open files unseen: look at the server")
-    return Opened(writing, len(files) - writing, how, "; ".join(blind))
+    return Opened(sum(files), len(files) - sum(files), whole.how, "; ".join(blind))
+
+
+def _is_file(path: str) -> bool:
+    """Also where nobody can tell."""
+    try:
+        return Path(path).is_file()
+    except OSError:
+        return True
 
 
 def _serves_nfs(proc: Path) -> bool:
@@ -60,7 +75,7 @@ def _serves_nfs(proc: Path) -> bool:
         return True
 
 
-def _samba(root: str) -> tuple[dict[str, bool], bool]:
+def _samba() -> tuple[dict[str, bool], bool]:
     """Path -> whether it is open for writing, and whether Samba answered at all."""
     try:
         done = subprocess.run(_SMBSTATUS, capture_output=True, timeout=_PATIENCE, check=False)
@@ -73,8 +88,8 @@ def _samba(root: str) -> tuple[dict[str, bool], bool]:
     found: dict[str, bool] = {}
     for one in files.values():
         path = os.path.realpath(Path(str(one.get("service_path", ""))) / str(one.get("filename", "")))
-        if _mine(path, root) and Path(path).is_file():
-            found[path] = any(map(_writes, one.get("opens", {}).values()))
+        if _is_file(path):
+            found[path] = any(map(_writes, (one.get("opens") or {"": {}}).values()))
     return found, True
 
 
@@ -84,7 +99,7 @@ def _writes(one: Mapping[str, Any]) -> bool:
     return "W" in text
 
 
-def _processes(root: str, proc: Path) -> tuple[dict[str, bool], bool]:
+def _processes(proc: Path) -> tuple[dict[str, bool], bool]:
     """Path -> whether it is open for writing, and whether a process was not let be seen into."""
     found: dict[str, bool] = {}
     # Where processes of others are not even listed (ProtectProc=invisible, hidepid), nothing else tells of them.
@@ -93,12 +108,12 @@ def _processes(root: str, proc: Path) -> tuple[dict[str, bool], bool]:
         if not process.name.isdigit() or process.name == str(os.getpid()):
             continue
         try:
-            for path, writes in _held(process, root):
+            for path, writes in _held(process):
                 found[path] = writes or found.get(path, False)
-        except PermissionError:
-            hidden = True
-        except OSError:
+        except (FileNotFoundError, ProcessLookupError):
             continue  # it has ended meanwhile
+        except OSError:
+            hidden = True
     return found, hidden
 
 
@@ -111,11 +126,11 @@ def _sees_others(proc: Path) -> bool:
     return True
 
 
-def _held(process: Path, root: str) -> Iterator[tuple[str, bool]]:
+def _held(process: Path) -> Iterator[tuple[str, bool]]:
     for one in (process / "fd").iterdir():
         with suppress(FileNotFoundError):
             path = str(one.readlink())
-            if _mine(path, root) and one.is_file():
+            if path.startswith("/"):
                 yield path, _for_writing(process / "fdinfo" / one.name)
 
 

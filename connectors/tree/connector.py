@@ -17,7 +17,7 @@ from bridge.ports import (
     Finding,
     Freezing,
     Identity,
-    Opened,
+    OpenFiles,
     Outcome,
     Page,
     Rights,
@@ -27,7 +27,6 @@ from bridge.ports import (
 from connectors.tree.contents import TreeContents
 from connectors.tree.foundation import TreeFoundation
 from connectors.tree.observing import begin_listing, delta, listing, parse
-from connectors.tree.open_files import TreeOpenFiles
 from connectors.tree.options import TreeOptions
 from connectors.tree.sight import Sight
 from connectors.tree.storage import Storage
@@ -43,7 +42,7 @@ class TreeConnector:
     """One root. ``sight`` is what it sees (index, scan, watch); ``probe`` finds what ``check`` tells.
 
     ``index_file`` is the name of the index in the connector's directory. ``granted`` reads who may get at the root;
-    ``make`` and ``move`` do what ``bridge.ports.Foundation`` says, ``opened`` what ``OpenFiles`` says, blocking.
+    ``make`` and ``move`` do what ``bridge.ports.Foundation`` says, blocking.
     ``freezing`` is made with the turns that whoever uses the root takes.
     """
 
@@ -60,7 +59,7 @@ class TreeConnector:
         make: Callable[[Account, Sequence[Any]], None],
         move: Callable[[Any, str], None],
         freezing: Callable[[Turns], Freezing | None] = lambda turns: None,
-        opened: Callable[[], Opened] | None = None,
+        open_files: OpenFiles | None = None,
     ) -> None:
         self.options, self.context, self._probe, self._trash = options, context, probe, trash
         self.storage, self._granted = storage, granted
@@ -70,7 +69,7 @@ class TreeConnector:
         self._turns = Turns()
         self._writing = Writing(self.sight, context, turns=self._turns)
         self._freezing = freezing(self._turns)
-        self._open_files = None if opened is None else TreeOpenFiles(opened)
+        self._open_files = open_files
         self._foundation = TreeFoundation(self._turns, make, move)
         self._contents = TreeContents(self.sight, self._turns)
         self._woken = asyncio.Event()

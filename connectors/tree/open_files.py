@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from bridge.ports import Opened
+from bridge.ports import AllOpened, Opened
 
 
 class TreeOpenFiles:
-    """See ``bridge.ports.OpenFiles``; ``look`` blocks."""
+    """See ``bridge.ports.OpenFiles``; ``look`` and ``below`` block."""
 
-    def __init__(self, look: Callable[[], Opened]) -> None:
-        self._look = look
+    def __init__(self, look: Callable[[], AllOpened], below: Callable[[AllOpened], Opened]) -> None:
+        self._look, self._below = look, below
 
-    async def opened(self) -> Opened:
+    async def look(self) -> AllOpened:
         """Look now."""
         return await asyncio.to_thread(self._look)
+
+    async def opened(self, whole: AllOpened) -> Opened:
+        """What of it lies below the root."""
+        return await asyncio.to_thread(self._below, whole)

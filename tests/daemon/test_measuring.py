@@ -143,6 +143,7 @@ def read(**more: Any) -> People:
         (read(), Files(roots=3, waiting=2), PASS),
         (read(listed=frozenset({Side.SCHOOL})), Files(), FAIL),
         (read(error="does not answer"), Files(), FAIL),
+        (read(records=0), Files(), FAIL),
         (read(), Files(roots=3, unread=1), FAIL),
         (read(), Files(roots=3, stopped=1, reasons=["share homes: no"]), FAIL),
         (read(), Files(roots=3, unfit=1, reasons=["two owners of one folder"]), FAIL),

@@ -106,6 +106,12 @@ def test_what_the_law_does_not_allow_is_refused_and_changes_nothing(
     assert school.run("journal", "show", "--json").json["rows"] == rows
 
 
+def test_a_comparison_that_would_not_be_made_is_not_passed_over(school: Folders) -> None:
+    for words in (["--verify", "--no-measure"], ["--sample", "5"]):
+        answer = school.run("readiness", "0123", *words)
+        assert (answer.code, "--verify" in answer.err) == (1, True), answer.err
+
+
 def test_a_change_of_the_configuration_is_told_by_its_keys_and_never_covered_by_an_older_word(school: Folders) -> None:
     assert school.run("gate", "0123", "attest", "configuration", "--reason", "rehearsed").code == 0
     assert results(school)["configuration"] == "pass"

@@ -164,6 +164,8 @@ def scanned(people: People, files: Files, at: datetime) -> Measured:
     bad: list[str] = []
     if not people.complete:
         bad.append(persons.why(people))
+    elif not people.records:
+        bad.append("nobody was found on either side: see whether the right place is read")
     bad += files.reasons
     if files.unread:
         bad.append(f"{counted(files.unread, 'folder')} not read to the end yet")

@@ -15,9 +15,16 @@ import pytest
 
 from bridge.lab.file_server import PASSWORD, USER, FileServer
 from bridge.lab.processes import Unavailable
-from connectors.folder.open_files import _samba, opened
+from bridge.ports import Opened
+from connectors.folder import open_files
+from connectors.folder.open_files import _samba, look
 from connectors.smb import Options
 from connectors.smb.line import CREATE, FILE, READ, WRITE, Line
+
+
+def opened(root: Path, mount: tuple[int, int, int] | None = None, *, proc: Path = Path("/proc")) -> Opened:
+    """Look now, below one directory."""
+    return open_files.opened(look(proc=proc), root, mount)
 
 
 @contextmanager
@@ -57,9 +64,9 @@ def test_a_process_that_can_not_be_looked_into_makes_blind(tmp_path: Path) -> No
     if os.geteuid() != 0:
         pytest.skip("needs another account's process")
     program = (
-        "import os, subprocess\nfrom pathlib import Path\nfrom connectors.folder.open_files import opened\n"
+        "import os, subprocess\nfrom pathlib import Path\nfrom connectors.folder.open_files import look, opened\n"
         "os.setgid(65534)\nos.setuid(65534)\n"  # the interpreter may lie where only we can read it
-        f"print(opened(Path({str(tmp_path)!r})).blind)"
+        f"print(opened(look(), Path({str(tmp_path)!r})).blind)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
     assert "seen by root only" in done.stdout, done.stderr
@@ -120,6 +127,14 @@ def test_samba_tells_what_people_have_open_over_the_network(samba: Path) -> None
     assert "smbstatus" in seen.how
 
 
+def test_an_open_file_of_which_samba_does_not_say_how_counts_as_written(samba: Path) -> None:
+    answer = samba.parent / "answer.json"
+    tree = json.loads(answer.read_text())
+    tree["open_files"][str(samba / "b.docx")]["opens"] = {}
+    answer.write_text(json.dumps(tree))
+    assert (opened(samba).writing, opened(samba).reading) == (2, 0)
+
+
 def test_a_share_of_samba_that_is_reached_by_a_link_is_the_same(samba: Path) -> None:
     link = samba.parent / "link"
     link.symlink_to(samba)
@@ -153,7 +168,7 @@ def test_a_real_samba_tells_of_its_clients(tmp_path: Path, monkeypatch: pytest.M
                 assert (seen.writing, seen.reading) == (1, 0)
                 assert "smbstatus" in seen.how
                 assert seen.blind == ""
-                assert _samba(os.path.realpath(share)) == ({f"{os.path.realpath(share)}/Aufsatz.odt": True}, True)
+                assert _samba() == ({f"{os.path.realpath(share)}/Aufsatz.odt": True}, True)
             with line.opened("Aufsatz.odt", access=READ, options=FILE):
                 assert (opened(share).writing, opened(share).reading) == (0, 1)
             closed = opened(share)
