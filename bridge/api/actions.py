@@ -16,12 +16,12 @@ import structlog
 from bridge.api import asked
 from bridge.api.models import Scope
 from bridge.api.source import Denied
-from bridge.api.standings import NEXT
 from bridge.api.survey import Bridge
 from bridge.core.cutover import Event, Gate, Stage
 from bridge.core.gates import EARLY, Vouched, short
 from bridge.core.model import Choice
 from bridge.daemon import appointments, changeover, decisions, readiness
+from bridge.daemon.evidence import NEXT
 from bridge.daemon.shares import Ground
 from bridge.daemon.trouble import said
 from bridge.ports import BridgeError

@@ -1,4 +1,4 @@
-"""Signed reports that lie ready, as the part of the bridge that signs them keeps them."""
+"""Signed reports that lie ready."""
 
 from __future__ import annotations
 
@@ -25,4 +25,4 @@ def read(settings: Settings, code: str, report: str, form: str) -> tuple[bytes, 
         body, media = reports.report_bytes(settings, code, report, form)
     except (LookupError, OSError):
         raise Unknown(f"{code} has no such report") from None
-    return bytes(body), str(media)
+    return body, media

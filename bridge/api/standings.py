@@ -14,22 +14,13 @@ from bridge.core.changeover import steps
 from bridge.core.cutover import Event, Gate, Illegal, Stage, events, gates
 from bridge.core.gates import Standing
 from bridge.daemon import readiness
+from bridge.daemon.evidence import NEXT
 from bridge.settings import School
 from bridge.state.approvals import APPROVERS
 from bridge.state.changeover import Run, past, running
 from bridge.state.cutover_tables import appointment, approval
 from bridge.state.database import Database
 from bridge.state.stages import stage_of
-
-#: Stage -> the event that leads a school on to the cloud.
-NEXT = {
-    Stage.OBSERVING: Event.REHEARSE,
-    Stage.REHEARSING: Event.MIRROR,
-    Stage.HYBRID: Event.FREEZE,
-    Stage.FREEZING: Event.SWITCH,
-    Stage.SOAKING: Event.FINALISE,
-    Stage.CLOUD: Event.RETIRE,
-}
 
 
 def gates_of(database: Database, school: School, stage: Stage, event: Event, now: datetime) -> list[models.GateView]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sqlalchemy import or_, select
 
-from bridge.core.cutover import Event, Illegal, Stage, advance
 from bridge.core.model import Choice
 from bridge.core.policy import Tally
 from bridge.engine.resolve import Decision
@@ -88,15 +87,3 @@ def retry(database: Database, school: School, link: str, *, actor: str, reason: 
         mine = (trouble.c.school == code) & (trouble.c.link == link)
         tx.run(trouble.update().where(mine, trouble.c.retry_at.is_not(None)).values(retry_at=tx.now))
         journal.append(tx, [journal.Entry("retry", actor=actor, link=link, reason=reason, outcome="asked")])
-
-
-def move(database: Database, school: School, event: Event, *, actor: str, reason: str) -> Stage:
-    """Pause or resume a school: the events that need no gate and no run."""
-    store = database.school(school.code, school.kinds())
-    try:
-        after = advance(Stage(store.stage()), event)
-    except Illegal as error:
-        raise ConfigurationError(f"{school.code}: {error}") from None
-    store.move_stage(after.value, event=event.value, actor=actor, reason=reason)
-    store.unhold("stage")
-    return after

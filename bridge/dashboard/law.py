@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bridge.api.models import GateView
-from bridge.api.standings import NEXT
 from bridge.core.cutover import Gate, Stage
 from bridge.core.gates import ATTESTED, EARLY, LAW, WAIVED, allowed
+from bridge.daemon.evidence import NEXT
 
 
 @dataclass(frozen=True, slots=True)
