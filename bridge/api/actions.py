@@ -210,21 +210,26 @@ class Measuring:
     """Gates that are being measured in the background: one school once at a time."""
 
     def __init__(self) -> None:
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        #: Code -> the task, and what it measures; None: all gates.
+        self._under_way: dict[str, tuple[asyncio.Task[None], Gate | None]] = {}
 
     def begin(self, act: Act) -> str:
-        """Begin, unless it is under way already."""
-        gates = None if act.asked.gate is None else [_gate(act.asked.gate)]
-        task = self._tasks.get(act.school.code)
+        """Begin, unless the same is under way already. Raises Denied where only something else is."""
+        code, gate = act.school.code, None if act.asked.gate is None else _gate(act.asked.gate)
+        task, measured = self._under_way.get(code, (None, None))
         if task is None or task.done():
-            self._tasks[act.school.code] = asyncio.create_task(_measure(act, gates))
+            task = asyncio.create_task(_measure(act, None if gate is None else [gate]))
+            self._under_way[code] = task, gate
+        elif measured not in (None, gate):
+            raise Denied(f"{code}: the gate `{short(measured)}` is being measured; ask again when it is through")
         return "being measured; the gates show it one after another"
 
     async def stop(self) -> None:
         """End what is under way."""
-        for task in self._tasks.values():
+        tasks = [task for task, _ in self._under_way.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _measure(act: Act, gates: list[Gate] | None) -> None:

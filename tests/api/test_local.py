@@ -15,6 +15,8 @@ from bridge.api import asked
 from bridge.api.local import LocalSource
 from bridge.api.source import Denied, Unknown, Who
 from bridge.api.survey import Bridge, Survey, _due
+from bridge.core.cutover import Gate
+from bridge.core.gates import short
 from bridge.daemon import wiring
 from bridge.daemon.catalog import Catalog
 from bridge.settings import load
@@ -146,3 +148,29 @@ def test_who_looks_seldom_sees_all_schools_counted_lately() -> None:
     assert len(_due(seen, old, timedelta(seconds=1))) == 4
     assert len(_due(seen, old, timedelta(seconds=15))) == 20
     assert len(_due(seen, old, timedelta(seconds=60))) == 40
+
+
+async def test_a_gate_is_not_said_to_be_measured_while_only_another_one_is(
+    source: LocalSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on = asyncio.Event()
+    measured: list[Any] = []
+
+    async def measure(_: Any, *, gates: Any) -> None:
+        measured.append(gates)
+        await on.wait()
+
+    monkeypatch.setattr("bridge.api.actions.readiness.measure", measure)
+    one, other = (short(gate) for gate in (Gate.CREDENTIALS, Gate.CONFIGURATION))
+    for _ in range(2):
+        assert (await source.act("0123", act(action="measure-gates", gate=one), WHO)).done
+    with pytest.raises(Denied, match=f"`{one}` is being measured"):
+        await source.act("0123", act(action="measure-gates", gate=other), WHO)
+    on.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    on.clear()
+    assert (await source.act("0123", act(action="measure-gates"), WHO)).done
+    assert (await source.act("0123", act(action="measure-gates", gate=other), WHO)).done, "all of them are"
+    await asyncio.sleep(0)
+    assert measured == [[Gate.CREDENTIALS], None]
