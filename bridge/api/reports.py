@@ -9,8 +9,9 @@ from bridge.api.source import Unknown
 from bridge.daemon import reports
 from bridge.settings import Settings
 
-#: The forms of a report; ``html`` and ``pdf`` alone are those in the school's language.
-FORMS = ("json", "html", "pdf", "de.html", "en.html", "de.pdf", "en.pdf", "manifest.gz")
+#: The forms of a report; ``html`` and ``pdf`` alone are those in the school's language. A manifest, as large as the
+#: school, stays on the bridge's machine.
+FORMS = ("html", "pdf", *(form for form in reports.FORMS if form != reports.MANIFEST))
 
 
 def listed(settings: Settings, code: str) -> Sequence[models.ReportView]:
