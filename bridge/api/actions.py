@@ -16,7 +16,6 @@ import structlog
 from bridge.api import asked
 from bridge.api.models import Scope
 from bridge.api.source import Denied
-from bridge.api.standings import NEXT
 from bridge.api.survey import Bridge
 from bridge.core.cutover import Event, Gate, Stage
 from bridge.core.gates import EARLY, Vouched, short
@@ -142,7 +141,7 @@ def _vouch(how: str) -> Callable[[Act], str]:
             gate=gate, how=how, actor=act.actor, reason=act.asked.reason, at=act.bridge.clock(),
             expires=_ahead(act, act.asked.expires, "expires"),
         )  # fmt: skip
-        readiness.vouch(_ground(act), vouched, early=NEXT.get(Stage(act.stage)) in EARLY)
+        readiness.vouch(_ground(act), vouched, early=readiness.next_event(Stage(act.stage)) in EARLY)
         return f"{how}: {gate}"
 
     return vouch
@@ -210,19 +209,23 @@ class Measuring:
     """Gates that are being measured in the background: one school once at a time."""
 
     def __init__(self) -> None:
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        #: Code -> the task, and what it measures; None: all gates.
+        self._under_way: dict[str, tuple[asyncio.Task[None], Gate | None]] = {}
 
     def begin(self, act: Act) -> str:
-        """Begin, unless it is under way already."""
-        gates = None if act.asked.gate is None else [_gate(act.asked.gate)]
-        task = self._tasks.get(act.school.code)
+        """Begin, unless the same is under way already. Raises Denied where only something else is."""
+        code, gate = act.school.code, None if act.asked.gate is None else _gate(act.asked.gate)
+        task, measured = self._under_way.get(code, (None, None))
         if task is None or task.done():
-            self._tasks[act.school.code] = asyncio.create_task(_measure(act, gates))
+            task = asyncio.create_task(_measure(act, None if gate is None else [gate]))
+            self._under_way[code] = task, gate
+        elif measured not in (None, gate):
+            raise Denied(f"{code}: the gate `{short(measured)}` is being measured; ask again when it is through")
         return "being measured; the gates show it one after another"
 
     async def stop(self) -> None:
         """End what is under way."""
-        await threads.end(self._tasks.values())
+        await threads.end(task for task, _ in self._under_way.values())
 
 
 async def _measure(act: Act, gates: list[Gate] | None) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from bridge.api.models import EventName, Model, Side
 
-Reason = Annotated[str, Field(min_length=3, max_length=500, description="Why; goes into the journal.")]
+Reason = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=3, max_length=500),
+    Field(description="Why; goes into the journal. Blanks alone are none."),
+]
 
 
 class Action(Model):

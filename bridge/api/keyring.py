@@ -12,9 +12,12 @@ import hmac
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.api.models import Scope
 from bridge.api.source import Who
@@ -79,7 +82,8 @@ class Keyring:
         if token is None:
             self._proved.pop(_mark(text), None)
             return None
-        tokens.use(self._database, token)
+        with suppress(SQLAlchemyError):  # a full disk keeps nobody from looking what is wrong
+            tokens.use(self._database, token)
         visitor = Visitor(token.id, _who(token), token)
         self._proved[_mark(text)] = visitor, begun + TRUSTED
         while len(self._proved) > _MOST:

@@ -11,9 +11,10 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bridge.settings.api import Scope as Scope
+
 Colour = Literal["green", "amber", "red"]
 GateResult = Literal["pass", "fail", "waived", "unknown", "stale"]
-Scope = Literal["read", "operate", "approve", "names"]
 Side = Literal["school", "cloud"]
 EventName = Literal[
     "observe", "rehearse", "mirror", "withdraw", "freeze", "deadline", "abort", "switch", "roll-back", "finalise",
@@ -72,7 +73,7 @@ class SchoolRow(Model):
     wave_order: int = 0
     health: Colour
     causes: list[Cause] = []
-    held: int = Field(default=0, description="Operations that wait for a person.")
+    held: int = Field(default=0, description="Operations held or in quarantine.")
     conflicts: int = 0
     drift: int = 0
     records: dict[str, int] = Field(default={}, description="`side:kind` -> how many there are.")

@@ -1,4 +1,4 @@
-"""Signed reports that lie ready, as the part of the bridge that signs them keeps them."""
+"""Signed reports that lie ready."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from bridge.api.source import Unknown
 from bridge.daemon import reports
 from bridge.settings import Settings
 
-#: The forms of a report; ``html`` and ``pdf`` alone are those in the school's language.
-FORMS = ("json", "html", "pdf", "de.html", "en.html", "de.pdf", "en.pdf", "manifest.gz")
+#: The forms of a report; ``html`` and ``pdf`` alone are those in the school's language. A manifest, as large as the
+#: school, stays on the bridge's machine.
+FORMS = ("html", "pdf", *(form for form in reports.FORMS if form != reports.MANIFEST))
 
 
 def listed(settings: Settings, code: str) -> Sequence[models.ReportView]:
@@ -25,4 +26,4 @@ def read(settings: Settings, code: str, report: str, form: str) -> tuple[bytes, 
         body, media = reports.report_bytes(settings, code, report, form)
     except (LookupError, OSError):
         raise Unknown(f"{code} has no such report") from None
-    return bytes(body), str(media)
+    return body, media

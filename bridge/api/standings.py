@@ -21,16 +21,6 @@ from bridge.state.cutover_tables import appointment
 from bridge.state.database import Database
 from bridge.state.stages import stage_of
 
-#: Stage -> the event that leads a school on to the cloud.
-NEXT = {
-    Stage.OBSERVING: Event.REHEARSE,
-    Stage.REHEARSING: Event.MIRROR,
-    Stage.HYBRID: Event.FREEZE,
-    Stage.FREEZING: Event.SWITCH,
-    Stage.SOAKING: Event.FINALISE,
-    Stage.CLOUD: Event.RETIRE,
-}
-
 
 def gates_of(database: Database, school: School, stage: Stage, event: Event, now: datetime) -> list[models.GateView]:
     """The gates of an event in a stage; Unknown where the stage does not know the event."""
@@ -87,7 +77,7 @@ def event_views(database: Database, school: School, stage: Stage, now: datetime)
 
 def failed(views: Sequence[models.EventView], stage: Stage) -> int:
     """Gates of the next event on the way to the cloud that do not hold."""
-    event = NEXT.get(stage)
+    event = readiness.next_event(stage)
     return sum(not holds(gate) for view in views if view.event == event for gate in view.gates)
 
 

@@ -15,6 +15,7 @@ from bridge.daemon.health import Colour, Health, lateness, moment_of
 from bridge.daemon.progress import Progress
 from bridge.daemon.status import Remembered, progress_of, verdict
 from bridge.settings import School, Settings
+from bridge.settings.waves import REST
 from bridge.state.glance import Glance
 
 
@@ -115,11 +116,11 @@ def _row(seen: Seen) -> dict[str, Any]:
 def wave_of(settings: Settings, code: str) -> tuple[str, int]:
     """The wave in which a school is cut over, and its place among the waves; empty when it is in none."""
     rest = ("", 0)
-    for order, wave in enumerate(getattr(settings.bridge, "waves", None) or (), start=1):
-        if wave.schools == "rest":
-            rest = (str(wave.name), order)
+    for order, wave in enumerate(settings.bridge.waves, start=1):
+        if wave.schools == REST:
+            rest = (wave.name, order)
         elif code in wave.schools:
-            return str(wave.name), order
+            return wave.name, order
     return rest
 
 

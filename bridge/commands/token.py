@@ -15,12 +15,11 @@ from rich.console import Console
 from bridge.commands.session import NOTHING, Mistake, Session, plain, session_of
 from bridge.daemon import wiring
 from bridge.daemon.actor import actor
+from bridge.settings.api import LONGEST
 from bridge.settings.render import guess
 from bridge.settings.words import duration
 from bridge.state import tokens
 from bridge.state.tokens import SCOPES, Token
-
-_LONGEST = timedelta(days=731)
 
 
 def register(app: typer.Typer) -> None:
@@ -114,7 +113,7 @@ def _end(session: Session, text: str) -> datetime:
             end = now + duration(text)
         except ValueError:
             raise Mistake(f"--expires {plain(text)}: write a day like 2027-01-31, or a time like `90 days`") from None
-    if not now < end <= now + _LONGEST:
+    if not now < end <= now + LONGEST:
         raise Mistake(f"--expires {plain(text)}: it is over, or more than two years ahead")
     return end
 

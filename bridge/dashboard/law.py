@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bridge.api.models import GateView
-from bridge.api.standings import NEXT
 from bridge.core.cutover import Gate, Stage
 from bridge.core.freeze import RULE
 from bridge.core.gates import ATTESTED, EARLY, LAW, WAIVED, allowed
 from bridge.core.model import Evidence
+from bridge.daemon.readiness import next_event
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ def ruled(view: GateView, *, stage: str, language: str) -> Ruled:
         gate = Gate(view.gate)
     except ValueError:
         return Ruled(view, "", False, False)
-    early = NEXT.get(Stage(stage)) in EARLY
+    early = next_event(Stage(stage)) in EARLY
     attest, waive = (allowed(gate, how, early=early) for how in (ATTESTED, WAIVED))
     english, german = LAW[gate].meaning
     if view.expected == english:  # said already

@@ -14,7 +14,8 @@ from bridge.settings.words import Duration, SecretReference, matching
 
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):(\d{1,5})")
 _HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]"
-_LONGEST = timedelta(days=731)
+#: How long a token lasts at most.
+LONGEST = timedelta(days=731)
 
 HeaderName = Annotated[
     str, *matching(r"[A-Za-z][A-Za-z0-9-]{0,63}", "no name of an HTTP header", "write one like `X-Remote-User`")
@@ -35,7 +36,7 @@ def _listen(text: str) -> str:
 
 
 def _lifetime(length: timedelta) -> timedelta:
-    if not timedelta(minutes=1) <= length <= _LONGEST:
+    if not timedelta(minutes=1) <= length <= LONGEST:
         raise ValueError("no lifetime of a token|write one between `1 minute` and `731 days`")
     return length
 

@@ -253,6 +253,11 @@ def test_a_bug_is_told_by_its_id_only(api: Served, everything: str, monkeypatch:
     assert b"RuntimeError" not in reply.body
 
 
+def test_blanks_are_no_reason(api: Served, everything: str) -> None:
+    reply = api.act(everything, action="sync", reason="   \n ")
+    assert (reply.status, reply.json["faults"][0]["where"]) == (422, "reason")
+
+
 def test_what_fails_after_it_was_done_is_not_said_to_be_undone(
     api: Served, everything: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from bridge.api import limits
 from bridge.api.actions import SCOPES
@@ -161,3 +162,12 @@ def test_s8_making_and_revoking_stands_in_the_journals_of_its_schools(api: Serve
     for code in (FIRST, OTHER):
         store = api.database.school(code, {})
         assert store.verify().ok
+
+
+def test_a_state_that_can_only_be_read_keeps_nobody_out(api: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OperationalError("UPDATE", {}, Exception("database or disk is full"))
+
+    token = api.token("read")
+    monkeypatch.setattr(tokens, "use", full)
+    assert api.ask("/api/v1/schools", token).status == 200

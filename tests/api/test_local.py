@@ -16,7 +16,8 @@ from bridge.api.local import LocalSource
 from bridge.api.source import Denied, Unknown, Who
 from bridge.api.standings import event_view
 from bridge.api.survey import Bridge, Survey, _due
-from bridge.core.cutover import Event, Stage
+from bridge.core.cutover import Event, Gate, Stage
+from bridge.core.gates import short
 from bridge.daemon import wiring
 from bridge.daemon.catalog import Catalog
 from bridge.settings import load
@@ -160,3 +161,29 @@ async def test_an_approval_that_ran_out_is_not_shown_as_one(source: LocalSource,
         view = event_view(database, school_, Stage.SOAKING, Event.FINALISE, now)
     assert [one.actor for one in view.approvals] == ["anna"]
     assert view.approvals_needed == 2
+
+
+async def test_a_gate_is_not_said_to_be_measured_while_only_another_one_is(
+    source: LocalSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on = asyncio.Event()
+    measured: list[Any] = []
+
+    async def measure(_: Any, *, gates: Any) -> None:
+        measured.append(gates)
+        await on.wait()
+
+    monkeypatch.setattr("bridge.api.actions.readiness.measure", measure)
+    one, other = (short(gate) for gate in (Gate.CREDENTIALS, Gate.CONFIGURATION))
+    for _ in range(2):
+        assert (await source.act("0123", act(action="measure-gates", gate=one), WHO)).done
+    with pytest.raises(Denied, match=f"`{one}` is being measured"):
+        await source.act("0123", act(action="measure-gates", gate=other), WHO)
+    on.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    on.clear()
+    assert (await source.act("0123", act(action="measure-gates"), WHO)).done
+    assert (await source.act("0123", act(action="measure-gates", gate=other), WHO)).done, "all of them are"
+    await asyncio.sleep(0)
+    assert measured == [[Gate.CREDENTIALS], None]
