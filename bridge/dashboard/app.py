@@ -21,7 +21,7 @@ from bridge.api.actions import SCOPES
 from bridge.api.source import Denied, Source, Unknown
 from bridge.dashboard.acts import Amiss, action_of
 from bridge.dashboard.doors import Doors
-from bridge.dashboard.drawn import HEADERS, STATIC, Drawer, Look
+from bridge.dashboard.drawn import HEADERS, STATIC, VERSION, Drawer, Look
 from bridge.dashboard.live import Streams
 from bridge.dashboard.pages import Pages, Shown
 from bridge.dashboard.requests import YEAR, chosen, elsewhere, look_of, ours, posted, tagged
@@ -146,7 +146,7 @@ class Dashboard:
         found = STATIC.get(request.match_info["name"])
         if found is None:
             raise web.HTTPNotFound
-        kept = {"Cache-Control": f"public, max-age={YEAR}, immutable"} if request.query_string else {}
+        kept = {"Cache-Control": f"public, max-age={YEAR}, immutable"} if request.query_string == VERSION else {}
         return web.Response(body=found[0], content_type=found[1], charset="utf-8", headers={**HEADERS, **kept})
 
     async def nothing(self, request: web.Request) -> web.StreamResponse:

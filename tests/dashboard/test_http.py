@@ -17,7 +17,7 @@ from aiohttp import web
 from bridge.api.models import ApprovalView
 from bridge.api.source import Unknown
 from bridge.dashboard.app import add_to
-from bridge.dashboard.drawn import HEADERS, STATIC
+from bridge.dashboard.drawn import HEADERS, STATIC, VERSION
 from bridge.ports import BridgeError
 from bridge.web.limits import FOR_ACCOUNT
 from tests.dashboard.district import HOSTILE, NOW, District
@@ -108,6 +108,14 @@ async def test_every_answer_is_careful(server: Served) -> None:
         policy = HEADERS["Content-Security-Policy"]
         assert "unsafe" not in policy
         assert policy.startswith("default-src 'none'")
+
+
+async def test_a_file_is_kept_under_its_own_version_only(server: Served) -> None:
+    async with visitor(server) as one:
+        for query, kept in ((f"?{VERSION}", "immutable"), ("?older", "no-store"), ("", "no-store")):
+            await one.get(f"/static/live.js{query}")
+            assert one.answer is not None
+            assert kept in one.answer.headers["Cache-Control"], query
 
 
 async def test_no_page_holds_script_or_style_of_its_own(server: Served) -> None:
@@ -320,7 +328,8 @@ async def test_the_stream_tells_of_own_schools_only_and_ends_with_the_session(se
         assert told.splitlines()[-1] == b'data: {"school": "1136", "kind": "stage"}'
         server.tokens.revoked.add("id-own")
         server.do(server.district.tell("1136", "stage"))
-        assert b"id: 3" in await asyncio.wait_for(stream.content.read(), 60) or stream.content.at_eof()
+        rest = await asyncio.wait_for(stream.content.read(), 60)
+        assert b"data:" not in rest, "whoever is logged out is told nothing more"
 
 
 @pytest.mark.parametrize(("accept", "word"), [("de", "schiefgegangen"), ("en", "Something went wrong")])
