@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from bridge.api.models import ApprovalView
+from bridge.api.models import ApprovalView, DriftView
 from bridge.api.source import Unknown
 from bridge.dashboard.app import add_to
 from bridge.dashboard.drawn import HEADERS, STATIC, VERSION
@@ -261,6 +261,20 @@ async def test_only_what_can_succeed_is_offered(server: Served) -> None:
         }
         server.district.rows["1136"].gates_failed = 4
         assert not offered(await one.get("/school/1136/cutover")) & {"rehearse-roll-back", "freeze"}
+
+
+async def test_drift_that_waits_is_not_behind_what_was_decided(server: Served) -> None:
+    async with visitor(server, "all") as one:
+        (waiting,) = await server.district.drift("1136", names=True)
+        newer = [waiting.model_copy(update={"handle": f"newer:{n}", "state": "reverted"}) for n in range(60)]
+
+        async def many(code: str, *, names: bool) -> list[DriftView]:
+            return [*newer, waiting]
+
+        server.district.drift = many  # type: ignore[method-assign]
+        text = await one.get("/school/1136/waiting")
+        assert f'name="drift" value="{waiting.handle}"' in text
+        assert "and 11 more" in text
 
 
 async def test_a_school_of_others_is_not_there(server: Served) -> None:
