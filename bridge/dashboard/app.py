@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.api.actions import SCOPES
 from bridge.api.source import Denied, Source, Unknown
-from bridge.dashboard.acts import Amiss, action_of
+from bridge.dashboard.acts import Amiss, action_of, none_more
 from bridge.dashboard.doors import Doors
 from bridge.dashboard.drawn import HEADERS, STATIC, VERSION, Drawer, Look
 from bridge.dashboard.live import Streams
@@ -122,6 +122,8 @@ class Dashboard:
     async def _asked(self, speech: Speech, session: Session, code: str, form: dict[str, str]) -> Said:
         try:
             action = action_of(form, code, self.zone)
+            if action.action == "release-all":
+                none_more(action, form.get("seen", ""), (await self.source.school(code)).errors)
             answer = await self.source.act(code, action, session.held.who)
         except Amiss as error:
             return Said(False, speech.fill(error.word, **error.values))

@@ -277,6 +277,18 @@ async def test_drift_that_waits_is_not_behind_what_was_decided(server: Served) -
         assert "and 11 more" in text
 
 
+async def test_release_all_means_those_that_the_page_showed(server: Served) -> None:
+    ask = {"action": "release-all", "reason": "they left", "to": "school", "rule": "user:retire"}
+    async with visitor(server, "all") as one:
+        assert 'name="seen" value="9"' in await one.get("/school/1136")
+        server.district.rows["1136"].held += 400
+        assert "409 are held" in await one.post("/school/1136/act", {**ask, "seen": "9"})
+        assert "409 are held" in await one.post("/school/1136/act", ask)
+        assert server.district.asked == []
+        await one.post("/school/1136/act", {**ask, "seen": "409"})
+        assert [asked.rule for _, asked, _ in server.district.asked] == ["user:retire"]
+
+
 async def test_a_school_of_others_is_not_there(server: Served) -> None:
     async with visitor(server, "own") as one:
         board = await one.get("/")
