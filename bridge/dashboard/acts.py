@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from pydantic import ValidationError
 
 from bridge.api.asked import Action
+from bridge.api.models import ErrorGroup
 
 #: Fields of a form that belong to the page, not to the action.
-_OURS = {"token", "to"}
+_OURS = {"token", "to", "seen"}
 _TIMES = {"at", "expires"}
 #: What takes the school's code, typed again.
 _TYPED = {"approve", "finalise"}
@@ -40,6 +41,14 @@ def action_of(form: Mapping[str, str], code: str, zone: tzinfo) -> Action:
     except ValidationError as error:
         fields = ", ".join(".".join(str(part) for part in one["loc"]) for one in error.errors())
         raise Amiss("field_wrong", fields=fields) from None
+
+
+def none_more(action: Action, seen: str, groups: Sequence[ErrorGroup]) -> None:
+    """Who releases all releases those that the page showed: raises Amiss where more are held by now."""
+    now = sum(one.count for one in groups if f"{one.kind}:{one.rule.removeprefix('guard:')}" == action.rule)
+    shown = int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 10 else 0
+    if now > shown:
+        raise Amiss("more_held", now=now, seen=shown)
 
 
 def _moment(text: str, zone: tzinfo) -> datetime:

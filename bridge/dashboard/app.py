@@ -19,9 +19,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.api.actions import SCOPES
 from bridge.api.source import Denied, Source, Unknown
-from bridge.dashboard.acts import Amiss, action_of
+from bridge.dashboard.acts import Amiss, action_of, none_more
 from bridge.dashboard.doors import Doors
-from bridge.dashboard.drawn import HEADERS, STATIC, Drawer, Look
+from bridge.dashboard.drawn import HEADERS, STATIC, VERSION, Drawer, Look
 from bridge.dashboard.live import Streams
 from bridge.dashboard.pages import Pages, Shown
 from bridge.dashboard.requests import YEAR, chosen, elsewhere, look_of, ours, posted, tagged
@@ -122,6 +122,8 @@ class Dashboard:
     async def _asked(self, speech: Speech, session: Session, code: str, form: dict[str, str]) -> Said:
         try:
             action = action_of(form, code, self.zone)
+            if action.action == "release-all":
+                none_more(action, form.get("seen", ""), (await self.source.school(code)).errors)
             answer = await self.source.act(code, action, session.held.who)
         except Amiss as error:
             return Said(False, speech.fill(error.word, **error.values))
@@ -146,7 +148,7 @@ class Dashboard:
         found = STATIC.get(request.match_info["name"])
         if found is None:
             raise web.HTTPNotFound
-        kept = {"Cache-Control": f"public, max-age={YEAR}, immutable"} if request.query_string else {}
+        kept = {"Cache-Control": f"public, max-age={YEAR}, immutable"} if request.query_string == VERSION else {}
         return web.Response(body=found[0], content_type=found[1], charset="utf-8", headers={**HEADERS, **kept})
 
     async def nothing(self, request: web.Request) -> web.StreamResponse:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlencode
 
 from bridge.api.models import Colour, SchoolRow
 from bridge.core.cutover import Stage
@@ -58,8 +59,6 @@ class Wanted:
 
     def query(self, **other: str) -> str:
         """The address of the same with something changed, or without it where that is chosen already."""
-        from urllib.parse import urlencode
-
         values = {"q": self.text, "stage": self.stage, "wave": self.wave, "health": self.health, "by": self.by}
         for key, value in other.items():
             values[key] = "" if values[key] == value and key != "by" else value

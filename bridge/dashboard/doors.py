@@ -15,6 +15,7 @@ from bridge.dashboard.drawn import Drawer, Look
 from bridge.dashboard.requests import chosen, elsewhere, local, ours, posted, same
 from bridge.dashboard.sessions import Said, Session, Sessions
 from bridge.web.limits import Limits
+from bridge.web.requests import address as address_of
 from bridge.web.sessions import LASTS
 from bridge.web.sessions import Sessions as Forms
 
@@ -68,7 +69,7 @@ class Doors:
         to = form.get("to", "/") if form else "/"
         if form is None or visit is None or not same(form.get("token", ""), visit.token):
             return await self.form(request, "login_stale", status=400, to=to)
-        address = self._address(request)
+        address = address_of(request, proxied=self.proxied)
         if not self._limits.allowed(address, address):
             return await self.form(request, "login_slow", status=429, to=to)
         self._limits.begin(address, address)
@@ -95,7 +96,3 @@ class Doors:
 
     def _keep(self, response: web.Response, name: str, value: str, *, lasts: int | None = None) -> None:
         response.set_cookie(name, value, max_age=lasts, path="/", secure=self.secure, httponly=True, samesite="Strict")
-
-    def _address(self, request: web.Request) -> str:
-        told = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip() if self.proxied else ""
-        return told or request.remote or ""

@@ -16,6 +16,7 @@ from bridge.dashboard.law import frees
 from bridge.dashboard.sessions import Said, Session
 from bridge.dashboard.speech import Speech
 from bridge.dashboard.told import changes, done
+from bridge.web import requests
 
 _HERE = Path(__file__).parent
 THEMES = ("auto", "light", "dark")
@@ -23,13 +24,9 @@ THEMES = ("auto", "light", "dark")
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
+    **requests.HEADERS,
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Cache-Control": "no-store",
 }
 TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 #: name -> bytes, media type

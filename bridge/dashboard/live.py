@@ -10,10 +10,12 @@ import json
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.api.models import LiveEvent
 from bridge.api.source import Source
 from bridge.dashboard.sessions import Session
+from bridge.ports import BridgeError
 
 MOST = 200
 BEAT = 15.0  # seconds between signs of life
@@ -48,8 +50,10 @@ class Streams:
         try:
             await response.prepare(request)
             await response.write(b"retry: 3000\n\n")
-            while await still():
+            while True:
                 await asyncio.wait({coming}, timeout=self.beat)
+                if not await still():  # it may have ended while nothing happened
+                    break
                 if not coming.done():
                     await response.write(b": alive\n\n")
                     continue
@@ -57,8 +61,8 @@ class Streams:
                 coming = asyncio.ensure_future(anext(events))
                 if not event.school or session.held.who.may("read", event.school):
                     await response.write(_line(event))
-        except (ConnectionError, StopAsyncIteration):
-            pass
+        except (BridgeError, SQLAlchemyError, OSError, StopAsyncIteration):
+            pass  # the browser went, or the state can't be read: it comes again, and nothing may follow what was sent
         finally:
             coming.cancel()
             await asyncio.gather(coming, return_exceptions=True)

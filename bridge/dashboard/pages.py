@@ -22,6 +22,7 @@ from bridge.dashboard.arranged import COLOURS, Wanted, arrange, place
 from bridge.dashboard.drawn import HEADERS, Drawer, Look
 from bridge.dashboard.law import ruled
 from bridge.dashboard.sessions import Session
+from bridge.state.drift import HELD
 
 _LIMIT = 50
 _CURSOR = re.compile(r"[\x21-\x7e]{1,400}")
@@ -83,6 +84,9 @@ class Pages:
             self.source.conflicts(code, names=names, before=before if part == "conflicts" else None, limit=_LIMIT),
             self.source.drift(code, names=names),
         )
+        drift = sorted(
+            drift, key=lambda one: one.state != HELD
+        )  # what waits must not be behind what is only to be read
         return await self._of_school(
             "waiting.html", look, session, view, tab="waiting", held=held, conflicts=conflicts, drift=drift[:_LIMIT],
             more_drift=max(0, len(drift) - _LIMIT), names=names,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from datetime import datetime, tzinfo
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -13,14 +13,14 @@ from bridge.dashboard.drawn import THEMES, Look
 from bridge.dashboard.sessions import Session
 from bridge.dashboard.speech import Speech
 from bridge.dashboard.words import LANGUAGES
+from bridge.web.requests import accepted, from_here
 
 YEAR = 365 * 86400
 
 
 def look_of(request: web.Request, *, default: str, zone: tzinfo, now: datetime) -> Look:
     """As chosen, else as the browser prefers, else as the bridge is set."""
-    accepted = [part.strip()[:2].lower() for part in request.headers.get("Accept-Language", "").split(",")]
-    wishes = (request.query.get("lang"), request.cookies.get("board-lang"), *accepted, default, "en")
+    wishes = (request.query.get("lang"), request.cookies.get("board-lang"), *accepted(request), default, "en")
     theme = request.query.get("theme") or request.cookies.get("board-theme", "")
     return Look(
         Speech(next(str(one) for one in wishes if one in LANGUAGES), zone, now),
@@ -48,9 +48,7 @@ def chosen(request: web.Request, *, secure: bool) -> web.Response | None:
 
 async def posted(request: web.Request) -> dict[str, str] | None:
     """A form; None where it was not sent by a page of this very host."""
-    if urlsplit(request.headers.get("Origin", "")).netloc != request.host:
-        return None
-    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+    if not from_here(request) or request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         return None
     return {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
 
@@ -67,7 +65,7 @@ def same(given: str, known: str) -> bool:
 
 def local(path: str) -> str:
     """A path of this host; whatever else it is, the board."""
-    fits = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() and len(path) < 500
+    fits = path.startswith("/") and not path.startswith("//") and path.isprintable() and len(path) < 500
     return path if fits and "\\" not in path and not path.startswith(("/login", "/logout", "/live")) else "/"
 
 

@@ -7,20 +7,17 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from bridge.web import requests
 from bridge.web.limits import Limits
 from bridge.web.pages import Pages, School
 from bridge.web.sessions import Sessions
 
 _LARGEST = 16 * 1024  # bytes of a form
-#: No script at all, nothing from elsewhere, in nobody's frame (CSP level 3); nothing kept by browser or proxy.
+#: No script at all, nothing from elsewhere, in nobody's frame (CSP level 3).
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-store",
+    **requests.HEADERS,
 }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -18,6 +17,8 @@ from bridge.ports import BridgeError, LogIn
 from bridge.state.store import SchoolStore
 from bridge.web.limits import Limits
 from bridge.web.people import by_anchor, classes_of, is_teacher, person_of, pupil_of
+from bridge.web.requests import accepted, from_here
+from bridge.web.requests import address as address_of
 from bridge.web.sessions import COOKIE, LASTS, Sessions, Visit
 from bridge.web.words import WORDS
 
@@ -118,14 +119,14 @@ class Pages:
 
     async def _posted(self, request: web.Request, visit: Visit) -> dict[str, str] | None:
         """What was posted; None where it does not come from this page: by its origin and by the token."""
-        if urlsplit(request.headers.get("Origin", "")).netloc != request.host:
+        if not from_here(request):
             return None
         form = {name: str(value) for name, value in (await request.post()).items()}
         return form if visit.token and form.get("token") == visit.token else None
 
     async def _proved(self, request: web.Request, login: str, secret: str) -> tuple[Link | None, str]:
         """Whose login and password these are; else the word that says why not, the same for all who are refused."""
-        address = self._address(request)
+        address = address_of(request, proxied=self.proxied)
         if not self.limits.allowed(login, address):
             return None, "slow"
         self.limits.begin(login, address)
@@ -138,10 +139,6 @@ class Pages:
             return None, "wrong"
         self.limits.right(login, address)
         return link, ""
-
-    def _address(self, request: web.Request) -> str:
-        told = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip() if self.proxied else ""
-        return told or request.remote or ""
 
     # --- what is shown ----------------------------------------------------------------------------------------------
 
@@ -193,8 +190,7 @@ class Pages:
 
     def language(self, request: web.Request) -> str:
         """As chosen, else as the browser prefers, else the school's."""
-        accepted = [part.strip()[:2].lower() for part in request.headers.get("Accept-Language", "").split(",")]
-        for one in (request.query.get("lang"), request.cookies.get("lang"), *accepted, self.school.language):
+        for one in (request.query.get("lang"), request.cookies.get("lang"), *accepted(request), self.school.language):
             if one in WORDS:
                 return str(one)
         return "de"

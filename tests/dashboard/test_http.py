@@ -14,10 +14,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from bridge.api.models import ApprovalView
+from bridge.api.models import ApprovalView, DriftView
 from bridge.api.source import Unknown
 from bridge.dashboard.app import add_to
-from bridge.dashboard.drawn import HEADERS, STATIC
+from bridge.dashboard.drawn import HEADERS, STATIC, VERSION
 from bridge.ports import BridgeError
 from bridge.web.limits import FOR_ACCOUNT
 from tests.dashboard.district import HOSTILE, NOW, District
@@ -108,6 +108,14 @@ async def test_every_answer_is_careful(server: Served) -> None:
         policy = HEADERS["Content-Security-Policy"]
         assert "unsafe" not in policy
         assert policy.startswith("default-src 'none'")
+
+
+async def test_a_file_is_kept_under_its_own_version_only(server: Served) -> None:
+    async with visitor(server) as one:
+        for query, kept in ((f"?{VERSION}", "immutable"), ("?older", "no-store"), ("", "no-store")):
+            await one.get(f"/static/live.js{query}")
+            assert one.answer is not None
+            assert kept in one.answer.headers["Cache-Control"], query
 
 
 async def test_no_page_holds_script_or_style_of_its_own(server: Served) -> None:
@@ -255,6 +263,32 @@ async def test_only_what_can_succeed_is_offered(server: Served) -> None:
         assert not offered(await one.get("/school/1136/cutover")) & {"rehearse-roll-back", "freeze"}
 
 
+async def test_drift_that_waits_is_not_behind_what_was_decided(server: Served) -> None:
+    async with visitor(server, "all") as one:
+        (waiting,) = await server.district.drift("1136", names=True)
+        newer = [waiting.model_copy(update={"handle": f"newer:{n}", "state": "reverted"}) for n in range(60)]
+
+        async def many(code: str, *, names: bool) -> list[DriftView]:
+            return [*newer, waiting]
+
+        server.district.drift = many  # type: ignore[method-assign]
+        text = await one.get("/school/1136/waiting")
+        assert f'name="drift" value="{waiting.handle}"' in text
+        assert "and 11 more" in text
+
+
+async def test_release_all_means_those_that_the_page_showed(server: Served) -> None:
+    ask = {"action": "release-all", "reason": "they left", "to": "school", "rule": "user:retire"}
+    async with visitor(server, "all") as one:
+        assert 'name="seen" value="9"' in await one.get("/school/1136")
+        server.district.rows["1136"].held += 400
+        assert "409 are held" in await one.post("/school/1136/act", {**ask, "seen": "9"})
+        assert "409 are held" in await one.post("/school/1136/act", ask)
+        assert server.district.asked == []
+        await one.post("/school/1136/act", {**ask, "seen": "409"})
+        assert [asked.rule for _, asked, _ in server.district.asked] == ["user:retire"]
+
+
 async def test_a_school_of_others_is_not_there(server: Served) -> None:
     async with visitor(server, "own") as one:
         board = await one.get("/")
@@ -320,7 +354,8 @@ async def test_the_stream_tells_of_own_schools_only_and_ends_with_the_session(se
         assert told.splitlines()[-1] == b'data: {"school": "1136", "kind": "stage"}'
         server.tokens.revoked.add("id-own")
         server.do(server.district.tell("1136", "stage"))
-        assert b"id: 3" in await asyncio.wait_for(stream.content.read(), 60) or stream.content.at_eof()
+        rest = await asyncio.wait_for(stream.content.read(), 60)
+        assert b"data:" not in rest, "whoever is logged out is told nothing more"
 
 
 @pytest.mark.parametrize(("accept", "word"), [("de", "schiefgegangen"), ("en", "Something went wrong")])
