@@ -149,7 +149,7 @@ def _run(run: Run | None) -> dict[str, Any] | None:
         "step": run.step,
         "step_since": time(run.step_at),
         "attempts": run.attempts,
-        "problem": run.problem,
+        "held_up": bool(run.problem),  # its text may name a file
         "outcome": run.outcome,
     }
 

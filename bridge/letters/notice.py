@@ -8,17 +8,17 @@ _GERMAN = """\
 {name}: umgezogen in die Cloud
 ===============================
 
-Die Dateien dieses Ordners liegen jetzt in der Cloud der Schule, in OneDrive oder Teams. Dort ist alles, was hier lag.
+Die Dateien dieses Ordners liegen jetzt in der Cloud der Schule, in OneDrive oder Teams.
 {after_de}
-Bei Fragen: die IT der Schule.
+Fehlt dort etwas, oder bei Fragen: die IT der Schule weiß, was nicht übertragen wurde.
 """
 _ENGLISH = """\
 {name}: moved to the cloud
 ===============================
 
-The files of this folder are in the school's cloud now, in OneDrive or Teams. All that was here is there.
+The files of this folder are in the school's cloud now, in OneDrive or Teams.
 {after_en}
-Any questions: ask the school's IT.
+Is something missing there, or any questions: the school's IT knows what was not carried over.
 """
 _AFTER = {
     "writable": (

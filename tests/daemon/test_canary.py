@@ -10,7 +10,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from pypdf import PdfReader
 
+from bridge.letters.report import Part, report
 from tests.daemon.embedded import Answer
 from tests.daemon.live import _SECRET, Live
 
@@ -36,6 +38,11 @@ def found_in(text: bytes) -> list[str]:
     return [secret for secret in (_SECRET, WRONG) for one in spellings(secret) if one in text]
 
 
+def printed(path: Path) -> bytes:
+    """What a PDF says; its lines are packed, and broken where they are long."""
+    return "".join("".join(page.extract_text() for page in PdfReader(path).pages).split()).encode()
+
+
 def leaks(root: Path) -> list[str]:
     """Files that hold a secret, the secret's own and those of the counterpart aside; packed ones are looked into."""
     found = []
@@ -43,6 +50,7 @@ def leaks(root: Path) -> list[str]:
         if path.is_file() and path.name not in {"client.secret", "sandbox.log"}:
             content = path.read_bytes()
             content += gzip.decompress(content) if path.suffix == ".gz" else b""
+            content += printed(path) if path.suffix == ".pdf" else b""
             found += [str(path)] if found_in(content) else []
     return found
 
@@ -97,4 +105,6 @@ def test_what_looks_for_it_finds_it(tmp_path: Path) -> None:
     (tmp_path / "log").write_text(f"Authorization: Basic {base64.b64encode(WRONG.encode()).decode()}")
     with gzip.open(tmp_path / "x.gz", "wb") as packed:
         packed.write(_SECRET.encode())
-    assert leaks(tmp_path) == [str(tmp_path / "log"), str(tmp_path / "x.gz")]
+    paper = report("Title", [Part("Heading", [f"signed with {WRONG}"])], school="West", language="en", foot="x")
+    (tmp_path / "y.pdf").write_bytes(paper)
+    assert leaks(tmp_path) == [str(tmp_path / name) for name in ("log", "x.gz", "y.pdf")]

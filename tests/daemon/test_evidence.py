@@ -507,13 +507,15 @@ def test_a_report_that_could_not_be_finished_is_not_listed(school: Folders, monk
     assert list((school.root / "reports" / "0123").iterdir()) == [], "the next try writes all of it again"
 
 
-def test_the_run_that_goes_on_is_told_with_its_trouble(school: Folders) -> None:
+def test_of_the_run_that_goes_on_is_told_where_it_is_and_no_name(school: Folders) -> None:
     cut_over(school)
     with ground(school) as one:
-        begun(one, step=Step.VERIFY, problem="the cloud is slow")
+        begun(one, step=Step.VERIFY, problem="Permission denied /srv/homes/anna0/Aufsatz.odt")
         kept = reports.keep_completion(one, now=NOW)
         said, _ = checked(reports.path_of(one.settings, "0123", kept.id, "json"))
-    assert (said["run"]["step"], said["run"]["problem"], said["run"]["ended"]) == ("verify", "the cloud is slow", None)
+        everything = reports.path_of(one.settings, "0123", kept.id, "json").read_text()
+    assert (said["run"]["step"], said["run"]["held_up"], said["run"]["ended"]) == ("verify", True, None)
+    assert [name for name in NAMES if name in everything] == []
     assert [(one["id"], one["outcome"]) for one in said["runs"]] == [("run-1", "switched"), ("run-9", "")]
 
 
