@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, tzinfo
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
@@ -35,22 +37,23 @@ def waves(context: typer.Context) -> int:
         with wiring.database(session.settings, create=False) as database:
             places, dates = state.places(database), state.appointments(database)
     plan = session.settings.waves
+    zone = ZoneInfo(session.settings.bridge.time_zone)
     rows = {one.code: _row(session, one, plan, places, dates) for one in session.settings.schools}
     planned = {code for wave in plan for code in wave.schools}
     answer = {
-        "waves": [_wave(wave, places, rows) for wave in plan],
+        "waves": [_wave(wave, zone, places, rows) for wave in plan],
         "others": [row for code, row in rows.items() if code not in planned],
     }
     session.show(answer, lambda out: _draw(out, answer))
     return NOTHING
 
 
-def _wave(wave: Wave, places: Mapping[str, Place], rows: Mapping[str, Any]) -> dict[str, Any]:
+def _wave(wave: Wave, zone: tzinfo, places: Mapping[str, Place], rows: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": wave.name,
         "stop_after": wave.stop_after,
         "stopped": stopped(wave, places),
-        "not_before": wave.not_before.isoformat() if wave.not_before else None,
+        "not_before": wave.not_before.astimezone(zone).isoformat() if wave.not_before else None,
         "pause": in_words(wave.pause) if wave.pause else None,
         "schools": [rows[code] for code in wave.schools],
     }
@@ -164,7 +167,7 @@ def _draw_date(out: Console, school: School, date: Appointment | None, warning: 
     if date is None:
         out.print(f"{plain(school.code)}: " + ("the appointment is called off" if cancelled else "no appointment"))
         return
-    utc = shown(date.at, wiring.now().tzinfo or school.zone)
+    utc = shown(date.at, UTC)
     out.print(f"{plain(school.code)}: the cutover is to begin at {shown(date.at, school.zone)} ({utc})")
     out.print(f"  by {plain(date.actor)}: {plain(date.reason)}")
     if warning:

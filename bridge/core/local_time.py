@@ -27,6 +27,8 @@ def moment(text: str, zone: tzinfo) -> datetime:
         raise Unclear('not a time|write day and hour like "2026-11-23 18:00"') from None
     if len(text.strip()) <= len("2026-11-23"):
         raise Unclear('the hour is missing|write day and hour like "2026-11-23 18:00"')
+    if not 2000 <= said.year < 2100:  # at the ends of the calendar a clock can't be moved
+        raise Unclear('not a time of this century|write day and hour like "2026-11-23 18:00"')
     if said.tzinfo is not None:
         return said
     first, second = readings(said, zone)

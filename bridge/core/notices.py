@@ -5,7 +5,7 @@
 | remembered | wrong now | what becomes of it |
 |---|---|---|
 | nothing | yes | remembered |
-| something | no | calm since now |
+| something | no, or never told and not bad enough any more | calm since now |
 | calm | yes | goes on as if it had never stopped, one return more |
 | calm for long enough, never told | no | forgotten |
 | its end was told, long ago | no | forgotten |
@@ -132,6 +132,8 @@ def step(
     found: list[Notice] = []
     for notice in known:
         present = wrong.pop(notice.concern.name, None)
+        if present is not None and notice.tried is None and present.severity.rank < least.rank:
+            present = None  # it got better before anybody was told: not theirs any more
         kept = _gone(notice, after, now) if present is None else _present(notice, present, least, now)
         if kept is not None:
             found.append(kept)

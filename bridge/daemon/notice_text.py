@@ -184,11 +184,11 @@ class Scribe:
         codes = sorted({one.school for one in these})
         lines = [f"{self._on_clock(one.at)} {one.school}: {title}" for one, title in zip(these, titles, strict=True)]
         more = self._say(("Ansehen: schoolbridge journal show", "See: schoolbridge journal show"))
-        title = titles[0] if len(these) == 1 else self._say(("{count} Ereignisse", "{count} events"))
+        count = len(these)
+        title = titles[0] if count == 1 else f"{count} {self._say(('Ereignisse', 'events'))}"
         key = f"SB-{these[0].school}-{these[0].number}"
         severity = max((one.severity for one in these), key=lambda one: one.rank)
-        count = len(these)
-        return self._message(title.format(count=count), [*lines, "", more], codes, key, severity, count=count)
+        return self._message(title, [*lines, "", more], codes, key, severity, count=count)
 
     def digest(self, these: Sequence[Message], at: datetime) -> Message:
         """All that was collected, in one message."""

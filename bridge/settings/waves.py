@@ -15,7 +15,8 @@ from bridge.settings.limits import Strict
 from bridge.settings.words import Duration, matching
 
 REST = "rest"
-_DAY = r"\d{4}-\d{2}-\d{2}"
+#: Of this century: at the ends of the calendar a clock can't be moved.
+_DAY = r"20\d{2}-\d{2}-\d{2}"
 _MOMENT = rf"{_DAY}[T ]\d{{2}}:\d{{2}}"
 
 

@@ -90,6 +90,13 @@ def test_a_target_for_critical_things_hears_of_nothing_else_but_of_their_end() -
     assert whats(play.minutes(20)) == ["over"]
 
 
+def test_what_gets_better_before_it_is_told_is_not_for_a_target_for_critical_things() -> None:
+    play = Play(least=CRITICAL)
+    assert play.minutes(3, concern(severity=CRITICAL)) == []
+    assert play.minutes(60, concern(severity=WARNING)) == []
+    assert whats(play.minutes(30, concern(severity=CRITICAL))) == ["begun"]
+
+
 def test_a_storm_is_one_letter_and_who_comes_late_joins_it() -> None:
     play = Play()
     many = [concern(code) for code in "abcde"]

@@ -140,7 +140,7 @@ def test_an_hour_that_never_comes_is_refused_with_both_readings() -> None:
         assert reading in str(found.value)
 
 
-@pytest.mark.parametrize("text", ["", "tomorrow", "2026-11-23", "18:00", "2026-13-01 10:00"])
+@pytest.mark.parametrize("text", ["", "tomorrow", "2026-11-23", "18:00", "2026-13-01 10:00", "0001-01-01 00:00"])
 def test_what_is_no_time_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(Unclear, match="2026-11-23 18:00"):
         moment(text, BERLIN)

@@ -343,3 +343,12 @@ def test_the_plan_says_why_a_school_has_to_wait(tmp_path: Path) -> None:
     assert "pilot is not through" in plan["waves"][1]["schools"][0]["hindrance"]
     assert plan["waves"][0]["schools"][0]["hindrance"] == ""
     assert "not now:" in school.run("waves").out
+
+
+def test_the_first_day_of_a_wave_is_that_of_the_bridges_clock(tmp_path: Path) -> None:
+    school = Embedded(tmp_path)
+    school.config.write_text(
+        school.config.read_text() + 'waves: [{name: pilot, schools: rest, not_before: "2091-02-01"}]\n'
+    )
+    assert school.run("waves", "--json").json["waves"][0]["not_before"] == "2091-02-01T00:00:00+01:00"
+    assert "not before 2091-02-01" in school.run("waves").out

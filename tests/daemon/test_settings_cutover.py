@@ -70,6 +70,8 @@ def test_blackouts_are_on_the_bridges_clock_and_the_longer_one(tmp_path: Path) -
         ('blackouts: [{from: "2026-08-01", to: "2026-07-01", reason: sum}]', "blackouts[0]", "ends before it begins"),
         ('blackouts: [{from: "2026-08-01 10:00", to: "2026-08-01 10:00", reason: sum}]', "blackouts[0]", "ends before"),
         ('blackouts: [{from: "2026-02-30", to: "2026-07-01", reason: sum}]', "blackouts[0].from", "2026-07-27"),
+        ('blackouts: [{from: "2026-08-01", to: "9999-12-31", reason: sum}]', "blackouts[0].to", "2026-07-27"),
+        ('blackouts: [{from: "0001-01-01", to: "2026-07-01", reason: sum}]', "blackouts[0].from", "2026-07-27"),
         ('blackouts: [{from: "2026-08-01T10:00Z", to: "2026-09-01", reason: sum}]', "blackouts[0].from", "time zone"),
         ("blackouts: [{from: 2026-08-01, to: 2026-09-01, reason: sum}]", "blackouts[0].from", "quote it"),
         ('notify: [{name: it, url: "https://hook.example/geheim"}]', "notify[0].url", "as good as a password"),
