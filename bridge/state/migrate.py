@@ -47,8 +47,8 @@ def upgrade(connection: Connection, found: str | None, *, path: Path | None = No
 def copied(path: Path, name: str) -> Path:
     """A copy of a SQLite file beside it, as of the last commit, on the disk; never in the place of an older one."""
     draft = path.with_name(f".{name}.new")
-    draft.unlink(missing_ok=True)
     try:
+        draft.unlink(missing_ok=True)
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         with closing(sqlite3.connect(path, timeout=30)) as source, closing(sqlite3.connect(draft)) as target:
             source.backup(target)

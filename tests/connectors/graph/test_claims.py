@@ -113,20 +113,20 @@ async def test_a_claim_that_was_left_by_a_crash_is_confirmed_by_the_next_try(
 # --- the recycle bin --------------------------------------------------------------------------------------------------
 
 
-async def deleted_by(school: GraphConnector) -> str:
-    """Somebody who left that school long ago."""
-    (made,) = await done(school, new_user(1))
-    await done(school, change("user", made.anchor, Action.DISABLE))
-    await done(school, change("user", made.anchor, Action.DELETE))
-    return made.anchor
+@pytest.fixture
+async def left(schools: Schools) -> tuple[GraphConnector, GraphConnector, str]:  # noqa: F811
+    """Two schools, and the account of somebody who left the first one long ago."""
+    first, second = schools
+    (made,) = await done(first, new_user(1))
+    await done(first, change("user", made.anchor, Action.DISABLE))
+    await done(first, change("user", made.anchor, Action.DELETE))
+    return first, second, made.anchor
 
 
 async def test_enrolled_after_the_old_school_deleted_the_account_it_is_restored(
-    schools: Schools,  # noqa: F811
-    cloud: Sandbox,
+    left: tuple[GraphConnector, GraphConnector, str], cloud: Sandbox
 ) -> None:
-    first, second = schools
-    anchor = await deleted_by(first)
+    _, second, anchor = left
     taken = await outcome(second, enrol())
     assert isinstance(taken, Written)
     assert (taken.anchor, taken.adopted) == (anchor, True)
@@ -135,11 +135,9 @@ async def test_enrolled_after_the_old_school_deleted_the_account_it_is_restored(
 
 
 async def test_a_restore_whose_answer_was_lost_is_no_second_account(
-    schools: Schools,  # noqa: F811
-    cloud: Sandbox,
+    left: tuple[GraphConnector, GraphConnector, str], cloud: Sandbox
 ) -> None:
-    first, second = schools
-    anchor = await deleted_by(first)
+    _, second, anchor = left
     cloud.faults.add("drop-after", path=".*restore.*", count=1)
     taken = await outcome(second, enrol())
     if isinstance(taken, Failed):
@@ -151,11 +149,9 @@ async def test_a_restore_whose_answer_was_lost_is_no_second_account(
 
 
 async def test_a_login_that_somebody_else_has_by_now_is_told_and_nobody_made(
-    schools: Schools,  # noqa: F811
-    cloud: Sandbox,
+    left: tuple[GraphConnector, GraphConnector, str], cloud: Sandbox
 ) -> None:
-    first, second = schools
-    anchor = await deleted_by(first)
+    _, second, anchor = left
     await done(second, new_user(2, upn=f"lucja.mueller1@{DOMAIN}"))
     held = await outcome(second, enrol())
     assert isinstance(held, Failed)
@@ -166,11 +162,9 @@ async def test_a_login_that_somebody_else_has_by_now_is_told_and_nobody_made(
 
 
 async def test_our_own_deleted_account_is_no_newcomer_s_and_an_unreadable_bin_makes_nobody(
-    schools: Schools,  # noqa: F811
-    cloud: Sandbox,
+    left: tuple[GraphConnector, GraphConnector, str], cloud: Sandbox
 ) -> None:
-    first, second = schools
-    anchor = await deleted_by(first)
+    first, second, anchor = left
     cloud.faults.add("forbid", path=".*deletedItems.*", count=1)
     refused = await outcome(second, enrol())
     assert isinstance(refused, Failed)
