@@ -183,7 +183,7 @@ class Front:
             raise Refused(403, f"this token lacks the scope {SCOPES[action.action]} for {action.action}")
 
         async def act() -> tuple[int, bytes]:
-            await self._as_seen(request, code)
+            await self._as_seen(request, code, names=visitor.who.may("names", code))
             answer = await self.source.act(code, action, visitor.who)
             return 200, answer.model_dump_json().encode()
 
@@ -191,13 +191,13 @@ class Front:
         media = "application/json" if status < 400 else "application/problem+json"
         return web.Response(status=status, body=body, content_type=media, headers={"Cache-Control": "no-store"})
 
-    async def _as_seen(self, request: web.Request, code: str) -> None:
+    async def _as_seen(self, request: web.Request, code: str, *, names: bool) -> None:
         """If-Match: what the caller saw of the cutover still holds."""
         header = request.headers.get("If-Match")
         if header is None:
             return
         route = next(one for one in ROUTES if one.name == "cutover")
-        _, tag = self._encoder.encode(route, "", await self.source.cutover(code))
+        _, tag = self._encoder.encode(route, "", await self.source.cutover(code, names=names))
         if not values.matches(header, tag):
             raise Refused(412, "the cutover is not as it was seen; read it again, then decide", headers={"ETag": tag})
 

@@ -134,10 +134,12 @@ class LocalSource:
             standings.event_view, self.bridge.database, seen.school, seen.stage, Event(event), self.bridge.clock()
         )
 
-    async def cutover(self, code: str) -> models.CutoverView:
+    async def cutover(self, code: str, *, names: bool) -> models.CutoverView:
         """The cutover of a school."""
         seen = (await self._shot(code)).seen
-        return await self.run(standings.cutover, self.bridge.database, seen.school, seen.stage, self.bridge.clock())
+        return await self.run(
+            standings.cutover, self.bridge.database, seen.school, seen.stage, self.bridge.clock(), names=names
+        )
 
     async def cycles(self, code: str, *, before: str | None, limit: int) -> models.Page[models.CycleView]:
         """Its cycles, the newest first."""

@@ -117,7 +117,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "cutover", f"{SCHOOL}/cutover", "Its cutover: what is planned, under way, and what was.", models.CutoverView,
-        lambda call: call.source.cutover(call.code),
+        lambda call: call.source.cutover(call.code, names=call.names),
     ),
     Route(
         "cycles", f"{SCHOOL}/cycles", "Its cycles, the newest first.", models.Page[models.CycleView],

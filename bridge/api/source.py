@@ -63,7 +63,7 @@ class Source(Protocol):
     async def gates(self, code: str, event: models.EventName) -> models.EventView:
         """The gates of one event."""
 
-    async def cutover(self, code: str) -> models.CutoverView:
+    async def cutover(self, code: str, *, names: bool) -> models.CutoverView:
         """The cutover of a school."""
 
     async def cycles(self, code: str, *, before: str | None, limit: int) -> models.Page[models.CycleView]:

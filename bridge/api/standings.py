@@ -21,6 +21,8 @@ from bridge.state.cutover_tables import appointment
 from bridge.state.database import Database
 from bridge.state.stages import stage_of
 
+_HIDDEN = "held up; what by is told to who may see the names of the school, and by: schoolbridge cutover show"
+
 
 def gates_of(database: Database, school: School, stage: Stage, event: Event, now: datetime) -> list[models.GateView]:
     """The gates of an event in a stage; Unknown where the stage does not know the event."""
@@ -81,7 +83,7 @@ def failed(views: Sequence[models.EventView], stage: Stage) -> int:
     return sum(not holds(gate) for view in views if view.event == event for gate in view.gates)
 
 
-def cutover(database: Database, school: School, stage: Stage, now: datetime) -> models.CutoverView:
+def cutover(database: Database, school: School, stage: Stage, now: datetime, *, names: bool) -> models.CutoverView:
     """All of it. ``stage``: where the school was seen last; a run that moved it on meanwhile counts."""
     with database.read() as connection:
         stage = stage_of(connection, school.code) or stage
@@ -94,13 +96,15 @@ def cutover(database: Database, school: School, stage: Stage, now: datetime) -> 
         stage=stage.value,
         appointment=when.at if when else None,
         appointment_by=when.actor if when else "",
-        run=_run(run) if run else None,
-        past=[_run(one) for one in past(database, school.code)],
+        run=_run(run, names=names) if run else None,
+        past=[_run(one, names=names) for one in past(database, school.code)],
         events=event_views(database, school, stage, now),
     )
 
 
-def _run(one: Run) -> models.RunView:
+def _run(one: Run, *, names: bool) -> models.RunView:
+    # What an error says of a folder may name whose it is.
+    hidden = _HIDDEN if one.problem else ""
     return models.RunView(
         id=one.id,
         started=one.started,
@@ -109,7 +113,7 @@ def _run(one: Run) -> models.RunView:
         step=str(one.step),
         step_since=one.step_at,
         steps=[step.value for step in steps(one.course)],
-        problem=one.problem,
+        problem=one.problem if names else hidden,
         outcome=str(one.outcome),
         ended=one.ended,
     )

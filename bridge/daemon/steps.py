@@ -140,8 +140,11 @@ class Steps:
         return frozen(run.step) and wiring.now() >= run.deadline
 
     async def _expire(self, run: Run) -> None:
-        with suppress(ConfigurationError):  # somebody turned it in this moment
+        try:
             await asyncio.to_thread(changeover.expire, self._database, self._school, run, now=wiring.now())
+        except ConfigurationError:  # somebody turned it in this moment; whatever it is, it is not asked without a pause
+            await asyncio.sleep(LOOK)
+        else:
             self.log.error("the deadline of the cutover passed: rolled back", run=run.id, step=run.step.value)
 
     async def _held_up(self, run: Run, error: Exception) -> None:

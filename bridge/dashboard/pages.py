@@ -96,7 +96,9 @@ class Pages:
         """The cutover: what is planned, under way, and was."""
         code = request.match_info["code"]
         view, cutover, reports = await asyncio.gather(
-            self.source.school(code), self.source.cutover(code), self.source.reports(code)
+            self.source.school(code),
+            self.source.cutover(code, names=self._names(session, code)),
+            self.source.reports(code),
         )
         language = look.speech.language
         gates = {

@@ -16,12 +16,15 @@ from bridge.api.local import LocalSource
 from bridge.api.source import Denied, Unknown, Who
 from bridge.api.standings import event_view
 from bridge.api.survey import Bridge, Survey, _due
+from bridge.core.changeover import Step
 from bridge.core.cutover import Event, Gate, Stage
 from bridge.core.gates import short
 from bridge.daemon import wiring
 from bridge.daemon.catalog import Catalog
 from bridge.settings import load
 from bridge.state.approvals import Approval, approve
+from bridge.state.changeover import Run, begin, trouble
+from bridge.state.transaction import writing
 from tests.daemon.embedded import Embedded, person
 
 WHO = Who("test", frozenset({"read", "operate", "approve", "names"}))
@@ -74,7 +77,7 @@ async def test_a_page_of_one_school(source: LocalSource) -> None:
     assert view.meaning
     assert {one.event for one in view.events} >= {"freeze", "pause"}
     assert not next(one for one in view.events if one.event == "freeze").ready
-    assert (await source.cutover("0123")).stage == "hybrid"
+    assert (await source.cutover("0123", names=True)).stage == "hybrid"
     assert len((await source.cycles("0123", before=None, limit=10)).rows) == 1
     assert await source.plan("0123", names=True, limit=10) == []
     with pytest.raises(Unknown):
@@ -187,3 +190,16 @@ async def test_a_gate_is_not_said_to_be_measured_while_only_another_one_is(
     assert (await source.act("0123", act(action="measure-gates", gate=other), WHO)).done, "all of them are"
     await asyncio.sleep(0)
     assert measured == [[Gate.CREDENTIALS], None]
+
+
+async def test_what_holds_a_run_up_is_told_only_to_who_may_see_names(source: LocalSource, school: Embedded) -> None:
+    now = wiring.now()
+    with wiring.database(load(school.config, Catalog()), create=False) as database:
+        run = Run("R1", now, now + timedelta(hours=4), "anna", Step.FREEZE, now)
+        with writing(database, "0123") as tx:
+            begin(tx, run)
+        trouble(database, "0123", run, "directory /srv/homes/grunwald: access is denied")
+    told = [(await source.cutover("0123", names=names)).run for names in (True, False)]
+    assert [one is not None and "grunwald" in one.problem for one in told] == [True, False]
+    assert told[1] is not None
+    assert told[1].problem.startswith("held up")

@@ -167,7 +167,7 @@ class District:
             raise Unknown(event)
         return found
 
-    async def cutover(self, code: str) -> CutoverView:
+    async def cutover(self, code: str, *, names: bool) -> CutoverView:
         row = self.row(code)
         run = None
         if row.stage == "freezing" or code in self.runs:
