@@ -14,6 +14,7 @@ from bridge.daemon import wiring
 from bridge.engine.bridged import Bridged, Report
 from bridge.engine.cycle import cycle
 from bridge.settings import School
+from bridge.state.roots import unhold_in_roots
 from bridge.state.store import SchoolStore
 
 
@@ -31,6 +32,7 @@ def begin(store: SchoolStore, school: School, runtime: Path) -> None:
         if file.read_text() == mark:
             return
     store.unhold("guard:")
+    unhold_in_roots(store.database, school.code, "guard:")
     with suppress(OSError):
         file.write_text(mark)
 

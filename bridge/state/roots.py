@@ -8,8 +8,9 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from bridge.ports import Trouble
 from bridge.state.database import Database
-from bridge.state.guardbook import trouble_of
+from bridge.state.guardbook import trouble_of, unhold
 from bridge.state.tables import school, trouble
+from bridge.state.transaction import writing
 
 #: Between a school's code and what tells its roots apart; in no school's code.
 BETWEEN = "/"
@@ -39,3 +40,13 @@ def held_in_roots(database: Database, code: str, *, limit: int = 1000) -> Sequen
         mine = below(trouble.c.school, code)
         rows = connection.execute(select(trouble).where(mine).order_by(trouble.c.since, trouble.c.link).limit(limit))
         return [(row.school, trouble_of(row)) for row in rows]
+
+
+def unhold_in_roots(database: Database, code: str, rule_prefix: str) -> None:
+    """What these rules held in the school's shares is due again, because what they judge by changed."""
+    mine = below(trouble.c.school, code) & trouble.c.rule.startswith(rule_prefix, autoescape=True)
+    with database.read() as connection:
+        codes = connection.execute(select(trouble.c.school).where(mine).distinct()).scalars().all()
+    for root in codes:
+        with writing(database, root) as tx:
+            unhold(tx, rule_prefix)
