@@ -24,7 +24,8 @@ HostName = Annotated[str, *matching(_HOST, "no name of a host", 'write it withou
 Scope = Literal["read", "operate", "approve", "names"]
 
 
-def _listen(text: str) -> str:
+def listening(text: str) -> str:
+    """An address to listen on; ValueError for everything else."""
     if text.startswith("unix:"):
         if not text.startswith("unix:/"):
             raise ValueError("the socket's path is not absolute|write `unix:/run/schoolbridge/api.sock`")
@@ -73,7 +74,7 @@ class Api(Strict):
     """The status API and the dashboard, served by the daemon."""
 
     enabled: bool = Field(default=True, description="`false`: nothing listens.")
-    listen: Annotated[str, AfterValidator(_listen)] = Field(
+    listen: Annotated[str, AfterValidator(listening)] = Field(
         default="127.0.0.1:8078",
         description="Address and port, or `unix:/PATH`. Other than loopback only with `tls` or `proxied`.",
     )

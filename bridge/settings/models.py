@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, model_validator
 from bridge.core.kinds import KINDS
 from bridge.settings.api import Api
 from bridge.settings.cutover import CutoverFile
+from bridge.settings.hub import Uplink
 from bridge.settings.limits import Defaults, Guard, Leavers, Schedule, Strict
 from bridge.settings.line import BandwidthRule
 from bridge.settings.notify import Target
@@ -104,6 +105,7 @@ class BridgeFile(Strict):
         description="How much of the line may be used at which time, by all transfers together; else all of it.",
     )
     api: Api = Field(default_factory=Api)
+    hub: Uplink | None = Field(default=None, description="The hub that this site reports to; without it, to none.")
     defaults: Defaults = Field(default_factory=Defaults)
     waves: list[WaveFile] = Field(
         default_factory=list,

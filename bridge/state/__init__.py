@@ -5,6 +5,7 @@
 """
 
 from bridge.state import cutover_tables as _cutover_tables  # noqa: F401 - so that the metadata has all tables
+from bridge.state import fleet_tables as _fleet_tables  # noqa: F401 - the same
 from bridge.state.database import Database, open_database
 from bridge.state.lock import Busy
 from bridge.state.store import SchoolStore

@@ -21,7 +21,7 @@ from bridge.state.roster_tables import roster_apply as roster_apply
 from bridge.state.roster_tables import roster_step as roster_step
 
 #: The newest of the migrations, which make these tables.
-REVISION = "0002"
+REVISION = "0003"
 
 # --- what a school is -----------------------------------------------------------------------------------------------
 

@@ -127,6 +127,9 @@ def arrows_point_down(module: str, imported: str) -> str | None:
         "bridge.web": 4,
         "bridge.api": 4,
         "bridge.dashboard": 5,
+        "bridge.fleet": 2,
+        "bridge.uplink": 5,
+        "bridge.hub": 6,
         "bridge.cli": 4,
     }
     own, other = (below.get(".".join(name.split(".")[:2])) for name in (module, imported))

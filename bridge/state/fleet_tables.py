@@ -1,0 +1,209 @@
+"""Tables of a fleet; added by migration 0003: leases, the outbox of a site, and what a hub knows of its sites.
+
+Those of the hub are keyed by what they are about, not by school: a hub's state holds sites of many schools. No column
+of them holds a name of a person.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, Float, Index, Integer, String, Table
+
+from bridge.state.columns import metadata
+from bridge.state.columns import number_column as _number
+from bridge.state.columns import table as _table
+from bridge.state.columns import text_column as _text
+from bridge.state.columns import time_column as _time
+
+
+def _key(name: str) -> Column[str]:
+    return Column(name, String, primary_key=True)
+
+
+# --- any bridge -------------------------------------------------------------------------------------------------------
+
+#: Who looks after a school where several daemons share a database. ``token`` grows with each owner (fencing);
+#: ``until`` is in the database's own time. The empty code stands for what is there once a site: its uplink.
+lease = _table("lease", _text("owner"), _number("token"), _time("until", optional=False))
+#: A school whose state was put back from a backup: until a person ends it nothing is deleted on either side.
+restored = _table("restored", _time("at", optional=False), _text("reason"), Column("compared", String))
+
+# --- a site -----------------------------------------------------------------------------------------------------------
+
+#: One row under the empty code: the site's epoch, the number given out last, and up to which the hub confirmed.
+uplink = _table("uplink", _number("epoch"), _number("last"), _number("confirmed"), _text("site"))
+#: What the hub has not confirmed yet, in the order of ``place``. ``seq`` is 0 until a message was put into a report:
+#: from then on it stays as it is. Before that a newer state takes the place of one of the same ``slot`` (empty: an
+#: event, which nothing replaces), so that numbers have no gaps and the outbox stays small while the hub is away.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    _number("seq"),
+    Column("school", String, nullable=False, default=""),
+    _text("kind"),
+    _text("slot"),
+    _time("at", optional=False),
+    _text("body", default="{}"),
+    Index(None, "slot"),
+)
+
+# --- a hub ------------------------------------------------------------------------------------------------------------
+
+#: ``schools`` are codes, by spaces. ``epoch``, ``seq``: the mark of ``bridge.core.fleet``. ``ahead``: how far the
+#: site's clock was ahead of the hub's when it was heard last, seconds. ``ticket``: SHA-256 of what it enrols with once.
+hub_site = Table(
+    "hub_site",
+    metadata,
+    _key("site"),
+    _text("label"),
+    _text("schools"),
+    _time("made", optional=False),
+    _text("ticket"),
+    _time("ticket_expires"),
+    _number("epoch"),
+    _number("seq"),
+    _number("missing"),
+    _time("heard"),
+    Column("ahead", Float, nullable=False, default=0.0),
+    _text("version"),
+    _time("revoked"),
+)
+#: Certificates that were issued to sites.
+hub_certificate = Table(
+    "hub_certificate",
+    metadata,
+    _key("serial"),
+    _text("site"),
+    _time("made", optional=False),
+    _time("expires", optional=False),
+    _time("revoked"),
+    _text("reason"),
+    Index(None, "site"),
+)
+#: The newest state of each school, a row a slot (``school``, ``cutover``, ``configuration``): JSON as it was sent.
+hub_school = Table(
+    "hub_school",
+    metadata,
+    _key("school"),
+    _key("slot"),
+    _text("site"),
+    _time("at", optional=False),
+    _time("received", optional=False),
+    _text("body", default="{}"),
+    Index(None, "received"),
+)
+#: What happened, in the order in which it was applied; ``number`` counts within the site.
+hub_event = Table(
+    "hub_event",
+    metadata,
+    _key("site"),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("school", String, nullable=False, default=""),
+    _text("kind"),
+    _time("at", optional=False),
+    _time("received", optional=False),
+    _text("body", default="{}"),
+    Index(None, "school", "received"),
+    Index(None, "received"),
+)
+#: What sites are asked to do. ``state``: waiting, sent, done, refused, expired, withdrawn. ``order``: the signed text
+#: as the site gets it. ``wave``: by which wave it was asked.
+hub_command = Table(
+    "hub_command",
+    metadata,
+    _key("id"),
+    _text("site"),
+    Column("school", String, nullable=False, default=""),
+    _text("action"),
+    _text("order"),
+    _text("actor"),
+    _text("reason"),
+    _text("wave"),
+    _time("asked", optional=False),
+    _time("expires", optional=False),
+    _text("state", default="waiting"),
+    _time("sent"),
+    _time("answered"),
+    _text("answer"),
+    Index(None, "site", "state"),
+    Index(None, "school", "asked"),
+)
+#: Questions on their way, and sealed answers until who asked has fetched them; rows are gone after a minute.
+hub_question = Table(
+    "hub_question",
+    metadata,
+    _key("id"),
+    _text("site"),
+    _text("order"),
+    _text("process"),
+    _time("asked", optional=False),
+    _time("expires", optional=False),
+    Column("sent", Boolean, nullable=False, default=False),
+    _text("answer"),
+    Index(None, "site", "sent"),
+)
+#: Rights that a token has for a time, beside its own: support.
+hub_grant = Table(
+    "hub_grant",
+    metadata,
+    _key("id"),
+    _text("token"),
+    Column("school", String, nullable=False, default=""),
+    _text("scopes"),
+    _time("begins", optional=False),
+    _time("ends", optional=False),
+    _text("actor"),
+    _text("reason"),
+    _time("revoked"),
+    Index(None, "token"),
+)
+#: Waves that were begun. ``state``: running, stopped, through, cancelled. ``schools``: JSON, what was asked of whom.
+hub_wave = Table(
+    "hub_wave",
+    metadata,
+    _key("name"),
+    _text("state", default="running"),
+    _time("begun", optional=False),
+    _time("starts"),
+    _text("actor"),
+    _text("reason"),
+    _text("why"),
+    _text("schools", default="{}"),
+)
+#: What a site wants of a tenant's budgets and what it was given, requests or units a minute.
+hub_demand = Table(
+    "hub_demand",
+    metadata,
+    _key("tenant"),
+    _key("budget"),
+    _key("site"),
+    Column("wanted", Float, nullable=False, default=0.0),
+    Column("given", Float, nullable=False, default=0.0),
+    _time("at", optional=False),
+    _time("until", optional=False),
+)
+#: Heads of the schools' journals as they were told: a journal written anew at a site is noticed here.
+hub_head = Table(
+    "hub_head",
+    metadata,
+    _key("school"),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    _text("hash"),
+    _time("received", optional=False),
+)
+#: The configuration of a school as the hub wants it: the newest version counts. ``state``: draft, checked, asked, in
+#: force, refused.
+hub_configuration = Table(
+    "hub_configuration",
+    metadata,
+    _key("school"),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    _text("text"),
+    _text("digest"),
+    _text("actor"),
+    _text("reason"),
+    _time("at", optional=False),
+    _text("state", default="draft"),
+    _text("answer"),
+)
