@@ -131,7 +131,9 @@ def read(folder: Path) -> Keys:
         key = load_pem_private_key(texts[KEY], password=None)
     except (ValueError, Refused) as error:
         why = str(error) if isinstance(error, Refused) else f"{ORDERS} is no key in PEM"
-        raise ConfigurationError(f"the hub's keys in {folder} can't be used: {why}. Put them back from a backup") from None
+        raise ConfigurationError(
+            f"the hub's keys in {folder} can't be used: {why}. Put them back from a backup"
+        ) from None
     if not isinstance(orders, Ed25519PrivateKey):
         raise ConfigurationError(f"{folder / ORDERS} is no Ed25519 key. Put it back from a backup")
     if _public(key.public_key()) != _public(certificate.public_key()):
@@ -157,7 +159,9 @@ def _read(path: Path) -> bytes:
                 )
             return stream.read(1 << 20)
     except FileNotFoundError:
-        raise ConfigurationError(f"{path} is missing. Run: schoolbridge hub init, or put it back from a backup") from None
+        raise ConfigurationError(
+            f"{path} is missing. Run: schoolbridge hub init, or put it back from a backup"
+        ) from None
     except OSError as error:
         raise ConfigurationError(f"{path} can't be read ({error.strerror}); run this as the hub's account") from None
 

@@ -105,7 +105,9 @@ class HubState(Strict):
         default="sqlite:////var/lib/schoolbridge-hub/hub.db",
         description="`postgresql://USER@HOST/NAME` for a fleet, `sqlite:///PATH` for a handful of sites.",
     )
-    password: SecretReference | None = Field(default=None, description="Reference to the password of the PostgreSQL role.")
+    password: SecretReference | None = Field(
+        default=None, description="Reference to the password of the PostgreSQL role."
+    )
 
 
 class HubFile(Strict):
