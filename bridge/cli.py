@@ -41,6 +41,7 @@ from bridge.commands import (
     shares,
     stage,
     token,
+    uplink,
     verify,
     waves,
     year,
@@ -90,6 +91,7 @@ for module in (
     year,
     journal,
     token,
+    uplink,
     schema,
 ):
     module.register(app)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from bridge.core.fleet import Mark, Verdict, answered
 from bridge.state.database import Database
@@ -96,8 +96,8 @@ def tell(tx: Transaction, news: Sequence[News]) -> None:
     highest = tx.connection.scalar(select(func.max(outbox.c.place))) or 0
     added: list[dict[str, Any]] = []
     for one in news:
-        body = json.dumps(one.body, ensure_ascii=False, separators=(",", ":"))
-        if len(body.encode()) > LARGEST_BODY:
+        body = written(one.body)
+        if len(body) > LARGEST_BODY:
             raise TooLarge(
                 f"{one.school or 'site'}: {one.kind} of {len(body) >> 10} KiB; {LARGEST_BODY >> 10} are taken"
             )
@@ -109,6 +109,11 @@ def tell(tx: Transaction, news: Sequence[News]) -> None:
     tx.run(outbox.insert(), added)
     if any(not one.slot for one in news):
         _trim(tx, highest)
+
+
+def written(body: Mapping[str, Any]) -> str:
+    """A body as it is kept and measured: ASCII, so that letters are bytes."""
+    return json.dumps(body, separators=(",", ":"))
 
 
 def _stands(tx: Transaction, one: News, row: Mapping[str, Any]) -> bool:
@@ -180,7 +185,7 @@ def _number(tx: Transaction, mark: Mark, most: int, size: int) -> Mark:
     rows = tx.rows(select(outbox.c.place, outbox.c.body).order_by(outbox.c.place).limit(most))
     last, left = mark.seq, size
     for row in rows:
-        left -= len(row.body.encode()) + _ENVELOPE
+        left -= len(row.body) + _ENVELOPE
         if left < 0 and last > mark.seq:
             break
         last += 1
@@ -192,13 +197,11 @@ def _number(tx: Transaction, mark: Mark, most: int, size: int) -> Mark:
 def conclude(database: Database, report: Packed, *, hub: Mark, verdict: Verdict) -> Mark | None:
     """What the receipt for a report means. The mark of a new epoch where this state is behind the hub; else None.
 
-    A receipt of an older epoch says nothing any more. Nor does "behind" for a report that more numbers were given out
-    since: it was late, and the hub had heard those that followed it.
+    A receipt that counts no more (see ``counts``) changes nothing.
     """
     with opened(database) as tx:
         site = alone(tx)
-        late = verdict is Verdict.BEHIND and report.last < site.seq
-        if report.epoch != site.epoch or late:
+        if not counts(site, report, verdict):
             return None
         fresh, upto = answered(site, hub, verdict)
         if fresh.epoch == site.epoch:
@@ -209,6 +212,22 @@ def conclude(database: Database, report: Packed, *, hub: Mark, verdict: Verdict)
         values = {"epoch": fresh.epoch, "last": 0, "confirmed": 0}
         tx.run(update(uplink).where(uplink.c.school == NOBODY).values(values))
         return fresh
+
+
+def counts(site: Mark, report: Packed, verdict: Verdict) -> bool:
+    """Whether a receipt still means something: not that of an older epoch.
+
+    Nor "behind" for a report that more numbers were given out since: it was late, and the hub had heard more by then.
+    """
+    late = verdict is Verdict.BEHIND and report.last < site.seq
+    return report.epoch == site.epoch and not late
+
+
+def behind(database: Database, report: Packed, verdict: Verdict) -> bool:
+    """Whether the hub knows more than this state: it was put back from a backup. Changes nothing."""
+    with database.read() as connection:
+        tx = Transaction(connection, NOBODY, {}, database.clock(), database.key)
+        return verdict is Verdict.BEHIND and counts(_mark(tx), report, verdict)
 
 
 def _anew(tx: Transaction) -> None:
@@ -228,9 +247,10 @@ def waiting(database: Database) -> int:
 # -- what events were told up to
 
 
-def told(tx: Transaction) -> dict[str, Any]:
+def told(connection: Connection) -> dict[str, dict[str, Any]]:
     """School's code (empty: the whole site) -> what was remembered of it."""
-    return {row.school: json.loads(row.told) for row in tx.rows(select(uplink.c.school, uplink.c.told)) if row.told}
+    rows = connection.execute(select(uplink.c.school, uplink.c.told))
+    return {row.school: json.loads(row.told) for row in rows if row.told}
 
 
 def remember(tx: Transaction, code: str, what: Mapping[str, Any]) -> None:

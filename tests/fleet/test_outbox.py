@@ -126,11 +126,11 @@ def test_what_events_were_told_up_to_goes_with_them_or_not_at_all(database: Data
     with pytest.raises(outbox.TooLarge):
         _all_of_it(database)
     with outbox.opened(database) as tx:
-        assert outbox.told(tx) == {}
+        assert outbox.told(tx.connection) == {}
         outbox.remember(tx, "0123", {"journal": 8})
         outbox.remember(tx, "", {"notices": []})
     with outbox.opened(database) as tx:
-        assert outbox.told(tx) == {"0123": {"journal": 8}, "": {"notices": []}}
+        assert outbox.told(tx.connection) == {"0123": {"journal": 8}, "": {"notices": []}}
     assert outbox.waiting(database) == 0
 
 
