@@ -10,14 +10,11 @@ Who asks a site that was silent for long is told so at once: nobody sits before 
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import json
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

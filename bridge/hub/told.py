@@ -108,10 +108,10 @@ class Memory:
         read = {row.school: row for row in _bodies(connection, fresh)}
         for code, mark in moved.items():
             known = self.told.get(code)
-            site, row = (known.site, known.row) if known else ("", None)
+            by, shown = (known.site, known.row) if known else ("", None)
             if found := read.get(code):
-                site, row = found.site, _read(found.body)
-            self.told[code] = Told(site, row, {**self._mark(code), **mark})
+                by, shown = found.site, _read(found.body)
+            self.told[code] = Told(by, shown, {**self._mark(code), **mark})
         self.schools_moved |= moved.keys()
         if since is None:
             for code in self.told.keys() - marks.keys():
