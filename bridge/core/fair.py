@@ -1,10 +1,10 @@
-"""Shares a budget among sites: nobody gets less than a floor, nobody more than it wants, all together no more than there is.
+"""Shares a budget among sites: nobody less than a floor, nobody more than it wants, all together no more than it is.
 
 target   max-min fair (water filling): who wants less than the level gets what it wants, all others the level
 given    a site may go by an older, larger allowance until that ends: only what is free is given on top
 
-What was promised to a site counts until it can't be spent any more: to the end of the promise, and for one window of the
-service's after it. So the sum is right at every moment, whatever arrives late or never.
+What was promised to a site counts until it can't be spent any more: to the end of the promise, and for one window of
+the service's after it. So the sum is right at every moment, whatever arrives late or never.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 #: How long a promise lasts.
 LASTS = timedelta(minutes=3)
-#: Budget -> how long the service counts what was spent: writes 150 s, units 10 s, files a minute (Graph throttling limits).
+#: Budget -> how long the service counts what was spent (Graph throttling limits; SharePoint's for files).
 COUNTED = {
     "directory": timedelta(seconds=10),
     "writes": timedelta(seconds=150),
@@ -83,7 +83,7 @@ def promised(
     now: datetime,
     counted: timedelta,
 ) -> dict[str, Promise]:
-    """A new promise for each site in ``asked``, all of them in ``accounts``. All that may be spent: at most ``limit``."""
+    """A new promise for each site in ``asked``, all of them in ``accounts``; all together at most ``limit``."""
     floor = FLOOR * limit / max(1, len(accounts))
     target = shares({name: one.wanted for name, one in accounts.items()}, limit, floor=floor)
     held = {name: one.held(now) for name, one in accounts.items()}
