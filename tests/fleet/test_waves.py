@@ -119,9 +119,9 @@ def test_needs_blackouts_and_times_are_asked(database: Database, clock: Clock) -
         begin(hub, clock)
     with pytest.raises(ConfigurationError, match="is over"):
         hub.start("north", Start(clock.now - HOUR), actor="anna", reason="why not")
-    with pytest.raises(ConfigurationError, match='no wave is called "south"; hub.yaml has: pilot, north'):
+    with pytest.raises(ConfigurationError, match=r'no wave is called "south"; hub\.yaml has: pilot, north'):
         hub.start("south", Start(), actor="anna", reason="why not")
-    with pytest.raises(ConfigurationError, match='does not need "coffee"; hub.yaml says: parents are told'):
+    with pytest.raises(ConfigurationError, match=r'does not need "coffee"; hub\.yaml says: parents are told'):
         hub.attest("north", "coffee", actor="anna", reason="why not")
 
 
