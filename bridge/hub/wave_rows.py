@@ -7,27 +7,26 @@ journaled is written together. So a crash leaves the step undone, and a second p
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, select
 
 from bridge.core.wave_run import Ask, Part, Wave, Wish, begins_with, order_id
 from bridge.fleet.messages import Order
 from bridge.fleet.orders import LONGEST, sign
 from bridge.hub.known import read_time
-from bridge.state import journal
 from bridge.state.database import Database
 from bridge.state.fleet_tables import hub_command, hub_need, hub_wave
+from bridge.state.hub_journal import HUB
+from bridge.state.hub_orders import Command
 from bridge.state.tables import school
 from bridge.state.transaction import BATCH, Transaction
 
-#: What of the hub concerns no school is journaled under this code.
-HUB = "hub"
 #: An order is given up so long after it was asked, at the latest.
 _GOOD = LONGEST - timedelta(hours=1)
 #: So long a school may take to learn that it is to begin at once.
@@ -138,40 +137,32 @@ def _text(answer: str) -> str:
     return str(said.get("text", "")) if isinstance(said, Mapping) else answer
 
 
-def ask(tx: Transaction, key: Ed25519PrivateKey, one: Began, what: Ask, *, site: str) -> None:
-    """Put an order for a site into the outbox of the hub, once, in the transaction that decided it."""
-    expires = tx.now + _GOOD if what.at is not None or what.wish is Wish.UNSCHEDULE else tx.now + _AT_ONCE
+def hold(tx: Transaction, commands: Sequence[str], codes: Sequence[str]) -> None:
+    """Lock what a step will write in the order in which everybody does: commands, then the schools of journals."""
+    mine = select(hub_command.c.id).where(hub_command.c.id.in_(sorted(commands)))
+    tx.rows(mine.order_by(hub_command.c.id).with_for_update())
+    tx.run(tx.insert(school).on_conflict_do_nothing(), ({"code": code} for code in codes))
+    tx.rows(select(school.c.code).where(school.c.code.in_(codes)).order_by(school.c.code).with_for_update())
+
+
+def order(tx: Transaction, key: Ed25519PrivateKey, one: Began, what: Ask, *, site: str) -> Command:
+    """The order for a site, signed; kept by ``hub_orders.put`` in the transaction that decided it."""
+    ends = tx.now + (_AT_ONCE if what.wish is Wish.FREEZE else _GOOD)
     if what.at is not None:
-        expires = min(expires, what.at)
+        ends = min(ends, what.at)
     reason = f"wave {one.wave.name}: {one.reason}"[:500]
     action = {"action": what.wish.value, "reason": reason, **({"at": what.at.isoformat()} if what.at else {})}
-    order = Order.model_validate(
+    made = Order.model_validate(
         {
             "id": what.id, "site": site, "school": what.code, "actor": one.actor[:100],
-            "scopes": _SCOPES[what.wish], "issued": tx.now, "expires": expires, "action": action,
+            "scopes": _SCOPES[what.wish], "issued": tx.now, "expires": ends, "action": action,
         }
     )  # fmt: skip
-    row = {
-        "id": what.id, "site": site, "school": what.code, "action": json.dumps(action),
-        "order": sign(order, key).model_dump_json(), "actor": one.actor, "reason": reason, "wave": one.wave.name,
-        "asked": tx.now, "expires": expires, "state": "waiting", "answer": "",
-    }  # fmt: skip
-    tx.run(tx.insert(hub_command).values(row).on_conflict_do_nothing())
-
-
-def withdraw(connection: Connection, id_: str, *, at: datetime) -> bool:
-    """Take back an order that no site has got yet; whether it was there."""
-    waiting = (hub_command.c.id == id_) & (hub_command.c.state == "waiting")
-    done = connection.execute(update(hub_command).where(waiting).values(state="withdrawn", answered=at))
-    return done.rowcount > 0
-
-
-def note(of: Transaction, code: str, entry: journal.Entry) -> None:
-    """Append to the hub's journal of a school, in the same transaction."""
-    tx = replace(of, school=code)
-    tx.run(tx.insert(school).values(code=code, stage_since=tx.now).on_conflict_do_nothing())
-    tx.rows(select(school.c.code).where(school.c.code == code).with_for_update())
-    journal.append(tx, [entry])
+    return Command(
+        id=what.id, site=site, school=what.code, action=json.dumps(action, sort_keys=True),
+        order=sign(made, key).model_dump_json(), actor=one.actor, reason=reason, wave=one.wave.name, asked=tx.now,
+        expires=ends,
+    )  # fmt: skip
 
 
 def attested(connection: Connection) -> dict[tuple[str, str], Mapping[str, Any]]:

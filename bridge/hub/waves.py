@@ -9,7 +9,8 @@ Every step is one transaction, journaled under the wave's schools and under the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -21,13 +22,16 @@ from bridge.core.local_time import shown
 from bridge.core.wave_run import Decided, Part, Seen, Stand, Wish, begins_with, order_id
 from bridge.core.waves import Place, named
 from bridge.daemon.appointments import FURTHEST
+from bridge.hub import hints
 from bridge.hub import wave_rows as rows
 from bridge.hub.known import Known, known
 from bridge.hub.wave_plan import Plan, plan_of
 from bridge.hub.wave_rows import Began
 from bridge.ports import ConfigurationError
 from bridge.settings.hub import HubFile
+from bridge.state import hub_orders
 from bridge.state.database import Database
+from bridge.state.hub_journal import HUB, note
 from bridge.state.journal import Entry
 from bridge.state.transaction import Transaction
 
@@ -51,10 +55,11 @@ class Waves:
 
     def __init__(self, hub: Callable[[], HubFile], database: Database, key: Ed25519PrivateKey) -> None:
         self.hub, self.database, self.key = hub, database, key
+        self._news = False
 
     def start(self, name: str, start: Start, *, actor: str, reason: str) -> Began:
         """Begin a wave. Raises ConfigurationError where it may not; nothing was done then."""
-        with rows.alone(self.database) as tx:
+        with self._alone() as tx:
             plan, schools = self._read(tx.connection)
             wave = plan.wave(name)
             if wave is None:
@@ -74,7 +79,7 @@ class Waves:
 
     def look(self, name: str) -> Began | None:
         """See what was told, and do what follows. Nothing is written where nothing changes."""
-        with rows.alone(self.database) as tx:
+        with self._alone() as tx:
             one = rows.begun(tx.connection, name)
             if one is None or one.wave.state != "running":
                 return one
@@ -85,7 +90,7 @@ class Waves:
 
     def stop(self, name: str, *, actor: str, reason: str, cancel: bool = False) -> Began:
         """Nobody else of it begins; who was asked and has not begun is asked to stay as it is."""
-        with rows.alone(self.database) as tx:
+        with self._alone() as tx:
             one = self._begun(tx.connection, name)
             if one.wave.state != "running" and not (cancel and one.wave.state == "stopped"):
                 raise ConfigurationError(f"the wave {name} is {one.wave.state} already; nothing was done")
@@ -97,7 +102,7 @@ class Waves:
 
     def resume(self, name: str, start: Start, *, actor: str, reason: str) -> Began:
         """A stopped wave goes on: another attempt for all that are not through. Raises ConfigurationError."""
-        with rows.alone(self.database) as tx:
+        with self._alone() as tx:
             one = self._begun(tx.connection, name)
             if one.wave.state != "stopped":
                 raise ConfigurationError(f"the wave {name} is {one.wave.state}, expected: stopped; nothing was done")
@@ -114,14 +119,15 @@ class Waves:
 
     def attest(self, name: str, need: str, *, actor: str, reason: str) -> None:
         """Somebody says that what a wave needs is so. Raises ConfigurationError where it needs no such thing."""
-        with rows.alone(self.database) as tx:
+        with self._alone() as tx:
             plan, _ = self._read(tx.connection)
             if plan.wave(name) is None or need not in plan.needs(name):
                 there = "; ".join(plan.needs(name)) or "nothing"
                 raise ConfigurationError(f'the wave {name} does not need "{need}"; hub.yaml says: {there}')
             rows.attest(tx, name, need, actor=actor, reason=reason)
             after = {"wave": name, "need": need}
-            rows.note(tx, rows.HUB, Entry(ACTION, actor=actor, reason=reason, after=after, outcome="attested"))
+            entry = Entry(ACTION, actor=actor, reason=reason, after=after, outcome="attested")
+            note(tx.connection, tx.now, {HUB: [entry]})
 
     def stands(self, connection: Connection, one: Began, schools: Mapping[str, Known]) -> Decided:
         """Where its schools stand now; changes nothing."""
@@ -129,6 +135,15 @@ class Waves:
         return wave_run.look(replace(one.wave, state="shown"), seen, self.database.clock())
 
     # -- steps
+
+    @contextmanager
+    def _alone(self) -> Iterator[Transaction]:
+        """One step; those who wait for orders are told of new ones once it is committed."""
+        self._news = False
+        with rows.alone(self.database) as tx:
+            yield tx
+        if self._news:
+            hints.tell(self.database, hints.ORDERS)
 
     def _read(self, connection: Connection) -> tuple[Plan, dict[str, Known]]:
         schools = known(connection)
@@ -188,27 +203,20 @@ class Waves:
         """What was decided: orders, the row, and the journals of all whom it concerns."""
         new = replace(one, wave=decided.wave)
         parts = {part.code: part for part in one.wave.parts}
-        for ask in sorted(decided.asks, key=lambda ask: ask.code):
-            if ask.wish is Wish.UNSCHEDULE and self._taken_back(tx, one, parts[ask.code]):
-                continue
-            rows.ask(tx, self.key, new, ask, site=schools[ask.code].site)
-            at = {"at": ask.at.isoformat()} if ask.at else {}
-            after = {"wave": one.wave.name, "asked": ask.wish.value, "id": ask.id, **at}
-            rows.note(tx, ask.code, Entry(ACTION, actor=one.actor, reason=one.reason, after=after, outcome="asked"))
+        begins = {ask.code: order_id(one.wave, parts[ask.code], begins_with(parts[ask.code])) for ask in decided.asks}
+        back = [begins[ask.code] for ask in decided.asks if ask.wish is Wish.UNSCHEDULE]
+        why = decided.wave.why or reason
+        rows.hold(tx, back, sorted({HUB, *begins}))
+        untouched = hub_orders.take_back(tx.connection, back, at=tx.now, actor="hub", reason=why[:500]) if back else ()
+        asks = [ask for ask in decided.asks if ask.wish is not Wish.UNSCHEDULE or begins[ask.code] not in untouched]
+        made = [rows.order(tx, self.key, new, ask, site=schools[ask.code].site) for ask in asks]
+        hub_orders.put(tx.connection, made)
         if decided.wave.state != one.wave.state:
             self._note(tx, new, decided.wave.state, actor=actor, reason=reason, stands=decided.stands)
-        if decided.wave != one.wave or rows.begun(tx.connection, one.wave.name) != new:
+        if rows.begun(tx.connection, one.wave.name) != new:
             rows.keep(tx, new)
+        self._news = self._news or bool(asks)
         return new
-
-    def _taken_back(self, tx: Transaction, one: Began, part: Part) -> bool:
-        """The site has not got the order to begin: then there is nothing to call off there."""
-        id_ = order_id(one.wave, part, begins_with(part))
-        if not rows.withdraw(tx.connection, id_, at=tx.now):
-            return False
-        after = {"wave": one.wave.name, "id": id_}
-        rows.note(tx, part.code, Entry(ACTION, actor="hub", reason=one.wave.why, after=after, outcome="withdrawn"))
-        return True
 
     def _note(
         self,
@@ -223,7 +231,8 @@ class Waves:
         failed = [code for code, stand, _ in stands if stand in (Stand.FAILED, Stand.UNKNOWN)]
         more = {"failed": named(failed)} if failed else {}
         after = {"wave": one.wave.name, "schools": len(one.wave.parts), **more}
-        rows.note(tx, rows.HUB, Entry(ACTION, actor=actor, reason=reason, after=after, outcome=outcome))
+        entry = Entry(ACTION, actor=actor, reason=reason, after=after, outcome=outcome)
+        note(tx.connection, tx.now, {HUB: [entry]})
 
 
 def _place(schools: Mapping[str, Known], code: str) -> Place:
