@@ -37,12 +37,16 @@ _SCOPES = {Wish.FREEZE: ("operate", "approve"), Wish.SCHEDULE: ("operate",), Wis
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """A wave as its row says: by whom, why, and when its first school is to begin (None: at once)."""
+    """A wave as its row says: by whom, why, and when its first school is to begin (None: at once).
+
+    ``changed``: since when it is in its state.
+    """
 
     wave: Wave
     actor: str
     reason: str
     starts: datetime | None
+    changed: datetime | None = None
 
 
 @contextmanager
@@ -74,7 +78,7 @@ def _began(row: Row[Any]) -> Began:
     said = json.loads(row.schools)
     parts = tuple(_part(one) for one in said["parts"])
     wave = Wave(row.name, row.begun, parts, stop_after=said["stop_after"], state=row.state, why=row.why)
-    return Began(wave, row.actor, row.reason, row.starts)
+    return Began(wave, row.actor, row.reason, row.starts, row.changed)
 
 
 def _part(one: Mapping[str, Any]) -> Part:
@@ -110,6 +114,7 @@ def keep(tx: Transaction, one: Began) -> None:
         "actor": one.actor,
         "reason": one.reason,
         "why": wave.why,
+        "changed": one.changed,
         "schools": json.dumps({"stop_after": wave.stop_after, "parts": parts}),
     }
     changes = {name: value for name, value in row.items() if name != "name"}

@@ -1,245 +1,79 @@
-"""Begins waves, looks at them, stops them. What is to be done next is decided by ``core.wave_run``.
+"""Looks after waves while the hub runs, and tells people when one is stopped or a site is silent.
 
-start    only where the plan lets each of its schools begin at its time, and all that it needs is attested
-look     what was told since, beside what was asked: asks, withdraws, stops by itself
-stop     by a person; cancel for good; resume: those that are not through get another attempt
-
-Every step is one transaction, journaled under the wave's schools and under the hub.
+What is done is decided and written by ``wave_steps``; this only looks often enough. Every process of a hub does: what
+one of them did, the others find done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+import asyncio
+from typing import Protocol
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Connection
+import structlog
 
-from bridge.core import wave_run
-from bridge.core.local_time import shown
-from bridge.core.wave_run import Decided, Part, Seen, Stand, Wish, begins_with, order_id
-from bridge.core.waves import Place, named
-from bridge.daemon.appointments import FURTHEST
-from bridge.hub import hints
+from bridge.daemon import threads
+from bridge.daemon.threads import aside
+from bridge.daemon.trouble import place
+from bridge.hub import telling
 from bridge.hub import wave_rows as rows
-from bridge.hub.known import Known, known
-from bridge.hub.wave_plan import Plan, plan_of
-from bridge.hub.wave_rows import Began
-from bridge.ports import ConfigurationError
-from bridge.settings.hub import HubFile
-from bridge.state import hub_orders
+from bridge.hub.authority import Keys
+from bridge.hub.settings import HubSettings
+from bridge.hub.wave_steps import Waves
 from bridge.state.database import Database
-from bridge.state.hub_journal import HUB, note
-from bridge.state.journal import Entry
-from bridge.state.transaction import Transaction
 
-ACTION = "wave"
+#: Seconds between two looks.
+EVERY = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
-    """When a wave is to begin: ``at`` None at once; then a school after the other, ``every`` apart."""
+class Process(Protocol):
+    """What is needed of a running hub."""
 
-    at: datetime | None = None
-    every: timedelta = timedelta(0)
-
-    def times(self, codes: Sequence[str]) -> dict[str, datetime | None]:
-        """School -> its time."""
-        return {code: None if self.at is None else self.at + place * self.every for place, code in enumerate(codes)}
+    settings: HubSettings
+    keys: Keys
+    database: Database
 
 
-class Waves:
-    """The waves of one hub. ``key`` signs its orders."""
+class Conductor:
+    """Looks at all waves that run, and keeps the teller going."""
 
-    def __init__(self, hub: Callable[[], HubFile], database: Database, key: Ed25519PrivateKey) -> None:
-        self.hub, self.database, self.key = hub, database, key
-        self._news = False
+    def __init__(self, hub: Process) -> None:
+        self.waves = Waves(lambda: hub.settings.hub, hub.database, hub.keys.orders)
+        self.teller = telling.teller(lambda: hub.settings, hub.database)
+        self.log = structlog.get_logger()
+        self._task: asyncio.Task[None] | None = None
 
-    def start(self, name: str, start: Start, *, actor: str, reason: str) -> Began:
-        """Begin a wave. Raises ConfigurationError where it may not; nothing was done then."""
-        with self._alone() as tx:
-            plan, schools = self._read(tx.connection)
-            wave = plan.wave(name)
-            if wave is None:
-                there = ", ".join(one.name for one in plan.waves) or "none"
-                raise ConfigurationError(f'no wave is called "{name}"; hub.yaml has: {there}')
-            before = rows.begun(tx.connection, name)
-            if before is not None and before.wave.state in ("running", "stopped"):
-                raise ConfigurationError(_begun_already(before))
-            codes = [code for code in wave.schools if not _place(schools, code).through]
-            times = start.times(codes)
-            self._may_begin(plan, name, schools, times, tx)
-            parts = tuple(Part(code, at=times[code]) for code in codes)
-            run = wave_run.Wave(name, tx.now, parts, stop_after=wave.stop_after)
-            one = Began(run, actor, reason, start.at)
-            self._note(tx, one, "begun", actor=actor, reason=reason)
-            return self._look(tx, one, schools)
+    async def start(self) -> None:
+        """Begin."""
+        self.teller.start()
+        self._task = asyncio.create_task(self._run(), name="waves")
 
-    def look(self, name: str) -> Began | None:
-        """See what was told, and do what follows. Nothing is written where nothing changes."""
-        with self._alone() as tx:
-            one = rows.begun(tx.connection, name)
-            if one is None or one.wave.state != "running":
-                return one
-            plan, schools = self._read(tx.connection)
-            wave = plan.wave(name)
-            most = wave.stop_after if wave is not None else one.wave.stop_after  # it may have been raised since
-            return self._look(tx, replace(one, wave=replace(one.wave, stop_after=most)), schools)
+    async def reload(self) -> None:
+        """Nothing to do: each look takes the plan that is in force."""
 
-    def stop(self, name: str, *, actor: str, reason: str, cancel: bool = False) -> Began:
-        """Nobody else of it begins; who was asked and has not begun is asked to stay as it is."""
-        with self._alone() as tx:
-            one = self._begun(tx.connection, name)
-            if one.wave.state != "running" and not (cancel and one.wave.state == "stopped"):
-                raise ConfigurationError(f"the wave {name} is {one.wave.state} already; nothing was done")
-            _, schools = self._read(tx.connection)
-            state = "cancelled" if cancel else "stopped"
-            why = f"by {actor}: {reason}"
-            decided = wave_run.end(one.wave, self._seen(tx.connection, one.wave, schools), tx.now, state=state, why=why)
-            return self._write(tx, one, decided, schools, actor=actor, reason=reason)
+    async def stop(self) -> None:
+        """End; a step under way is written whole or not at all."""
+        await self.teller.stop()
+        if self._task is not None:
+            await threads.end([self._task])
 
-    def resume(self, name: str, start: Start, *, actor: str, reason: str) -> Began:
-        """A stopped wave goes on: another attempt for all that are not through. Raises ConfigurationError."""
-        with self._alone() as tx:
-            one = self._begun(tx.connection, name)
-            if one.wave.state != "stopped":
-                raise ConfigurationError(f"the wave {name} is {one.wave.state}, expected: stopped; nothing was done")
-            plan, schools = self._read(tx.connection)
-            seen = self._seen(tx.connection, one.wave, schools)
-            again = wave_run.resumed(one.wave, seen, tx.now, times={})
-            open_ = [part.code for part in again.parts if part.asked is None]
-            times = start.times(open_)
-            self._may_begin(plan, name, schools, times, tx)
-            again = wave_run.resumed(one.wave, seen, tx.now, times=times)
-            one = replace(one, wave=again, starts=start.at)
-            self._note(tx, one, "resumed", actor=actor, reason=reason)
-            return self._look(tx, one, schools)
+    async def _run(self) -> None:
+        while True:
+            try:
+                await aside(self.look)
+            except Exception as error:  # noqa: BLE001 - the next look may go well; nothing was done by halves
+                self.log.error("looking at the waves failed", error=type(error).__name__, at=place(error))
+            await asyncio.sleep(EVERY)
 
-    def attest(self, name: str, need: str, *, actor: str, reason: str) -> None:
-        """Somebody says that what a wave needs is so. Raises ConfigurationError where it needs no such thing."""
-        with self._alone() as tx:
-            plan, _ = self._read(tx.connection)
-            if plan.wave(name) is None or need not in plan.needs(name):
-                there = "; ".join(plan.needs(name)) or "nothing"
-                raise ConfigurationError(f'the wave {name} does not need "{need}"; hub.yaml says: {there}')
-            rows.attest(tx, name, need, actor=actor, reason=reason)
-            after = {"wave": name, "need": need}
-            entry = Entry(ACTION, actor=actor, reason=reason, after=after, outcome="attested")
-            note(tx.connection, tx.now, {HUB: [entry]})
-
-    def stands(self, connection: Connection, one: Began, schools: Mapping[str, Known]) -> Decided:
-        """Where its schools stand now; changes nothing."""
-        seen = self._seen(connection, one.wave, schools)
-        return wave_run.look(replace(one.wave, state="shown"), seen, self.database.clock())
-
-    # -- steps
-
-    @contextmanager
-    def _alone(self) -> Iterator[Transaction]:
-        """One step; those who wait for orders are told of new ones once it is committed."""
-        self._news = False
-        with rows.alone(self.database) as tx:
-            yield tx
-        if self._news:
-            hints.tell(self.database, hints.ORDERS)
-
-    def _read(self, connection: Connection) -> tuple[Plan, dict[str, Known]]:
-        schools = known(connection)
-        return plan_of(self.hub(), sorted(schools)), schools
-
-    def _begun(self, connection: Connection, name: str) -> Began:
-        one = rows.begun(connection, name)
-        if one is None:
-            raise ConfigurationError(f'no wave "{name}" was begun; see: schoolbridge hub wave show')
-        return one
-
-    def _may_begin(
-        self,
-        plan: Plan,
-        name: str,
-        schools: Mapping[str, Known],
-        times: Mapping[str, datetime | None],
-        tx: Transaction,
-    ) -> None:
-        """Raises ConfigurationError with all that is in the way."""
-        places = {code: one.place for code, one in schools.items()}
-        wrong = [f"no site speaks for {code}" for code in times if not (code in schools and schools[code].site)]
-        for code, at in times.items():
-            if at is not None and not tx.now < at <= tx.now + FURTHEST:
-                zone = plan.calendar.zone
-                wrong.append(f"{code}: {shown(at, zone)} is over, or too far ahead; it is {shown(tx.now, zone)} now")
-            elif text := plan.hindrance(code, places, at or tx.now):
-                wrong.append(text)
-        said = rows.attested(tx.connection)
-        wrong += [
-            f'"{need}" is not attested: schoolbridge hub wave attest "{name}" "{need}" --reason WHY'
-            for need in plan.needs(name)
-            if (name, need) not in said
-        ]
-        if not times:
-            wrong.append("all of its schools are through")
-        if wrong:
-            more = f" (and {len(wrong) - 5} more)" if len(wrong) > 5 else ""
-            raise ConfigurationError(f"the wave {name} can't begin: {'; '.join(wrong[:5])}{more}. Nothing was asked")
-
-    def _look(self, tx: Transaction, one: Began, schools: Mapping[str, Known]) -> Began:
-        decided = wave_run.look(one.wave, self._seen(tx.connection, one.wave, schools), tx.now)
-        return self._write(tx, one, decided, schools, actor="hub", reason=decided.wave.why or one.reason)
-
-    def _seen(self, connection: Connection, wave: wave_run.Wave, schools: Mapping[str, Known]) -> dict[str, Seen]:
-        orders = rows.answers(connection, wave)
-        found = {}
-        for part in wave.parts:
-            one = schools.get(part.code, Known(part.code))
-            state, answer = orders.get(part.code, ("", ""))
-            found[part.code] = Seen(one.stage, heard=one.heard, order=state, answer=answer, runs=one.runs)
-        return found
-
-    def _write(
-        self, tx: Transaction, one: Began, decided: Decided, schools: Mapping[str, Known], *, actor: str, reason: str
-    ) -> Began:
-        """What was decided: orders, the row, and the journals of all whom it concerns."""
-        new = replace(one, wave=decided.wave)
-        parts = {part.code: part for part in one.wave.parts}
-        begins = {ask.code: order_id(one.wave, parts[ask.code], begins_with(parts[ask.code])) for ask in decided.asks}
-        back = [begins[ask.code] for ask in decided.asks if ask.wish is Wish.UNSCHEDULE]
-        why = decided.wave.why or reason
-        rows.hold(tx, back, sorted({HUB, *begins}))
-        untouched = hub_orders.take_back(tx.connection, back, at=tx.now, actor="hub", reason=why[:500]) if back else ()
-        asks = [ask for ask in decided.asks if ask.wish is not Wish.UNSCHEDULE or begins[ask.code] not in untouched]
-        made = [rows.order(tx, self.key, new, ask, site=schools[ask.code].site) for ask in asks]
-        hub_orders.put(tx.connection, made)
-        if decided.wave.state != one.wave.state:
-            self._note(tx, new, decided.wave.state, actor=actor, reason=reason, stands=decided.stands)
-        if rows.begun(tx.connection, one.wave.name) != new:
-            rows.keep(tx, new)
-        self._news = self._news or bool(asks)
-        return new
-
-    def _note(
-        self,
-        tx: Transaction,
-        one: Began,
-        outcome: str,
-        *,
-        actor: str,
-        reason: str,
-        stands: Sequence[tuple[str, Stand, str]] = (),
-    ) -> None:
-        failed = [code for code, stand, _ in stands if stand in (Stand.FAILED, Stand.UNKNOWN)]
-        more = {"failed": named(failed)} if failed else {}
-        after = {"wave": one.wave.name, "schools": len(one.wave.parts), **more}
-        entry = Entry(ACTION, actor=actor, reason=reason, after=after, outcome=outcome)
-        note(tx.connection, tx.now, {HUB: [entry]})
+    def look(self) -> None:
+        """Once at each wave that runs."""
+        with self.waves.database.read() as connection:
+            names = rows.running(connection)
+        for name in names:
+            found = self.waves.look(name)
+            if found is not None and found.wave.state != "running":
+                self.log.info("wave", wave=name, state=found.wave.state, why=found.wave.why)
 
 
-def _place(schools: Mapping[str, Known], code: str) -> Place:
-    return schools[code].place if code in schools else Known(code).place
-
-
-def _begun_already(one: Began) -> str:
-    name, state = one.wave.name, one.wave.state
-    go_on = f'go on with: schoolbridge hub wave resume "{name}"' if state == "stopped" else "nothing was done"
-    return f"the wave {name} was begun by {one.actor} and is {state}; {go_on}"
+def part(hub: Process) -> Conductor:
+    """What ``bridge.hub.run`` starts beside the sites' door."""
+    return Conductor(hub)

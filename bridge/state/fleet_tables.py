@@ -161,7 +161,8 @@ hub_grant = Table(
     _time("revoked"),
     Index(None, "token"),
 )
-#: Waves that were begun. ``state``: running, stopped, through, cancelled. ``schools``: JSON, what was asked of whom.
+#: Waves that were begun. ``state``: running, stopped, through, cancelled, since ``changed``. ``schools``: JSON, what
+#: was asked of whom.
 hub_wave = Table(
     "hub_wave",
     metadata,
@@ -172,6 +173,7 @@ hub_wave = Table(
     _text("actor"),
     _text("reason"),
     _text("why"),
+    _time("changed"),
     _text("schools", default="{}"),
 )
 #: What has to be true before a wave, as a person attested it.

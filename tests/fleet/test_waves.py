@@ -16,7 +16,7 @@ from sqlalchemy import event, select
 from bridge.fleet.messages import Signed
 from bridge.fleet.orders import checked
 from bridge.hub import wave_rows as rows
-from bridge.hub.waves import Start, Waves
+from bridge.hub.wave_steps import Start, Waves
 from bridge.ports import ConfigurationError
 from bridge.settings.hub import HubFile
 from bridge.state import Database
