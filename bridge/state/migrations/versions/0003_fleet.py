@@ -25,7 +25,8 @@ _LETTERS: dict[str, Any] = {
 
 def upgrade() -> None:
     """Add the tables."""
-    _table("lease", "school:n", "owner:t token:i until:w")
+    _table("lease", "school:n", "owner:t token:i since:w until:w")
+    op.create_index(op.f("ix_lease_school_token"), "lease", ["school", "token"], unique=True)
     _table("restored", "school:n", "at:w reason:t compared:t still:b")
     _table("uplink", "school:n", "epoch:i last:i confirmed:i site:t told:t")
     _table("outbox", "place:i", "seq:i school:n kind:t slot:t at:w body:t", ("slot",))
