@@ -17,7 +17,6 @@ from bridge.settings.render import guess, validate
 from bridge.settings.source import Problem, Source, Way, parsed, read, shown
 from bridge.settings.waves import problems as wave_problems
 
-
 #: A file of the hub's is named by its school: which one it is must not depend on what stands in it.
 _TOO = "name the file CODE.yaml as the school inside"
 
