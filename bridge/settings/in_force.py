@@ -85,7 +85,7 @@ def whole(one: School) -> dict[str, Any]:
 
 
 def digest(one: School) -> str:
-    """SHA-256 (hexadecimal) of what holds for a school, whatever file says it; defaults of ``bridge.yaml`` are in it."""
+    """SHA-256 (hexadecimal) of what holds for a school, defaults of ``bridge.yaml`` included; its place is not."""
     tree = {name: value for name, value in whole(one).items() if name != "file"}
     return hashlib.sha256(json.dumps(tree, sort_keys=True, default=str).encode()).hexdigest()
 
