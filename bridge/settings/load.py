@@ -48,10 +48,12 @@ def load(path: Path, catalog: Catalog, *, instead: Mapping[str, str] | None = No
     """
     top = read(path)
     bridge = validate(models.BridgeFile, top, top.tree) if top.readable else None
-    from_hub = isinstance(bridge, models.BridgeFile) and bridge.hub is not None and bridge.hub.configuration == "hub"
+    hub = top.tree.get("hub")
+    from_hub = isinstance(hub, dict) and hub.get("configuration") == "hub"
     sources: list[Source] = []
-    if isinstance(bridge, models.BridgeFile) and from_hub:
-        sources = _from_hub(Settings(path.absolute(), bridge, ()), top, instead or {})
+    if from_hub:  # where its files lie depends on this one: while it is wrong, they are not looked for
+        if isinstance(bridge, models.BridgeFile):
+            sources = _from_hub(Settings(path.absolute(), bridge, ()), top, instead or {})
     elif top.readable:
         directory = bridge.schools if isinstance(bridge, models.BridgeFile) else top.tree.get("schools", "schools")
         sources = [read(file) for file in _school_files(path, directory, top)] if isinstance(directory, str) else []

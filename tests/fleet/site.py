@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -45,13 +45,21 @@ class Site(Embedded):
         with wiring.database(settings, create=True) as database:
             service = Service(settings, Catalog(), database)
             running = asyncio.create_task(service.run())
-            while len(service.supervisors) < len(settings.schools):
-                await asyncio.sleep(0)
+            await until(lambda: len(service.supervisors) == len(settings.schools))
             try:
                 yield service, Configuration(service)
             finally:
                 service._ending.set()
                 await running
+
+
+async def until(probe: Callable[[], object]) -> None:
+    """Wait until it is true."""
+    for _ in range(1200):
+        if probe():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("did not happen within a minute")
 
 
 def order(step: str, text: str = "", *, version: int = 1, code: str = "0123", **more: Any) -> Order:
