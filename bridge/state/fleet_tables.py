@@ -49,14 +49,17 @@ outbox = Table(
 
 # --- a hub ------------------------------------------------------------------------------------------------------------
 
-#: ``schools`` are codes, by spaces. ``epoch``, ``seq``: the mark of ``bridge.core.fleet``. ``ahead``: how far the
-#: site's clock was ahead of the hub's when it was heard last, seconds. ``ticket``: SHA-256 of what it enrols with once.
+#: ``schools`` are codes, by spaces; ``former``: those that were given to another site since. ``epoch``, ``seq``: the
+#: mark of ``bridge.core.fleet``. ``ahead``: how far the site's clock was ahead of the hub's when it was heard last,
+#: seconds. ``ticket``: SHA-256 of what it enrols with once, and afterwards, behind a blank, of the request that used it:
+#: that one gets an answer again.
 hub_site = Table(
     "hub_site",
     metadata,
     _key("site"),
     _text("label"),
     _text("schools"),
+    _text("former"),
     _time("made", optional=False),
     _text("ticket"),
     _time("ticket_expires"),
@@ -126,7 +129,7 @@ hub_command = Table(
     _time("sent"),
     _time("answered"),
     _text("answer"),
-    Index(None, "site", "state"),
+    Index(None, "state", "site"),
     Index(None, "school", "asked"),
 )
 #: Questions on their way, and sealed answers until who asked has fetched them; rows are gone after a minute.
@@ -141,7 +144,7 @@ hub_question = Table(
     _time("expires", optional=False),
     Column("sent", Boolean, nullable=False, default=False),
     _text("answer"),
-    Index(None, "site", "sent"),
+    Index(None, "sent", "site"),
 )
 #: Rights that a token has for a time, beside its own: support.
 hub_grant = Table(

@@ -35,8 +35,8 @@ def upgrade() -> None:
 def _hub() -> None:
     _table(
         "hub_site", "site:n",
-        "label:t schools:t made:w ticket:t ticket_expires:w? epoch:i seq:i missing:i heard:w? ahead:f version:t "
-        "revoked:w?",
+        "label:t schools:t former:t made:w ticket:t ticket_expires:w? epoch:i seq:i missing:i heard:w? ahead:f "
+        "version:t revoked:w?",
     )  # fmt: skip
     _table("hub_certificate", "serial:n", "site:t made:w expires:w revoked:w? reason:t", ("site",))
     _table("hub_school", "school:n slot:n", "site:t at:w received:w body:t", ("received",))
@@ -48,9 +48,9 @@ def _hub() -> None:
         "hub_command", "id:n",
         "site:t school:n action:t order:t actor:t reason:t wave:t asked:w expires:w state:t sent:w? answered:w? "
         "answer:t",
-        ("site", "state"), ("school", "asked"),
+        ("state", "site"), ("school", "asked"),
     )  # fmt: skip
-    _table("hub_question", "id:n", "site:t order:t process:t asked:w expires:w sent:b answer:t", ("site", "sent"))
+    _table("hub_question", "id:n", "site:t order:t process:t asked:w expires:w sent:b answer:t", ("sent", "site"))
     _table(
         "hub_grant", "id:n", "token:t school:n scopes:t begins:w ends:w actor:t reason:t revoked:w?", ("token",)
     )  # fmt: skip
