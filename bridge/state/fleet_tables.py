@@ -24,8 +24,15 @@ def _key(name: str) -> Column[str]:
 #: Who looks after a school where several daemons share a database. ``token`` grows with each owner (fencing);
 #: ``until`` is in the database's own time. The empty code stands for what is there once a site: its uplink.
 lease = _table("lease", _text("owner"), _number("token"), _time("until", optional=False))
-#: A school whose state was put back from a backup: until a person ends it nothing is deleted on either side.
-restored = _table("restored", _time("at", optional=False), _text("reason"), Column("compared", String))
+#: A school, or a root of it, whose state was put back from a backup: until a person ends it nothing is deleted on
+#: either side. ``compared``: sides that were read in full since, by spaces; ``still``: nothing at all is written.
+restored = _table(
+    "restored",
+    _time("at", optional=False),
+    _text("reason"),
+    _text("compared"),
+    Column("still", Boolean, nullable=False, default=False),
+)
 
 # --- a site -----------------------------------------------------------------------------------------------------------
 
