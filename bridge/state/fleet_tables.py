@@ -58,8 +58,8 @@ outbox = Table(
 
 #: ``schools`` are codes, by spaces; ``former``: those that were given to another site since. ``epoch``, ``seq``: the
 #: mark of ``bridge.core.fleet``. ``ahead``: how far the site's clock was ahead of the hub's when it was heard last,
-#: seconds. ``ticket``: SHA-256 of what it enrols with once, and afterwards, behind a blank, of the request that used it:
-#: that one gets an answer again.
+#: seconds. ``ticket``: SHA-256 of what it enrols with once, and afterwards, behind a blank, of the request that used
+#: it: that one gets an answer again.
 hub_site = Table(
     "hub_site",
     metadata,
@@ -202,8 +202,9 @@ hub_head = Table(
     _text("hash"),
     _time("received", optional=False),
 )
-#: The configuration of a school as the hub wants it: the newest version counts. ``state``: draft, checked, asked, in
-#: force, refused.
+#: The files of a school that the hub wanted, one after another. ``state``: draft (being checked), checked, asked (to be
+#: applied), in force, replaced, refused. ``command``: by which the site was asked last. ``checked``: what it answered
+#: to the check (JSON of ``bridge.fleet.configure.Checked``); ``answer``: what it said last.
 hub_configuration = Table(
     "hub_configuration",
     metadata,
@@ -216,4 +217,6 @@ hub_configuration = Table(
     _time("at", optional=False),
     _text("state", default="draft"),
     _text("answer"),
+    _text("command"),
+    _text("checked"),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,6 +23,8 @@ AGAIN = timedelta(seconds=30)
 #: Orders in one receipt.
 MOST = 50
 OPEN = ("waiting", "sent")
+#: Characters of a value in a journaled action.
+_BRIEF = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +73,19 @@ def ask(database: Database, command: Command) -> tuple[Command, bool]:
             return _command(known), False
         entry = Entry(
             "ask", actor=command.actor, kind="command", anchor=command.id, reason=command.reason,
-            after={"command": command.id, "action": command.action, "site": command.site, "wave": command.wave},
+            after={"command": command.id, "action": _brief(command.action), "site": command.site, "wave": command.wave},
         )  # fmt: skip
         note(connection, command.asked, {command.school or HUB: [entry]})
     return command, True
+
+
+def _brief(action: str) -> str:
+    """An action as it is journaled: of a long text, as a school's file is, only the digest."""
+    tree = json.loads(action)
+    for name, value in tree.items():
+        if isinstance(value, str) and len(value) > _BRIEF:
+            tree[name] = f"sha256:{hashlib.sha256(value.encode()).hexdigest()}"
+    return json.dumps(tree, sort_keys=True)
 
 
 def command(database: Database, name: str) -> Command | None:

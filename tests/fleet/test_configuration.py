@@ -279,7 +279,7 @@ def test_what_the_daemon_does_not_take_is_put_back(
         async with site.daemon() as (service, hub):
             found = await check(hub, new)
             before, real = service.settings, service.reload
-            calls = []
+            calls: list[str] = []
 
             async def reload() -> str:
                 site.config.write_text(whole if calls else whole + "langauge: de\n")
