@@ -23,6 +23,7 @@ from bridge.commands import (
     drift,
     explain,
     hold,
+    hub,
     journal,
     leavers,
     mirror,
@@ -91,6 +92,7 @@ for module in (
     journal,
     token,
     schema,
+    hub,
 ):
     module.register(app)
 

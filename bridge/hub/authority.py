@@ -180,6 +180,11 @@ class ServerCertificate:
         self.context, self.expires = self._issued(now, self.context)
         return True
 
+    def rename(self, names: Sequence[str], now: datetime) -> None:
+        """A new certificate under other names."""
+        self.names = tuple(names)
+        self.context, self.expires = self._issued(now, self.context)
+
     def _issued(self, now: datetime, context: ssl.SSLContext | None) -> tuple[ssl.SSLContext, datetime]:
         key, issued = self._keys.authority.server(self.names, now=now, days=SERVER_DAYS)
         chain = issued.pem + self._keys.authority.pem  # a site that enrols compares the authority's fingerprint

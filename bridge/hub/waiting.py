@@ -36,8 +36,8 @@ class Waiting:
         self._unlisten: Callable[[], None] = lambda: None
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Begin to look."""
+    async def start(self) -> None:
+        """Look once, then again and again."""
         loop = asyncio.get_running_loop()
 
         def heard(what: str) -> None:
@@ -45,6 +45,7 @@ class Waiting:
                 loop.call_soon_threadsafe(self._hint.set)
 
         self._unlisten = hints.listen(self._database, heard)
+        await self._look()
         self._task = asyncio.create_task(self._look_on(), name="orders for sites")
 
     @property
@@ -101,17 +102,17 @@ class Waiting:
     async def _look_on(self) -> None:
         while True:
             try:
-                await self._look()
-            except SQLAlchemyError as error:
-                structlog.get_logger().warning("can't look for orders", error=type(error).__name__)
-            except Exception as error:  # noqa: BLE001 - a bug must show, and the next look may do better
-                structlog.get_logger().error("no look for orders", error=type(error).__name__, place=place(error))
-            try:
                 async with asyncio.timeout(LOOK):
                     await self._hint.wait()
             except TimeoutError:
                 pass
             self._hint.clear()
+            try:
+                await self._look()
+            except SQLAlchemyError as error:
+                structlog.get_logger().warning("can't look for orders", error=type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - a bug must show, and the next look may do better
+                structlog.get_logger().error("no look for orders", error=type(error).__name__, place=place(error))
 
     async def _look(self) -> None:
         self._revoked = await self._run(hub_certificates.revoked, self._database)

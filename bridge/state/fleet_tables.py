@@ -58,8 +58,8 @@ outbox = Table(
 
 #: ``schools`` are codes, by spaces; ``former``: those that were given to another site since. ``epoch``, ``seq``: the
 #: mark of ``bridge.core.fleet``. ``ahead``: how far the site's clock was ahead of the hub's when it was heard last,
-#: seconds. ``ticket``: SHA-256 of what it enrols with once, and afterwards, behind a blank, of the request that used
-#: it: that one gets an answer again.
+#: seconds. ``ticket``: SHA-256 of what it enrols with once, and afterwards, behind a blank, of the request that did:
+#: that one gets an answer again.
 hub_site = Table(
     "hub_site",
     metadata,
