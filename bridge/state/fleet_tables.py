@@ -216,8 +216,9 @@ hub_head = Table(
     _text("hash"),
     _time("received", optional=False),
 )
-#: The configuration of a school as the hub wants it: the newest version counts. ``state``: draft, checked, asked, in
-#: force, refused.
+#: The files of a school that the hub wanted, one after another. ``state``: draft (being checked), checked, asked (to be
+#: applied), in force, replaced, refused. ``command``: by which the site was asked last. ``checked``: what it answered
+#: to the check (JSON of ``bridge.fleet.configure.Checked``); ``answer``: what it said last.
 hub_configuration = Table(
     "hub_configuration",
     metadata,
@@ -230,4 +231,6 @@ hub_configuration = Table(
     _time("at", optional=False),
     _text("state", default="draft"),
     _text("answer"),
+    _text("command"),
+    _text("checked"),
 )

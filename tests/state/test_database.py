@@ -67,7 +67,7 @@ def test_only_one_holds_the_lock_of_a_school(database: Database, store: SchoolSt
     other = open_database(url)
     with store.lock():
         with (
-            pytest.raises(Busy, match="west: (another schoolbridge process|.* looks after it since)"),
+            pytest.raises(Busy, match=r"west: (another schoolbridge process|.* looks after it since)"),
             other.lock("west"),
         ):
             pass

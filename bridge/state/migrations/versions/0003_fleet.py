@@ -60,7 +60,8 @@ def _hub() -> None:
     _table("hub_demand", "tenant:n budget:n site:n", "wanted:f given:f at:w until:w promises:t")
     _table("hub_head", "school:n seq:i", "hash:t received:w")
     _table(
-        "hub_configuration", "school:n version:i", "text:t digest:t actor:t reason:t at:w state:t answer:t"
+        "hub_configuration", "school:n version:i",
+        "text:t digest:t actor:t reason:t at:w state:t answer:t command:t checked:t",
     )  # fmt: skip
 
 
