@@ -65,11 +65,11 @@ class People:
         """Another configuration: limits and waves count at once; where ``api`` changed, listen as it says now."""
         before, self._settings = self._settings, settings
         api = settings.hub.api
-        if before is not None and _concerned(before.hub) == _concerned(settings.hub):
-            if api.tls is None and api.proxied is None:  # their secrets are read again
-                if self._running is not None:
-                    self._running[1].events.configuration("the configuration was loaded anew")
-                return
+        kept = before is not None and _concerned(before.hub) == _concerned(settings.hub)
+        if kept and api.tls is None and api.proxied is None:  # their secrets are read again
+            if self._running is not None:
+                self._running[1].events.configuration("the configuration was loaded anew")
+            return
         await self.stop()
         await self.start(settings)
 

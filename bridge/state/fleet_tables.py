@@ -22,8 +22,12 @@ def _key(name: str) -> Column[str]:
 # --- any bridge -------------------------------------------------------------------------------------------------------
 
 #: Who looks after a school where several daemons share a database. ``token`` grows with each owner (fencing);
-#: ``until`` is in the database's own time. The empty code stands for what is there once a site: its uplink.
-lease = _table("lease", _text("owner"), _number("token"), _time("until", optional=False))
+#: ``since`` and ``until`` are in the database's own time. The empty code stands for what is there once a site: its
+#: uplink. The unique index makes the token a key, so that PostgreSQL lets renewals pass a lock on it, but no new owner.
+lease = _table(
+    "lease", _text("owner"), _number("token"), _time("since", optional=False), _time("until", optional=False),
+    Index(None, "school", "token", unique=True),
+)  # fmt: skip
 #: A school, or a root of it, whose state was put back from a backup: until a person ends it nothing is deleted on
 #: either side. ``compared``: sides that were read in full since, by spaces; ``still``: nothing at all is written.
 restored = _table(
@@ -212,8 +216,9 @@ hub_head = Table(
     _text("hash"),
     _time("received", optional=False),
 )
-#: The configuration of a school as the hub wants it: the newest version counts. ``state``: draft, checked, asked, in
-#: force, refused.
+#: The files of a school that the hub wanted, one after another. ``state``: draft (being checked), checked, asked (to be
+#: applied), in force, replaced, refused. ``command``: by which the site was asked last. ``checked``: what it answered
+#: to the check (JSON of ``bridge.fleet.configure.Checked``); ``answer``: what it said last.
 hub_configuration = Table(
     "hub_configuration",
     metadata,
@@ -226,4 +231,6 @@ hub_configuration = Table(
     _time("at", optional=False),
     _text("state", default="draft"),
     _text("answer"),
+    _text("command"),
+    _text("checked"),
 )
