@@ -1,4 +1,4 @@
-"""A small hub over real TLS sockets, in a thread of its own: applies by the law, keeps what it is told, asks anything."""
+"""A small hub over real TLS sockets, in a thread of its own: applies by the law, keeps what it is told, asks all."""
 
 from __future__ import annotations
 
@@ -218,9 +218,12 @@ class FakeHub:
         answered = {one["command"] for one in self.events("answer")}
         return [one for one in self.orders if json.loads(one.text)["id"] not in answered]
 
+    def _due(self) -> bool:
+        return bool(self.questions or self._waiting() or self.status is not None)
+
     async def _wait(self, request: web.Request) -> web.Response:
         end = time.monotonic() + float(request.query["seconds"])
-        while time.monotonic() < end and not self.questions and not self._waiting() and self.status is None:
+        while time.monotonic() < end and not self._due():  # noqa: ASYNC110 - tests change it from other threads
             await asyncio.sleep(0.02)
         if self.status is not None:
             return web.Response(status=self.status)
