@@ -23,6 +23,7 @@ from bridge.commands import (
     drift,
     explain,
     hold,
+    hub,
     journal,
     leavers,
     mirror,
@@ -93,6 +94,7 @@ for module in (
     token,
     uplink,
     schema,
+    hub,
 ):
     module.register(app)
 

@@ -146,7 +146,7 @@ class Enrolment(Spoken):
     """A new site asks for its certificate, with the ticket that ``schoolbridge hub enrol`` printed."""
 
     site: Name
-    ticket: str = Field(max_length=100)
+    ticket: str = Field(max_length=200, description="The whole ticket, or its secret alone.")
     request: str = Field(max_length=8000, description="PKCS #10 in PEM.")
 
 
