@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -203,10 +204,9 @@ def test_other_limits_count_at_once(tmp_path: Path) -> None:
         hub.sites.school("north", FIRST)
         hub.clock.jump(minutes=20)
         assert rows(hub)[FIRST]["health"] == "green"
-        settings = hub.people._settings
-        assert settings is not None
         other = hub_file(waves=[{"name": "pilot", "schools": [FIRST]}])
-        hub.do(hub.people.reload(type(settings)(settings.file, other)))
+        hub.settings = replace(hub.settings, hub=other)
+        hub.do(hub.people.reload())
         found = rows(hub)[FIRST]
         assert (found["health"], found["wave"]) == ("red", "pilot")
 
