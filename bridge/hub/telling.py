@@ -100,8 +100,8 @@ def concerns(hub: HubFile, database: Database, now: datetime) -> list[Concern]:
         of = hub_site.c
         query = select(of.site, of.schools, of.heard).where(of.revoked.is_(None), of.heard < now - hub.silence.red)
         for row in connection.execute(query):
-            one = Concern("", "silent", Severity.WARNING, row.heard, subject=row.site)
-            found += [replace(one, school=code) for code in row.schools.split()]
+            silent = Concern("", "silent", Severity.WARNING, row.heard, subject=row.site)
+            found += [replace(silent, school=code) for code in row.schools.split()]
     return found
 
 
