@@ -32,6 +32,7 @@ from bridge.core.kinds import Authority
 from bridge.core.model import Action, Side
 from bridge.daemon.catalog import Catalog
 from bridge.daemon.ids import TimeOrdered
+from bridge.daemon.purses import PURSES
 from bridge.engine.bridged import Bridged, Naming, Progress, silent
 from bridge.engine.wrap import ReadOnly
 from bridge.ports import ConfigurationError, Connector, Context
@@ -123,6 +124,7 @@ def context(settings: Settings, school: School) -> Context:
         sleep=asyncio.sleep,
         monotonic=time.monotonic,
         random=random.SystemRandom().random,
+        purse=PURSES.purse,
         common=settings.indexes / "common",
         attributes={
             kind: {name: attribute.source for name, attribute in named.items()}
