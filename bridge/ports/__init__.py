@@ -20,6 +20,7 @@ from bridge.ports.errors import (
     Busy,
     ConfigurationError,
     ContentChanged,
+    Fenced,
     Refused,
     Spent,
     TokenLost,
@@ -49,6 +50,7 @@ from bridge.ports.side import (
     Write,
     Written,
     never,
+    permitted,
 )
 from bridge.ports.trash import Kept, Trash
 from bridge.ports.trees import KeptBoth, Meaning, Trees
@@ -72,6 +74,7 @@ __all__ = [
     "Context",
     "Done",
     "Failed",
+    "Fenced",
     "Finding",
     "Foundation",
     "Freezing",
@@ -115,4 +118,5 @@ __all__ = [
     "Written",
     "chunks",
     "never",
+    "permitted",
 ]

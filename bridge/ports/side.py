@@ -76,6 +76,10 @@ def never() -> bool:
     return False
 
 
+def permitted() -> None:
+    """Nobody else could look after the school."""
+
+
 @dataclass(frozen=True, slots=True)
 class Write:
     """One write to one side, references as anchors of that side.
@@ -285,5 +289,8 @@ class Context:
     """Where a root's permissions are remembered while it is frozen; None: it can't be frozen."""
     purse: Callable[[str, BudgetName], Purse] | None = None
     """Id of a tenant, name of a budget -> what this process may spend of it; None: nobody shares it out."""
+    permit: Callable[[], None] = permitted
+    """To be called right before each request that changes something is sent, from any thread; raises Fenced where this
+    process does not look after the school any more: the connector lets it through, and sends nothing more."""
     attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Kind -> field -> expression: the attributes that the school's YAML adds to the kind by allow-list."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,6 +23,8 @@ AGAIN = timedelta(seconds=30)
 #: Orders in one receipt.
 MOST = 50
 OPEN = ("waiting", "sent")
+#: Characters of a value in a journaled action.
+_BRIEF = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ def put(connection: Connection, commands: Sequence[Command]) -> list[tuple[Comma
             entry = Entry(
                 "ask", actor=command.actor, kind="command", anchor=command.id, reason=command.reason,
                 after={
-                    "command": command.id, "action": command.action, "site": command.site, "wave": command.wave,
+                    "command": command.id, "action": _brief(command.action), "site": command.site, "wave": command.wave,
                 },
             )  # fmt: skip
             entries.setdefault(command.school or HUB, []).append(entry)
@@ -90,6 +94,15 @@ def _new(connection: Connection, command: Command) -> bool:
     tx = Transaction(connection, "", {}, command.asked)
     statement = tx.insert(hub_command).on_conflict_do_nothing().returning(hub_command.c.id)
     return connection.execute(statement, row).scalar() is not None
+
+
+def _brief(action: str) -> str:
+    """An action as it is journaled: of a long text, as a school's file is, only the digest."""
+    tree = json.loads(action)
+    for name, value in tree.items():
+        if isinstance(value, str) and len(value) > _BRIEF:
+            tree[name] = f"sha256:{hashlib.sha256(value.encode()).hexdigest()}"
+    return json.dumps(tree, sort_keys=True)
 
 
 def command(database: Database, name: str) -> Command | None:

@@ -25,9 +25,10 @@ _LETTERS: dict[str, Any] = {
 
 def upgrade() -> None:
     """Add the tables."""
-    _table("lease", "school:n", "owner:t token:i until:w")
-    _table("restored", "school:n", "at:w reason:t compared:n?")
-    _table("uplink", "school:n", "epoch:i last:i confirmed:i site:t")
+    _table("lease", "school:n", "owner:t token:i since:w until:w")
+    op.create_index(op.f("ix_lease_school_token"), "lease", ["school", "token"], unique=True)
+    _table("restored", "school:n", "at:w reason:t compared:t still:b")
+    _table("uplink", "school:n", "epoch:i last:i confirmed:i site:t told:t")
     _table("outbox", "place:i", "seq:i school:n kind:t slot:t at:w body:t", ("slot",))
     _hub()
 
@@ -59,7 +60,8 @@ def _hub() -> None:
     _table("hub_demand", "tenant:n budget:n site:n", "wanted:f given:f at:w until:w promises:t holds:w?")
     _table("hub_head", "school:n seq:i", "hash:t received:w")
     _table(
-        "hub_configuration", "school:n version:i", "text:t digest:t actor:t reason:t at:w state:t answer:t"
+        "hub_configuration", "school:n version:i",
+        "text:t digest:t actor:t reason:t at:w state:t answer:t command:t checked:t",
     )  # fmt: skip
 
 
