@@ -25,7 +25,7 @@ from bridge.fleet.paths import PATIENCE
 from bridge.ports import ConfigurationError
 from bridge.state import outbox
 from bridge.state.outbox import Packed
-from bridge.uplink import enrol
+from bridge.uplink import demands, enrol
 from bridge.uplink.line import Away, Line
 from bridge.uplink.orders import Ground, Orders
 from bridge.uplink.papers import Papers
@@ -99,6 +99,7 @@ class Talk:
         while True:
             packed = await self._run(self._pack)
             receipt = await self._line.report(self._written(packed))
+            demands.allow(receipt.allowances)
             anew, self._greeted = await self._run(self._concluded, packed, receipt), True
             if anew:
                 self._telling.anew()
@@ -122,7 +123,7 @@ class Talk:
         ]
         return Report(
             epoch=packed.epoch, last=packed.last, oldest=packed.oldest, now=self._bridge.clock(), version=__version__,
-            schools=self._codes(), messages=messages,
+            schools=self._codes(), messages=messages, demands=demands.current(),
         )  # fmt: skip
 
     def _codes(self) -> list[str]:
