@@ -3,7 +3,8 @@
 What ``bridge.uplink.talk`` does with tasks and waiting is done here step by step, in the same order:
 
 look     states that differ from what this process told go into the outbox; events went in when they happened
-report   pack and send; one report is under way at a time, until its receipt comes or is not waited for any more
+report   the first of a process gives out no numbers; then pack and send; one is under way at a time, until its receipt
+         comes or is not waited for any more
 receipt  conclude; a new epoch, or messages that the hub lost: all states are told anew
 orders   the real ``Orders``: checked, once per id, answered through the outbox
 """
@@ -103,7 +104,8 @@ class Site:
         if self.told != self.version:
             self._tell(News("school", {"v": self.version}, self.code, "school"))
             self.told = self.version
-        packed = outbox.pack(self.database, most=0 if self.hello else MOST, size=SIZE)
+        database = self.database
+        packed = outbox.flying(database) if self.hello else outbox.pack(database, most=MOST, size=SIZE)
         mark = self.waits = object()
         self.clock.after(PATIENCE, lambda: self._give_up(mark))
         self.send(self, self._written(packed), lambda receipt: self._receipt(packed, receipt, mark))
