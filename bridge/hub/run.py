@@ -128,7 +128,7 @@ class Hub:
         self._job(self._retain, "retention", trigger="cron", hour=3, minute=10, jitter=1800)
         self._job(self._renew, "certificate", trigger="interval", hours=6)
         self._opening = asyncio.create_task(self._open(), name="sites' door")
-        await asyncio.wait({self._opening}, timeout=AGAIN / 3)
+        await asyncio.wait({self._opening}, timeout=1.0)
         for part in self.parts:
             await part.start()
 
