@@ -1,4 +1,4 @@
-"""A database on both engines, with a clock that stands still."""
+"""The state of a site on both engines, with a clock that stands still; a small fleet over real TLS is in ``kit``."""
 
 from tests.state.conftest import clock, database, migrated_file, migrated_url, url
 
