@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import os
+import shutil
 import stat
 import subprocess
 from contextlib import redirect_stderr, redirect_stdout
@@ -125,6 +126,14 @@ def test_commands_set_up_a_hub_and_say_what_is_wrong(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / "hub.yaml"], "looking leaves no trace"
     assert command(tmp_path, "init").returncode == 0
     assert command(tmp_path, "check").returncode == 0
+    (tmp_path / "keys").rename(tmp_path / "moved")
+    without = command(tmp_path, "init")
+    assert (without.returncode, "Copy them from" in without.stderr) == (1, True)
+    authority.make(tmp_path / "keys", NOW)
+    other = command(tmp_path, "run")
+    assert (other.returncode, "not those of its database" in other.stderr) == (1, True)
+    shutil.rmtree(tmp_path / "keys")
+    (tmp_path / "moved").rename(tmp_path / "keys")
     ticket = tmp_path / "ticket"
     done = command(tmp_path, "enrol", "west", "--school", "0123", "--file", str(ticket))
     assert (done.returncode, ticket.read_text().strip() in done.stdout + done.stderr) == (0, False)
