@@ -60,7 +60,7 @@ class Talk:
         self._telling = Telling(ground.source, ground.configured)
         self._orders = Orders(ground, self.news)
         self._questions = Questions(ground, line)
-        self._news, self._renewed = asyncio.Event(), asyncio.Event()
+        self._news, self._renewed, self._again = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._tried: datetime | None = None
         #: Whether the hub has heard how far this state is, before new numbers are given.
@@ -222,6 +222,15 @@ class Talk:
 
     # -- what both loops do
 
+    def again(self) -> None:
+        """Somebody changed something: an away hub is tried now."""
+        self._again.set()
+
+    async def _nap(self, seconds: float) -> None:
+        self._again.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._again.wait(), seconds)
+
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._ground.source.run(work, *args, **kwargs)
 
@@ -235,6 +244,7 @@ class Talk:
             retry=tenacity.retry_if_exception_type(Away),
             wait=tenacity.wait_random_exponential(multiplier=1, max=LONGEST),
             before_sleep=say,
+            sleep=self._nap,
         )
         async for attempt in retrying:
             with attempt:
