@@ -23,6 +23,7 @@ from bridge.commands import (
     drift,
     explain,
     hold,
+    hub,
     journal,
     leavers,
     mirror,
@@ -42,6 +43,7 @@ from bridge.commands import (
     shares,
     stage,
     token,
+    uplink,
     verify,
     waves,
     year,
@@ -92,7 +94,9 @@ for module in (
     year,
     journal,
     token,
+    uplink,
     schema,
+    hub,
 ):
     module.register(app)
 
