@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from typer.exceptions import TyperException
 
 from bridge.commands import (
+    backup,
     check,
     conflicts,
     cutover,
@@ -76,6 +77,7 @@ for module in (
     verify,
     waves,
     restore,
+    backup,
     restored,
     explain,
     people,

@@ -23,7 +23,7 @@ from bridge.daemon import threads
 from bridge.fleet.messages import MOST, Message, Receipt, Report
 from bridge.fleet.paths import PATIENCE
 from bridge.ports import ConfigurationError
-from bridge.state import outbox
+from bridge.state import outbox, restored
 from bridge.state.outbox import Packed
 from bridge.uplink import enrol
 from bridge.uplink.line import Away, Line
@@ -140,7 +140,8 @@ class Talk:
             "the hub knows more than this state does: it was put back from a backup; all is told anew",
             epoch=receipt.epoch, applied=receipt.seq,
         )  # fmt: skip
-        # CALL SITE of bridge.state.restored.note(database, codes, reason=...): not there yet.
+        reason = f"the hub knows message {receipt.seq} of epoch {receipt.epoch}, which this state never sent"
+        restored.note(self._bridge.database, self._codes(), reason=reason)
 
     # -- orders
 
