@@ -198,14 +198,17 @@ def _speak_sqlite(engine: Engine) -> None:
 
 
 def _migrate(database: Database) -> None:
-    with database.write() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7305127)")
-        found = None
-        if inspect(connection).has_table("alembic_version"):
-            found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-        if found != REVISION:
-            # The tools for it take longer to load than all else takes with a state that is up to date.
-            from bridge.state.migrate import upgrade
+    with database.read() as connection:
+        if revision_of(connection) == REVISION:
+            return  # without a lock: others may be at work, also those who bring it up to date just now
+    # The tools for it take longer to load than all else takes with a state that is up to date.
+    from bridge.state.migrate import bring_up
 
-            upgrade(connection, found, path=database.path)
+    bring_up(database.write, REVISION, path=database.path)
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The schema that a database has; None for an empty one."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()

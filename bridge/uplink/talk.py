@@ -151,7 +151,7 @@ class Talk:
             "the hub knows more than this state does: it was put back from a backup; all is told anew",
             epoch=receipt.epoch, applied=receipt.seq,
         )  # fmt: skip
-        reason = "the hub has heard more from this site than this state knows"
+        reason = f"the hub knows message {receipt.seq} of epoch {receipt.epoch}, which this state never sent"
         restored.note(self._bridge.database, self._codes(), reason=reason)
 
     def _away(self, error: Away) -> None:
