@@ -91,6 +91,7 @@ def _wave(one: Mapping[str, Any], ahead: Foreseen) -> dict[str, Any]:
         "begins": _range(found.begins),
         "ends": _range(found.ends),
         "last": found.last,
+        "last_name": next((row["name"] for row in rows if row["school"] == found.last), ""),
         "waits_for": found.why.value,
     }
 

@@ -16,6 +16,7 @@ from typing import Any
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from bridge.api.source import Who
 from bridge.dashboard.acts import Amiss, moment_of
 from bridge.dashboard.app import Dashboard
 from bridge.dashboard.drawn import Look
@@ -45,6 +46,11 @@ class _Plan:
     ahead: Foreseen
 
 
+def _for(who: Who, row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What keeps a wave from beginning names schools that this person may not see."""
+    return row if row["stand"] != "not begun" or who.everywhere("read") else {**row, "why": ""}
+
+
 class WavePage:
     """One a process. ``run`` does work in a thread for people."""
 
@@ -70,7 +76,7 @@ class WavePage:
         ahead = {one.name: one for one in plan.ahead.waves} if who.everywhere("read") else {}
         waves = []
         for wave in plan.waves:
-            rows = [row for row in wave["schools"] if who.may("read", row["school"])]
+            rows = [_for(who, row) for row in wave["schools"] if who.may("read", row["school"])]
             if not rows and wave["schools"]:
                 continue
             rows.sort(key=lambda row: (_FIRST.get(row["stand"], 9), row["school"]))

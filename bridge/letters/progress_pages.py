@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bridge.core.cutover import Stage
+from bridge.core.forecast import Bottleneck
 from bridge.letters import evidence_pages
 from bridge.letters.evidence_text import STAGES
 from bridge.letters.progress_text import REASONS, SEVERITIES, STATES, WAITS, WORDS
@@ -38,6 +39,7 @@ def pdf(said: Mapping[str, Any], *, language: str, version: str) -> bytes:
         school=speaker.word("whose"),
         language=language,
         foot=speaker.foot(version),
+        size=8,  # read at a table, by people of every age
     )
 
 
@@ -66,7 +68,7 @@ class _Speaker:
         yield self._delays()
         yield self._counts("stages", "stage_rows", self._said["stages"], self._stage)
         people = (self.word("people", count=self._said["people"]),)
-        yield self._counts("waits", "waits_rows", self._said["waits"], self._waits, people)
+        yield self._counts("waits", "waits_rows", self._open(), self._waits, people)
         yield self._incidents()
 
     def _summary(self) -> Part:
@@ -110,7 +112,7 @@ class _Speaker:
         length = self.word(name, least=f"{least:g}", most=f"{most:g}", count=said["cutovers_measured"])
         rows = [
             (
-                one["name"], self._range(one["begins"]), self._range(one["ends"]), one["last"] or self.word("none"),
+                one["name"], self._range(one["begins"]), self._range(one["ends"]), self._named(one),
                 self._waits(one["waits_for"]) if one["last"] else self.word("none"),
             )
             for one in said["waves"]
@@ -154,6 +156,12 @@ class _Speaker:
     ) -> Part:  # fmt: skip
         rows = [(name(one), str(count)) for one, count in counts.items()]
         return self._table(heading, head, rows, lines)
+
+    def _named(self, wave: Mapping[str, Any]) -> str:
+        return f"{wave['last']} {wave['last_name']}" if wave["last"] else self.word("none")
+
+    def _open(self) -> dict[str, int]:
+        return {name: count for name, count in self._said["waits"].items() if name != Bottleneck.THROUGH}
 
     def _stage(self, stage: str) -> str:
         return STAGES[Stage(stage)][self._place]
