@@ -131,6 +131,7 @@ def bridge_of(service: Service) -> Bridge:
         one = service.supervisors.get(code)
         if one is not None:
             one.wake(Side, full=full)
+            return one.tenure.holder is None
         return one is not None
 
     return Bridge(

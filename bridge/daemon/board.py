@@ -58,6 +58,8 @@ class SchoolRow:
     warned: dict[str, list[str]] = field(default_factory=dict)
     sides: dict[str, SideRow] = field(default_factory=dict)
     shares: dict[str, ShareRow] = field(default_factory=dict)
+    #: Which machine looks after it, since when, while this daemon stands by.
+    standby: dict[str, str] | None = None
     #: The last sign of life of the cycle under way; None while there is none.
     moved: str | None = None
     meter: Meter = field(default_factory=Meter)
@@ -84,6 +86,9 @@ class Board:
     #: Where the status API listens, or why it does not.
     api: str = ""
     api_error: str = ""
+    #: The hub that this site reports to, empty without one: its url, the site's name, ``confirmed`` (when it was heard
+    #: last), ``waiting`` messages, ``error`` and since when, ``clock`` (why it differs), ``certificate`` (its end).
+    hub: dict[str, Any] = field(default_factory=dict)
     schools: dict[str, SchoolRow] = field(default_factory=dict)
     #: What was written last: for whoever asks inside the daemon. Never changed, only replaced.
     told: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)

@@ -18,7 +18,8 @@ from bridge.state.transaction import Transaction
 
 _ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _STATES = ("done", "refused", "expired")
-_LONGEST = 2000
+#: Characters of an answer that are kept (that to a check of a configuration holds a diff), and that are journaled.
+_LONGEST, _JOURNALED = 400_000, 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,17 @@ def answer_of(site: str, message: Message) -> Answered | None:
     command, state, text = (message.body.get(name) for name in ("command", "state", "text"))
     if not isinstance(command, str) or not _ID.fullmatch(command) or state not in _STATES:
         return None
-    said = "".join(letter if letter.isprintable() else "\ufffd" for letter in text) if isinstance(text, str) else ""
+    said = (
+        "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in text)
+        if isinstance(text, str)
+        else ""
+    )
     return Answered(command, site, str(state), said[:_LONGEST], message.at)
+
+
+def _sentence(text: str) -> str:
+    """What is journaled of an answer: JSON, the result of a check, is for who asked."""
+    return "" if text.startswith("{") else text[:_JOURNALED]
 
 
 def close(tx: Transaction, answers: Sequence[Answered]) -> dict[str, list[Entry]]:
@@ -65,7 +75,7 @@ def close(tx: Transaction, answers: Sequence[Answered]) -> dict[str, list[Entry]
                 actor=f"site:{one.site}",
                 kind="command",
                 anchor=row.id,
-                reason=one.text,
+                reason=_sentence(one.text),
                 before={"state": row.state},
                 after={"command": row.id, "state": one.state},
                 outcome=one.state,

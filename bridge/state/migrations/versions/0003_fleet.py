@@ -25,9 +25,10 @@ _LETTERS: dict[str, Any] = {
 
 def upgrade() -> None:
     """Add the tables."""
-    _table("lease", "school:n", "owner:t token:i until:w")
-    _table("restored", "school:n", "at:w reason:t compared:n?")
-    _table("uplink", "school:n", "epoch:i last:i confirmed:i site:t")
+    _table("lease", "school:n", "owner:t token:i since:w until:w")
+    op.create_index(op.f("ix_lease_school_token"), "lease", ["school", "token"], unique=True)
+    _table("restored", "school:n", "at:w reason:t compared:t still:b")
+    _table("uplink", "school:n", "epoch:i last:i confirmed:i site:t told:t")
     _table("outbox", "place:i", "seq:i school:n kind:t slot:t at:w body:t", ("slot",))
     _hub()
 
@@ -54,11 +55,13 @@ def _hub() -> None:
     _table(
         "hub_grant", "id:n", "token:t school:n scopes:t begins:w ends:w actor:t reason:t revoked:w?", ("token",)
     )  # fmt: skip
-    _table("hub_wave", "name:n", "state:t begun:w starts:w? actor:t reason:t why:t schools:t")
-    _table("hub_demand", "tenant:n budget:n site:n", "wanted:f given:f at:w until:w")
+    _table("hub_wave", "name:n", "state:t begun:w starts:w? actor:t reason:t why:t changed:w? schools:t")
+    _table("hub_need", "wave:n need:n", "actor:t reason:t at:w")
+    _table("hub_demand", "tenant:n budget:n site:n", "wanted:f given:f at:w until:w promises:t")
     _table("hub_head", "school:n seq:i", "hash:t received:w")
     _table(
-        "hub_configuration", "school:n version:i", "text:t digest:t actor:t reason:t at:w state:t answer:t"
+        "hub_configuration", "school:n version:i",
+        "text:t digest:t actor:t reason:t at:w state:t answer:t command:t checked:t",
     )  # fmt: skip
 
 
