@@ -115,8 +115,10 @@ class Desk:
         self._late.discard(site.name)
         try:
             told = Answer.model_validate_json(answer)
+            if told.problem and (wanted.what == "report" or wanted.before is not None):
+                raise Unknown(told.problem)  # no such report, or no such place in the list
             if told.problem:
-                raise Unknown(told.problem)
+                raise away(site, told.problem)
             return json.loads(self._opener.open(told.sealed, purpose=name))
         except (ValidationError, Unsealable, ValueError):
             raise _unreadable(site) from None
