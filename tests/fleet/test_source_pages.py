@@ -57,6 +57,8 @@ def test_the_board_with_a_silent_site(browser: Browser, hub: Hub, language: str)
         expect(cards.first).to_contain_text(words[1])
         expect(page.locator(".card.silent")).to_have_count(1)
         assert complaints(page) == []
+        if language == "en":  # the other pages are the same but for their words
+            return
         page.goto("/?health=silent")
         expect(page.locator(".card")).to_have_count(1)
         page.goto(f"/school/{THIRD}")
