@@ -158,6 +158,8 @@ def _nameless(rows: Any) -> Any:
         for field, empty in (("names", {}), ("reason", "")):
             if field in type(one).model_fields and (field == "names" or isinstance(one, _REASONED)):
                 setattr(one, field, empty)
+        if isinstance(one, models.JournalRow):
+            one.outcome = one.outcome.partition(":")[0]
     return rows
 
 

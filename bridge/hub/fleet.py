@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from bridge.api.models import Cause, Colour, SchoolRow
 from bridge.core.cutover import Stage
-from bridge.hub.honest import EPOCHS_WITHIN, Asked, Site, anew, elsewhere, of_asked, of_site, silence_of, worst
+from bridge.hub.honest import EPOCHS_WITHIN, WORST, Asked, Site, anew, elsewhere, of_asked, of_site, silence_of, worst
 from bridge.hub.told import MARGIN, Memory, Told
 from bridge.settings.hub import HubFile
 from bridge.settings.waves import REST
@@ -146,16 +146,18 @@ class Fleet:
                 "heard": site.heard,
                 "silent": silent != "green" or site.revoked is not None,
                 "health": worst(row.health, *(one.colour for one in causes)),
-                "causes": _ordered(causes, row.causes),
+                "causes": _ordered(causes, row.causes, silent=silent != "green"),
                 **({"wave": wave, "wave_order": order} if hub.waves else {}),
             }
         )
         return Shot(site, told, tuple(causes), shown)
 
 
-def _ordered(own: Sequence[Cause], told: Sequence[Cause]) -> list[Cause]:
-    """What is true of the site first, then what it told; what is no trouble last."""
-    return sorted([*own, *told], key=lambda one: one.colour == "green")
+def _ordered(own: Sequence[Cause], told: Sequence[Cause], *, silent: bool) -> list[Cause]:
+    """The worst first; of a silent site what is true of it before all that it told."""
+    if silent:
+        return [*own, *told]
+    return sorted([*own, *told], key=lambda one: WORST.index(one.colour))
 
 
 def _assigned(sites: Mapping[str, Site]) -> Iterator[tuple[str, Site]]:

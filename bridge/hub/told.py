@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy import Connection, or_, select
 
 from bridge.api.models import SchoolRow
+from bridge.core.cutover import Stage
 from bridge.hub.honest import Asked, Site
 from bridge.state.fleet_tables import hub_command, hub_event, hub_school, hub_site
 from bridge.state.transaction import BATCH
@@ -30,6 +31,9 @@ OPEN = ("waiting", "sent")
 
 #: So long it is shown that a journal was written anew.
 ALARMED = timedelta(days=30)
+
+
+_STAGES = frozenset(stage.value for stage in Stage)
 
 
 class _Row(SchoolRow):
@@ -80,7 +84,7 @@ class Memory:
         self._sites(connection, since, whole=sites)
         self._schools(connection, None if schools else since)
         self._commands(connection)
-        self._heads(connection, None if schools else since)
+        self._heads(connection, since)
 
     def _sites(self, connection: Connection, since: datetime | None, *, whole: bool) -> None:
         of = hub_site.c
@@ -187,9 +191,10 @@ def _bodies(connection: Connection, codes: Sequence[str]) -> Iterator[Any]:
 
 def _read(body: str) -> SchoolRow | None:
     try:
-        return _Body.model_validate_json(body).view
+        row = _Body.model_validate_json(body).view
     except ValidationError:
         return None
+    return row if row.stage in _STAGES else None
 
 
 def slots(connection: Connection, code: str, names: Iterable[str]) -> Mapping[str, Any]:
