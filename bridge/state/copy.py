@@ -8,12 +8,18 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Table, select
 
+from bridge.state.fleet_tables import lease
 from bridge.state.tables import journal, metadata, school
 from bridge.state.transaction import BATCH
 
 
 def _tables() -> list[Table]:
-    return [table for table in metadata.sorted_tables if table is not journal]
+    """Those that are a school's; who looks after it is not of its state."""
+    return [
+        table
+        for table in metadata.sorted_tables
+        if table is school or ("school" in table.primary_key.columns and table not in (journal, lease))
+    ]
 
 
 def copy_files(source: Path, target: Path, *, code: str) -> None:
