@@ -67,7 +67,8 @@ class Daemon:
             "cloud_side": {
                 "connector": "graph", "tenant_id": TENANT, "client_id": APPLICATION,
                 "client_secret": f"file:{pair.ground / 'client.secret'}", "endpoint": self.witness.base_url,
-                "authority": pair.ready["base_url"], "ca_file": pair.ready["ca_file"], "domains": [DOMAIN], "licenses": list(SKUS),
+                "authority": pair.ready["base_url"], "ca_file": pair.ready["ca_file"], "domains": [DOMAIN],
+                "licenses": list(SKUS),
                 "fallback_owner": f"it@{DOMAIN}", "budgets": {"clock_scale": 1000},
             },
             "naming": {"domain": DOMAIN},
