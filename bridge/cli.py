@@ -23,6 +23,7 @@ from bridge.commands import (
     drift,
     explain,
     hold,
+    hub,
     journal,
     leavers,
     mirror,
@@ -41,6 +42,7 @@ from bridge.commands import (
     shares,
     stage,
     token,
+    uplink,
     verify,
     waves,
     year,
@@ -90,7 +92,9 @@ for module in (
     year,
     journal,
     token,
+    uplink,
     schema,
+    hub,
 ):
     module.register(app)
 

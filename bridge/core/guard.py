@@ -15,6 +15,7 @@ from bridge.core.freeze import frozen
 from bridge.core.kinds import Kind, Shape
 from bridge.core.model import Action, Evidence, Hold, Operation, Side
 from bridge.core.policy import Policy, Tally
+from bridge.core.recovery import kept
 
 #: (side, kind, role, tally)
 Cell = tuple[str, str, str, str]
@@ -154,6 +155,9 @@ class Guard:
         if operation.link in self.released:
             return None
         if (waits := frozen(operation, self.policy.year, school=self.school)) is not None:
+            return waits
+        removed = tally_of(operation, self.kinds[operation.kind])
+        if (waits := kept(operation, removed, self.policy.recovery, school=self.school)) is not None:
             return waits
         removes = operation.action in {Action.DISABLE, Action.DELETE, Action.PURGE, Action.RETIRE}
         # The last file of a home may go like any other: a root proves what it is, and the thresholds count besides.

@@ -14,6 +14,7 @@ from bridge.core.cutover import STAGES, Power, Stage
 from bridge.core.freeze import Phase
 from bridge.core.kinds import Authority, Field, Kind
 from bridge.core.model import Side
+from bridge.core.recovery import Recovery
 
 
 class Tally(StrEnum):
@@ -92,6 +93,7 @@ class Policy:
     ``zone`` is where the school's clocks hang: times that people read in names of files are told in it.
     ``purges`` are sides that keep what was soft-deleted until the bridge purges it; others do that by themselves.
     ``year`` is where the school year stands: while it is open nothing is retired.
+    ``recovery`` is how far the school is after its state was put back from a backup: nothing is removed meanwhile.
     """
 
     stage: Stage
@@ -106,6 +108,7 @@ class Policy:
     zone: tzinfo = UTC
     purges: frozenset[Side] = frozenset()
     year: Phase = Phase.CLOSED
+    recovery: Recovery = Recovery.OVER
 
     def owner(self, kind: Kind, column: Field) -> Authority:
         """Whose value of a field counts: the YAML's exception, else the kind's, turned round once cut over."""
@@ -122,6 +125,10 @@ class Policy:
 
     def _turned(self, authority: Authority) -> Authority:
         return self.authority if authority is Authority.SCHOOL else authority
+
+    def may_remove(self, side: Side) -> bool:
+        """Whether what a person decided may be removed from a side."""
+        return side in self.writable and self.recovery is Recovery.OVER
 
     def threshold(self, side: Side, kind: str, role: str, tally: Tally) -> Threshold:
         """The threshold that fits best: the most specific entry wins, then the default."""

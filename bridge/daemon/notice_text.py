@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from bridge.core.notices import Letter, Severity, What
+from bridge.core.notices import Concern, Letter, Severity, What
 from bridge.core.waves import named
 from bridge.settings.models import Language
 from bridge.settings.notify import Target
@@ -101,6 +101,14 @@ _KINDS: Mapping[str, tuple[Words, Words]] = {
         ("Benachrichtigungen an {subject} kommen nicht an", "{subject} can't be told what is wrong"),
         ("Versuchen: schoolbridge notify test {subject}", "Try: schoolbridge notify test {subject}"),
     ),
+    "wave": (
+        ("Welle {subject} angehalten; nicht umgestellt: {count}", "wave {subject} is stopped; not cut over: {count}"),
+        ('Ansehen: schoolbridge hub wave show "{subject}"', 'See why: schoolbridge hub wave show "{subject}"'),
+    ),
+    "silent": (
+        ("Vom Standort {subject} ist nichts zu hören", "nothing is heard of the site {subject}"),
+        ("Leitung und Dienst dort prüfen: schoolbridge hub sites", "See whether it runs: schoolbridge hub sites"),
+    ),
 }  # fmt: skip
 _OTHER: tuple[Words, Words] = (
     ("Etwas stimmt nicht", "something is wrong"),
@@ -138,6 +146,15 @@ _CAUSES: Mapping[str, Words] = {
     "gates": ("Bedingungen nicht erfüllt", "gates do not hold"),
 }
 _LATE: Words = (" (verspätet gesendet)", " (sent late)")
+
+
+def titled(concern: Concern, language: Language) -> str:
+    """What is wrong at one school, in one line."""
+    of = 0 if language == "de" else 1
+    what, _ = _KINDS.get(concern.kind, _OTHER)
+    subject = _SIDES.get(concern.subject) or _SORTS.get(concern.subject)
+    words = {"subject": subject[of] if subject else concern.subject, "count": str(concern.count)}
+    return what[of].format(code=concern.school, **words)
 
 
 @dataclass(frozen=True, slots=True)

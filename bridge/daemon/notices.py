@@ -167,7 +167,7 @@ class Teller:
         troubles, news = state.remembered(database)
         found = []
         for target in targets:
-            mine = [one for one in wrong if _concerns(target, one)]
+            mine = [one for one in wrong if concerns_target(target, one)]
             before = [one for one in troubles.get(target.name, []) if one.concern.school not in others]
             after = step(before, mine, least=target.at_least, after=target.after, now=now)
             state.keep(database, target.name, before, after)
@@ -224,7 +224,7 @@ def _pause(targets: Sequence[Target]) -> float:
     return max(_OFTEN, min(shortest / 2, _SELDOM))
 
 
-def _concerns(target: Target, one: Concern) -> bool:
+def concerns_target(target: Target, one: Concern) -> bool:
     """Of itself, that it can't be told, nobody can be told."""
     return target.tells_of(one.school) and not (one.kind == "telling" and one.subject == target.name)
 

@@ -83,6 +83,7 @@ class Service:
         self.appointments = Appointments(lambda: self.settings, catalog, database, mine=self._looks_after)
         self._ending = asyncio.Event()
         self._reload = asyncio.Event()
+        self._asked: list[asyncio.Future[None]] = []
 
     async def run(self) -> None:
         """Start everything and wait for the end."""
@@ -124,7 +125,19 @@ class Service:
             reload.cancel()
             if self._reload.is_set() and not self._ending.is_set():
                 self._reload.clear()
+                asked, self._asked = self._asked, []
                 await self._load_anew()
+                for one in asked:
+                    if not one.done():
+                        one.set_result(None)
+
+    async def reload(self) -> str:
+        """Load the configuration anew, as SIGHUP does; why the old one is kept, empty where it was taken."""
+        loaded = asyncio.get_running_loop().create_future()
+        self._asked.append(loaded)
+        self._reload.set()
+        await loaded
+        return self.board.configuration_error
 
     async def _beat(self) -> None:
         """From the loop that does the work: when that hangs, the status grows old and systemd's watchdog bites."""

@@ -164,7 +164,7 @@ async def turn(
     await bridged.remember(store.enter_stage, bridged.policy.writable)
     bridged.policy = replace(bridged.policy, pause=pause)
     wanted = set(sides)
-    for side in wanted if full else ():
+    for side in wanted if full else wanted & await bridged.remember(store.unread):
         await bridged.remember(store.drop_token, side)
     started = bridged.clock()
     try:

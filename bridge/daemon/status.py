@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from bridge.core import recovery
 from bridge.core.freeze import waiting
 from bridge.daemon import turn
 from bridge.daemon.health import Health, judge
@@ -94,6 +95,7 @@ def remembered(database: Database, store: SchoolStore) -> Remembered:
         warnings=(
             *((side, text) for side in sorted(warned) for text in warned[side]),
             *(("school", text) for text in waiting(store.code, store.year_phase())),
+            *(("school", text) for text in recovery.waiting(store.code, store.recovery(store.code))),
         ),
         orphans=len(store.orphans()),
         doubts=_doubts(database, store.code, counts),

@@ -189,7 +189,8 @@ def meet(store: SchoolStore, school: School) -> None:
 def enter_stage(bridged: Bridged, school: School, store: SchoolStore) -> Stage:
     """Take the policy from the stage that the school is in now."""
     stage = Stage(store.stage())
-    bridged.policy = replace(school.policy(stage), year=store.year_phase())
+    recovery = store.recovery(bridged.code)
+    bridged.policy = replace(school.policy(stage), year=store.year_phase(), recovery=recovery)
     bridged.observed = STAGES[stage].observed
     return stage
 

@@ -34,7 +34,7 @@ async def carry_out_decisions(bridged: Bridged, report: Report) -> None:
     if not files:
         return
     for one in await bridged.remember(bridged.store.conflicts):
-        if one.how and one.side in bridged.policy.writable and await _done(bridged, report, one, files[0]):
+        if one.how and bridged.policy.may_remove(one.side) and await _done(bridged, report, one, files[0]):
             await bridged.remember(bridged.store.resolve, one.id)
 
 

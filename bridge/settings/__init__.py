@@ -6,7 +6,8 @@ load       all files, all problems at once (``load``)
 effective  the school's file over the defaults, in the form the engine wants (``effective``)
 """
 
-from bridge.settings.effective import School, Settings, SideSettings, Timetable, shown
+from bridge.settings.effective import School, Settings, SideSettings, Timetable
+from bridge.settings.in_force import digest, shown
 from bridge.settings.load import Catalog, SettingsError, load
 from bridge.settings.secrets import resolve
 from bridge.settings.source import Problem
@@ -19,6 +20,7 @@ __all__ = [
     "SettingsError",
     "SideSettings",
     "Timetable",
+    "digest",
     "load",
     "resolve",
     "shown",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, time, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,9 @@ from bridge.settings import models
 from bridge.settings.cutover import Cutover
 from bridge.settings.leaving import periods
 from bridge.settings.limits import Guard
-from bridge.settings.plain import plain
-from bridge.settings.secrets import masked
-from bridge.settings.waves import shown_spans, spans_of, waves_of
-from bridge.settings.words import in_words
+from bridge.settings.waves import spans_of, waves_of
 
 _DAY = timedelta(days=1)
-#: The steps of ``leavers``; a group has no first one.
-_STEPS = ("disable", "retire", "purge")
 _PAUSE = timedelta(seconds=60)
 
 
@@ -152,6 +147,11 @@ class Settings:
         return Path(path).parent if scheme.startswith("sqlite") and path else Path("/var/lib/schoolbridge")
 
     @property
+    def from_hub(self) -> Path:
+        """Where the schools' files lie that came from a hub, where they come from there."""
+        return self.kept / "schools-from-hub"
+
+    @property
     def reports(self) -> Path:
         """Where signed reports lie, a directory a school."""
         return self.kept / "reports"
@@ -222,77 +222,3 @@ def _said(block: BaseModel) -> dict[str, Any]:
 
 def _thresholds(guard: Guard) -> dict[tuple[str, str, str, Tally], Threshold]:
     return {(one.side, one.kind, one.role, one.tally): Threshold(one.count, one.percent) for one in guard.thresholds}
-
-
-def shown(settings: Settings) -> dict[str, Any]:
-    """The effective configuration as a plain tree, secrets masked: what ``check --json`` prints."""
-    bridge = settings.bridge.model_dump(mode="json", exclude={"defaults"})
-    bridge["state"]["url"] = settings.state_url
-    return {"bridge": masked(bridge), "schools": [_shown_school(one) for one in settings.schools]}
-
-
-def _shown_school(one: School) -> dict[str, Any]:
-    tree: dict[str, Any] = {
-        "file": str(one.file),
-        "school": one.code,
-        "name": one.name,
-        "initial_stage": one.initial_stage.value,
-        "language": one.language,
-    }
-    for side, settings in one.sides.items():
-        tree[f"{side.value}_side"] = _shown_side(settings)
-    tree["shares"] = [
-        {
-            "name": share.name,
-            "for": share.owner,
-            "roles": list(share.roles),
-            "named": list(share.named),
-            "make": share.make,
-            "freeze": share.freeze,
-            "permissions": share.permissions,
-            **{side.value: _shown_side(settings) for side, settings in share.sides.items()},
-        }
-        for share in one.shares
-    ]
-    tree["attributes"] = {
-        kind: {name: attribute.model_dump(mode="json", by_alias=True) for name, attribute in named.items()}
-        for kind, named in one.attributes.items()
-        if named
-    }
-    tree["authority"] = {f"{kind}.{name}": owner for (kind, name), owner in one.owners.items()}
-    tree["drift"] = {f"{kind}.{name}": "hold" for kind, name in sorted(one.holding)}
-    tree["naming"] = one.naming.model_dump(mode="json")
-    tree["guard"] = {
-        "window": in_words(one.window),
-        "pause": in_words(one.pause),
-        "thresholds": [
-            {"side": key[0], "kind": key[1], "role": key[2], "tally": key[3].value, "limit": _limit(threshold)}
-            for key, threshold in one.thresholds.items()
-        ],
-    }
-    tree["leavers"] = {
-        f"{kind}.{role}": dict(zip(_STEPS[-len(steps) :], map(in_words, steps), strict=True))
-        for (kind, role), steps in one.periods.items()
-    }
-    times = one.timetable
-    tree["schedule"] = {
-        "school_poll": in_words(times.school_poll),
-        "cloud_poll": in_words(times.cloud_poll),
-        "full_compare": f"{times.full_compare:%H:%M}",
-        "jitter": in_words(times.jitter),
-    }
-    tree["blackouts"] = shown_spans(one.calendar.spans)
-    tree["cutover"] = {
-        name: in_words(value) if isinstance(value, timedelta) else value for name, value in asdict(one.cutover).items()
-    }
-    return dict(masked(tree))
-
-
-def _shown_side(settings: SideSettings) -> dict[str, Any]:
-    return {"connector": settings.connector, **plain(settings.options)}
-
-
-def _limit(threshold: Threshold) -> dict[str, float | None] | str:
-    if threshold.count is None and threshold.percent is None:
-        return "unlimited"
-    return {"count": threshold.count, "percent": threshold.percent}

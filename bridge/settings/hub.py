@@ -12,7 +12,7 @@ from bridge.settings.api import Api, HostName, listening
 from bridge.settings.limits import Strict
 from bridge.settings.notify import Target
 from bridge.settings.waves import Blackout, WaveFile
-from bridge.settings.words import Duration, TimeZone, matching
+from bridge.settings.words import Duration, SecretReference, StateUrl, TimeZone, matching
 
 SiteName = Annotated[
     str,
@@ -101,11 +101,13 @@ class WavePlan(WaveFile):
 class HubState(Strict):
     """Where the hub remembers; the same as a bridge's `state`."""
 
-    url: str = Field(
+    url: StateUrl = Field(
         default="sqlite:////var/lib/schoolbridge-hub/hub.db",
         description="`postgresql://USER@HOST/NAME` for a fleet, `sqlite:///PATH` for a handful of sites.",
     )
-    password: str | None = Field(default=None, description="Reference to the password of the PostgreSQL role.")
+    password: SecretReference | None = Field(
+        default=None, description="Reference to the password of the PostgreSQL role."
+    )
 
 
 class HubFile(Strict):

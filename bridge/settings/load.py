@@ -14,8 +14,11 @@ from bridge.settings import models
 from bridge.settings.effective import School, Settings, SideSettings, school
 from bridge.settings.notify import problems as notify_problems
 from bridge.settings.render import guess, validate
-from bridge.settings.source import Problem, Source, Way, read, shown
+from bridge.settings.source import Problem, Source, Way, parsed, read, shown
 from bridge.settings.waves import problems as wave_problems
+
+#: A file of the hub's is named by its school: which one it is must not depend on what stands in it.
+_TOO = "name the file CODE.yaml as the school inside"
 
 
 class SettingsError(ConfigurationError):
@@ -38,33 +41,81 @@ class Catalog(Protocol):
         ...
 
 
-def load(path: Path, catalog: Catalog) -> Settings:
-    """Read and check everything; raises SettingsError with all problems, sorted by place."""
+def load(path: Path, catalog: Catalog, *, instead: Mapping[str, str] | None = None) -> Settings:
+    """Read and check everything; raises SettingsError with all problems, sorted by place.
+
+    ``instead``: code -> the text to judge in place of the file that the hub gave, ``""`` for no such school any more.
+    """
     top = read(path)
-    sources = [top]
     bridge = validate(models.BridgeFile, top, top.tree) if top.readable else None
-    directory = bridge.schools if isinstance(bridge, models.BridgeFile) else top.tree.get("schools", "schools")
-    files = _school_files(path, directory, top) if top.readable and isinstance(directory, str) else []
+    hub = top.tree.get("hub")
+    from_hub = isinstance(hub, dict) and hub.get("configuration") == "hub"
+    sources: list[Source] = []
+    if from_hub:  # where its files lie depends on this one: while it is wrong, they are not looked for
+        if isinstance(bridge, models.BridgeFile):
+            sources = _from_hub(Settings(path.absolute(), bridge, ()), top, instead or {})
+    elif top.readable:
+        directory = bridge.schools if isinstance(bridge, models.BridgeFile) else top.tree.get("schools", "schools")
+        sources = [read(file) for file in _school_files(path, directory, top)] if isinstance(directory, str) else []
     schools: list[School] = []
     found: list[tuple[Source, models.SchoolFile]] = []
-    for file in files:
-        source = read(file)
-        sources.append(source)
-        said = validate(models.SchoolFile, source, source.tree) if source.readable else None
-        sides = _sides(source, catalog) if source.readable else {}
-        shares = _shares(source, catalog) if source.readable else []
-        _domain_fits(source, said, sides)
-        if isinstance(said, models.SchoolFile):
+    for source in sources:
+        said, sides, shares = _judged(source, catalog)
+        if said is not None:
             found.append((source, said))
+            if from_hub and said.school != Path(source.file).stem:
+                source.add(("school",), f'the hub gave this file for another school than "{said.school}"', _TOO)
             if isinstance(bridge, models.BridgeFile) and not source.problems:
-                schools.append(school(file, said, bridge, sides, shares))
+                schools.append(school(Path(source.file), said, bridge, sides, shares))
     _unique(found)
-    if isinstance(bridge, models.BridgeFile):
-        _known_schools(top, bridge, [said.school for _, said in found], everything=len(found) == len(files))
-    problems = [problem for source in sources for problem in source.problems]
+    if isinstance(bridge, models.BridgeFile) and (found or not from_hub):
+        _known_schools(top, bridge, [said.school for _, said in found], everything=len(found) == len(sources))
+    problems = [problem for source in (top, *sources) for problem in source.problems]
     if problems or not isinstance(bridge, models.BridgeFile):
         raise SettingsError(problems)
     return Settings(file=path.absolute(), bridge=bridge, schools=tuple(sorted(schools, key=lambda one: one.code)))
+
+
+def judge(text: str, catalog: Catalog, *, code: str, file: str) -> Sequence[Problem]:
+    """What is wrong with the text of one school's file by itself, as a hub can tell; ``file`` is how it is called."""
+    source = parsed(text, Source(file))
+    said, _, _ = _judged(source, catalog)
+    if said is not None and said.school != code:
+        source.add(("school",), f'the file is of the school "{said.school}"', f'name the file of "{code}"')
+    return sorted(set(source.problems))
+
+
+def _judged(
+    source: Source, catalog: Catalog
+) -> tuple[models.SchoolFile | None, dict[Side, SideSettings], list[dict[Side, SideSettings]]]:
+    """A school's file, its sides and the sides of its shares; what is wrong is noted in the source."""
+    if not source.readable:
+        return None, {}, []
+    said = validate(models.SchoolFile, source, source.tree)
+    sides, shares = _sides(source, catalog), _shares(source, catalog)
+    _domain_fits(source, said, sides)
+    return (said if isinstance(said, models.SchoolFile) else None), sides, shares
+
+
+def _from_hub(settings: Settings, top: Source, instead: Mapping[str, str]) -> list[Source]:
+    """The files that the hub gave. Never both: another one where files of the site lie is a fault."""
+    place, own = settings.from_hub, settings.file.parent / settings.bridge.schools
+    for file in _yaml(own):
+        wrong = f"the schools' files come from the hub (they lie in {place}), but {file} is here as well"
+        right = f"move it to {place}/CODE.yaml to go on from it, or write `configuration: site`"
+        top.add(("hub", "configuration"), wrong, right)
+    texts = {file.stem: read(file) for file in _yaml(place) if file.stem not in instead}
+    for code, text in instead.items():
+        if text:
+            texts[code] = parsed(text, Source(str(place / f"{code}.yaml")))
+    return [texts[code] for code in sorted(texts)]
+
+
+def _yaml(folder: Path) -> list[Path]:
+    try:
+        return sorted(one for one in folder.iterdir() if one.suffix in {".yaml", ".yml"} and one.name[0] != ".")
+    except OSError:
+        return []
 
 
 def _school_files(path: Path, directory: str, top: Source) -> list[Path]:

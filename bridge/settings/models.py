@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from bridge.core.kinds import KINDS
 from bridge.settings.api import Api
@@ -20,7 +20,7 @@ from bridge.settings.notify import Target
 from bridge.settings.secrets import REFERENCE
 from bridge.settings.share import Share, SideFile
 from bridge.settings.waves import Blackout, WaveFile
-from bridge.settings.words import SecretReference, TimeZone, matching
+from bridge.settings.words import SecretReference, StateUrl, TimeZone, matching
 
 Language = Literal["de", "en"]
 KindName = Literal["user", "group", "folder", "file"]
@@ -56,19 +56,10 @@ SchoolCode = Annotated[
 ]
 
 
-def _state_url(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    if scheme.partition("+")[0] not in {"sqlite", "postgresql"} or not rest:
-        raise ValueError("!not the URL of a state database|write sqlite:///PATH or postgresql://USER@HOST/NAME")
-    if ":" in rest.rpartition("@")[0] or "password=" in rest.casefold():
-        raise ValueError("!a password stands in the URL|leave it out and set state.password to a reference")
-    return url
-
-
 class State(Strict):
     """Where the bridge remembers what it saw and agreed."""
 
-    url: Annotated[str, AfterValidator(_state_url)] = Field(
+    url: StateUrl = Field(
         default="sqlite:////var/lib/schoolbridge/state.db",
         description="`sqlite:///PATH` (relative to this file) or `postgresql://USER@HOST/NAME`, without a password.",
     )

@@ -107,8 +107,11 @@ def read(path: Path) -> Source:
     """Read a YAML file whose top level is a mapping."""
     source = Source(str(path))
     text = _text(path, source)
-    if text is None:
-        return source
+    return source if text is None else parsed(text, source)
+
+
+def parsed(text: str, source: Source) -> Source:
+    """The same of a text; what it says goes into ``source``, which is given back."""
     node = _compose(text, source)
     if source.problems:
         return source

@@ -118,3 +118,15 @@ SecretReference = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^({REFERENCE.pattern})$", "examples": ["credential:ad"]}),
 ]
 TimeZone = Annotated[str, AfterValidator(_zone)]
+
+
+def _state_url(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    if scheme.partition("+")[0] not in {"sqlite", "postgresql"} or not rest:
+        raise ValueError("!not the URL of a state database|write sqlite:///PATH or postgresql://USER@HOST/NAME")
+    if ":" in rest.rpartition("@")[0] or "password=" in rest.casefold():
+        raise ValueError("!a password stands in the URL|leave it out and set state.password to a reference")
+    return url
+
+
+StateUrl = Annotated[str, AfterValidator(_state_url)]

@@ -33,6 +33,14 @@ def table(name: str, *columns: Column[Any] | Index, compact: bool = False) -> Ta
     return Table(name, metadata, school, *columns, sqlite_with_rowid=not compact)
 
 
+def owner_column(table: Table) -> Column[Any] | None:
+    """Whose a row is: the column of the school's code. None for tables of a hub, which belong to no school."""
+    if table.name.startswith("hub_"):
+        return None
+    found: Column[Any] | None = table.c.get("code" if table.name == "school" else "school")
+    return found
+
+
 def key_column(name: str) -> Column[Any]:
     """A text that is part of the primary key."""
     return Column(name, String, primary_key=True)

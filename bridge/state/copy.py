@@ -6,20 +6,15 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, false, select
 
-from bridge.state.fleet_tables import lease
+from bridge.state.columns import owner_column
 from bridge.state.tables import journal, metadata, school
 from bridge.state.transaction import BATCH
 
 
 def _tables() -> list[Table]:
-    """Those that are a school's; who looks after it is not of its state."""
-    return [
-        table
-        for table in metadata.sorted_tables
-        if table is school or ("school" in table.primary_key.columns and table not in (journal, lease))
-    ]
+    return [one for one in metadata.sorted_tables if one is not journal and owner_column(one) is not None]
 
 
 def copy_files(source: Path, target: Path, *, code: str) -> None:
@@ -29,7 +24,8 @@ def copy_files(source: Path, target: Path, *, code: str) -> None:
         connection.execute("BEGIN")
         for table in _tables():
             columns = ", ".join(f'"{column.name}"' for column in table.columns)
-            mine = "code" if table is school else "school"
+            owner = owner_column(table)
+            mine = "" if owner is None else owner.name
             query = f'INSERT INTO copy."{table.name}" ({columns}) SELECT {columns} FROM main."{table.name}"'  # noqa: S608
             connection.execute(f"{query} WHERE {mine} = ?", [code])
         connection.execute("UPDATE copy.school SET journal_seq = 0, journal_hash = '' WHERE code = ?", [code])
@@ -39,8 +35,9 @@ def copy_files(source: Path, target: Path, *, code: str) -> None:
 def copy_rows(source: Connection, target: Connection, *, code: str) -> None:
     """Between any two databases, in parts."""
     for table in _tables():
-        mine = table.c.code if table is school else table.c.school
-        rows = source.execution_options(stream_results=True).execute(select(table).where(mine == code))
+        owner = owner_column(table)
+        mine = false() if owner is None else owner == code
+        rows = source.execution_options(stream_results=True).execute(select(table).where(mine))
         for part in rows.mappings().partitions(BATCH * 4):
             target.execute(table.insert(), [dict(row) for row in part])
     target.execute(school.update().where(school.c.code == code).values(journal_seq=0, journal_hash=""))

@@ -24,9 +24,10 @@ from sqlalchemy import Table, and_, delete, or_, select, update
 from bridge.core.model import Side
 from bridge.state import journal as chain
 from bridge.state.canonical import dump, shift, to_hex
+from bridge.state.columns import owner_column
 from bridge.state.database import Database
 from bridge.state.persons import RULES, Rule, Whom, about, mentions, spellings
-from bridge.state.tables import journal, metadata, name, observation, reference, school
+from bridge.state.tables import journal, metadata, name, observation, reference
 from bridge.state.transaction import Transaction
 
 #: What stays of the values in a person's own journal rows: the rule and step of a retirement say nothing of them.
@@ -56,8 +57,8 @@ def erase(tx: Transaction, person: Whom, *, actor: str, reason: str) -> Erased:
         if table is not journal and table is not name and rule is not None:
             counts[table.name] += _rename(tx, table, rule, person)
             counts[table.name] += _delete(tx, table, rule, person)
-        owner = table.c.code if table is school else table.c.school
-        if person.roots:
+        owner = owner_column(table)
+        if person.roots and owner is not None:
             counts[table.name] += _run(tx, delete(table).where(owner.in_(person.roots)))
     told = {table: number for table, number in sorted(counts.items()) if number}
     after = {"rows": numbers, "tables": told, "roots": heads}

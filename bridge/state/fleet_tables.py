@@ -28,16 +28,25 @@ lease = _table(
     "lease", _text("owner"), _number("token"), _time("since", optional=False), _time("until", optional=False),
     Index(None, "school", "token", unique=True),
 )  # fmt: skip
-#: A school whose state was put back from a backup: until a person ends it nothing is deleted on either side.
-restored = _table("restored", _time("at", optional=False), _text("reason"), Column("compared", String))
+#: A school, or a root of it, whose state was put back from a backup: until a person ends it nothing is deleted on
+#: either side. ``compared``: sides that were read in full since, by spaces; ``still``: nothing at all is written.
+restored = _table(
+    "restored",
+    _time("at", optional=False),
+    _text("reason"),
+    _text("compared"),
+    Column("still", Boolean, nullable=False, default=False),
+)
 
 # --- a site -----------------------------------------------------------------------------------------------------------
 
-#: One row under the empty code: the site's epoch, the number given out last, and up to which the hub confirmed.
-uplink = _table("uplink", _number("epoch"), _number("last"), _number("confirmed"), _text("site"))
+#: One row under the empty code: the site's epoch, the number given out last, and up to which the hub confirmed. It is
+#: locked by whoever writes the outbox. ``told``, also under each school's code: JSON of what events were told up to.
+uplink = _table("uplink", _number("epoch"), _number("last"), _number("confirmed"), _text("site"), _text("told"))
 #: What the hub has not confirmed yet, in the order of ``place``. ``seq`` is 0 until a message was put into a report:
 #: from then on it stays as it is. Before that a newer state takes the place of one of the same ``slot`` (empty: an
-#: event, which nothing replaces), so that numbers have no gaps and the outbox stays small while the hub is away.
+#: event, which nothing replaces; an answer has one, so that it stands here once), so that numbers have no gaps and the
+#: outbox stays small while the hub is away.
 outbox = Table(
     "outbox",
     metadata,
@@ -53,14 +62,17 @@ outbox = Table(
 
 # --- a hub ------------------------------------------------------------------------------------------------------------
 
-#: ``schools`` are codes, by spaces. ``epoch``, ``seq``: the mark of ``bridge.core.fleet``. ``ahead``: how far the
-#: site's clock was ahead of the hub's when it was heard last, seconds. ``ticket``: SHA-256 of what it enrols with once.
+#: ``schools`` are codes, by spaces; ``former``: those that were given to another site since. ``epoch``, ``seq``: the
+#: mark of ``bridge.core.fleet``. ``ahead``: how far the site's clock was ahead of the hub's when it was heard last,
+#: seconds. ``ticket``: SHA-256 of what it enrols with once, and afterwards, behind a blank, of the request that did:
+#: that one gets an answer again.
 hub_site = Table(
     "hub_site",
     metadata,
     _key("site"),
     _text("label"),
     _text("schools"),
+    _text("former"),
     _time("made", optional=False),
     _text("ticket"),
     _time("ticket_expires"),
@@ -130,7 +142,7 @@ hub_command = Table(
     _time("sent"),
     _time("answered"),
     _text("answer"),
-    Index(None, "site", "state"),
+    Index(None, "state", "site"),
     Index(None, "school", "asked"),
 )
 #: Questions on their way, and sealed answers until who asked has fetched them; rows are gone after a minute.
@@ -145,7 +157,7 @@ hub_question = Table(
     _time("expires", optional=False),
     Column("sent", Boolean, nullable=False, default=False),
     _text("answer"),
-    Index(None, "site", "sent"),
+    Index(None, "sent", "site"),
 )
 #: Rights that a token has for a time, beside its own: support.
 hub_grant = Table(
@@ -162,7 +174,8 @@ hub_grant = Table(
     _time("revoked"),
     Index(None, "token"),
 )
-#: Waves that were begun. ``state``: running, stopped, through, cancelled. ``schools``: JSON, what was asked of whom.
+#: Waves that were begun. ``state``: running, stopped, through, cancelled, since ``changed``. ``schools``: JSON, what
+#: was asked of whom.
 hub_wave = Table(
     "hub_wave",
     metadata,
@@ -173,9 +186,15 @@ hub_wave = Table(
     _text("actor"),
     _text("reason"),
     _text("why"),
+    _time("changed"),
     _text("schools", default="{}"),
 )
-#: What a site wants of a tenant's budgets and what it was given, requests or units a minute.
+#: What has to be true before a wave, as a person attested it.
+hub_need = Table(
+    "hub_need", metadata, _key("wave"), _key("need"), _text("actor"), _text("reason"), _time("at", optional=False)
+)  # fmt: skip
+#: What a site wants of a tenant's budgets, units a minute, and what it was promised: ``promises`` is JSON, all of them
+#: that may still be spent; ``given`` and ``until`` are the newest of them.
 hub_demand = Table(
     "hub_demand",
     metadata,
@@ -186,6 +205,7 @@ hub_demand = Table(
     Column("given", Float, nullable=False, default=0.0),
     _time("at", optional=False),
     _time("until", optional=False),
+    _text("promises", default="[]"),
 )
 #: Heads of the schools' journals as they were told: a journal written anew at a site is noticed here.
 hub_head = Table(
@@ -196,8 +216,9 @@ hub_head = Table(
     _text("hash"),
     _time("received", optional=False),
 )
-#: The configuration of a school as the hub wants it: the newest version counts. ``state``: draft, checked, asked, in
-#: force, refused.
+#: The files of a school that the hub wanted, one after another. ``state``: draft (being checked), checked, asked (to be
+#: applied), in force, replaced, refused. ``command``: by which the site was asked last. ``checked``: what it answered
+#: to the check (JSON of ``bridge.fleet.configure.Checked``); ``answer``: what it said last.
 hub_configuration = Table(
     "hub_configuration",
     metadata,
@@ -210,4 +231,6 @@ hub_configuration = Table(
     _time("at", optional=False),
     _text("state", default="draft"),
     _text("answer"),
+    _text("command"),
+    _text("checked"),
 )

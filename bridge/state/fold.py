@@ -12,7 +12,7 @@ from sqlalchemy import and_, delete, exists, select
 
 from bridge.core.model import Evidence, Side
 from bridge.ports import Observation, Page, Removal, chunks
-from bridge.state import aliases, bookmark, generations, touch
+from bridge.state import aliases, bookmark, generations, recovered, touch
 from bridge.state.apply import Change, write
 from bridge.state.draft import Incoming, Known, draft, draft_removal, load
 from bridge.state.tables import observation, seen
@@ -35,6 +35,7 @@ def fold(tx: Transaction, side: Side, *, page: Page, begins: bool) -> int:
         tx.add(seen, ({"side": side, "anchor": anchor} for anchor in there))
     if page.complete:
         changed += _conclude(tx, side)
+        recovered.mark(tx, side)
     bookmark.keep(tx, side, page)
     return changed
 

@@ -17,9 +17,10 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, false, or_, selec
 from bridge.core.kinds import Kind
 from bridge.core.model import Side
 from bridge.state.canonical import decode, folded
+from bridge.state.columns import owner_column
 from bridge.state.journal import PERSONAL
 from bridge.state.roots import BETWEEN, roots_of
-from bridge.state.tables import agreement, journal, link, metadata, name, observation, school, tombstone
+from bridge.state.tables import agreement, journal, link, metadata, name, observation, tombstone
 
 #: A shorter word could mean anybody.
 _SHORTEST = 3
@@ -79,6 +80,12 @@ RULES: Mapping[str, Rule | None] = {
     "api_token": None,
     "api_answer": None,
     "notice": None,
+    # A fleet: whose is what, and what is told, by codes and numbers only.
+    **dict.fromkeys(("lease", "restored", "uplink", "outbox", "hub_site", "hub_certificate", "hub_school")),
+    **dict.fromkeys(
+        ("hub_event", "hub_command", "hub_question", "hub_grant", "hub_wave", "hub_demand", "hub_head", "hub_need")
+    ),
+    "hub_configuration": None,
     "journal": Rule(links=("link",), anchors=("anchor",), texts=PERSONAL),
 }
 
@@ -183,7 +190,9 @@ def rows(connection: Connection, person: Whom) -> Iterator[tuple[str, dict[str, 
     homes = list(person.roots)
     for table in sorted(metadata.sorted_tables, key=lambda one: one.name):
         rule = RULES[table.name]
-        owner = table.c.code if table is school else table.c.school
+        owner = owner_column(table)
+        if owner is None:
+            continue
         wanted: list[ColumnElement[bool]] = [owner.in_(homes)]
         if rule is not None:
             # What other folders' tables say of this person counts, too: a share that was opened for them.

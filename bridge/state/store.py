@@ -22,6 +22,7 @@ from bridge.state.leaving import Leaving
 from bridge.state.lookup import Lookup
 from bridge.state.orphans import Orphan, orphans
 from bridge.state.record import intend, record
+from bridge.state.recovered import Recovering
 from bridge.state.rosters import Rosters
 from bridge.state.tables import binding, handed_out, school
 from bridge.state.transaction import Transaction, writing
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from bridge.state.database import Database
 
 
-class SchoolStore(Drifting, Leaving, Lookup, Rosters, Years):
+class SchoolStore(Drifting, Leaving, Lookup, Recovering, Rosters, Years):
     """What the bridge remembers of one school. Not thread-safe; one for each thread."""
 
     def __init__(self, database: Database, code: str, kinds: Mapping[str, Kind]) -> None:
@@ -109,11 +110,6 @@ class SchoolStore(Drifting, Leaving, Lookup, Rosters, Years):
         else:
             self._listing.discard(side)
         return changed
-
-    def doubtful(self) -> frozenset[Side]:
-        """Sides whose token should be dropped: see ``books.doubtful``."""
-        with self._read() as tx:
-            return books.doubtful(tx)
 
     # correlate
 

@@ -146,3 +146,8 @@ def postpone(tx: Transaction, until: Mapping[str, datetime]) -> None:
     for batch in chunks(sorted(until), BATCH):
         rows = tx.rows(select(link.c.id, link.c.rank).where(link.c.school == tx.school, link.c.id.in_(batch)))
         tx.put(touched, ({"link": r.id, "rank": r.rank, "changed": False, "again": until[r.id]} for r in rows))
+
+
+def touch_everything(tx: Transaction) -> None:
+    """Mark every link of the school: for a plan on a copy, as if all were looked at anew."""
+    _touch_where(tx, select(link.c.id).where(link.c.school == tx.school))

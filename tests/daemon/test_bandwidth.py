@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from bridge.daemon import wiring
 from bridge.daemon.catalog import Catalog
 from bridge.daemon.service import Service
-from bridge.settings import SettingsError, load
-from bridge.settings.effective import shown
+from bridge.settings import SettingsError, load, shown
 from bridge.settings.line import DAYS, BandwidthRule, limit_of
 from connectors.bandwidth import LINE, unlimited
 from tests.daemon.embedded import Embedded

@@ -140,7 +140,9 @@ async def test_who_comes_into_a_class_is_moved_into_its_ou_first(
     monkeypatch.setattr(Session, "send", send)
     outcome = done(await group(school, Action.UPDATE, anchor, added={"members": frozenset(movers)}))
     assert not outcome.refused
-    assert steps == ["modify_dn", "modify_dn", "modify_dn", "modify"], "the membership is the commit"
+    # More than three moves where a namesake lives in the OU already: that one is moved under another name.
+    assert len(steps) >= 4
+    assert (set(steps[:-1]), steps[-1]) == ({"modify_dn"}, "modify"), "the membership is the commit"
     assert all(f",OU={unit},OU=Schueler," in school.dn(one) for one in movers)
     steps.clear()
     done(await group(school, Action.UPDATE, anchor, added={"members": frozenset(movers)}))

@@ -27,8 +27,8 @@ def upgrade() -> None:
     """Add the tables."""
     _table("lease", "school:n", "owner:t token:i since:w until:w")
     op.create_index(op.f("ix_lease_school_token"), "lease", ["school", "token"], unique=True)
-    _table("restored", "school:n", "at:w reason:t compared:n?")
-    _table("uplink", "school:n", "epoch:i last:i confirmed:i site:t")
+    _table("restored", "school:n", "at:w reason:t compared:t still:b")
+    _table("uplink", "school:n", "epoch:i last:i confirmed:i site:t told:t")
     _table("outbox", "place:i", "seq:i school:n kind:t slot:t at:w body:t", ("slot",))
     _hub()
 
@@ -36,8 +36,8 @@ def upgrade() -> None:
 def _hub() -> None:
     _table(
         "hub_site", "site:n",
-        "label:t schools:t made:w ticket:t ticket_expires:w? epoch:i seq:i missing:i heard:w? ahead:f version:t "
-        "revoked:w?",
+        "label:t schools:t former:t made:w ticket:t ticket_expires:w? epoch:i seq:i missing:i heard:w? ahead:f "
+        "version:t revoked:w?",
     )  # fmt: skip
     _table("hub_certificate", "serial:n", "site:t made:w expires:w revoked:w? reason:t", ("site",))
     _table("hub_school", "school:n slot:n", "site:t at:w received:w body:t", ("received",))
@@ -49,17 +49,19 @@ def _hub() -> None:
         "hub_command", "id:n",
         "site:t school:n action:t order:t actor:t reason:t wave:t asked:w expires:w state:t sent:w? answered:w? "
         "answer:t",
-        ("site", "state"), ("school", "asked"),
+        ("state", "site"), ("school", "asked"),
     )  # fmt: skip
-    _table("hub_question", "id:n", "site:t order:t process:t asked:w expires:w sent:b answer:t", ("site", "sent"))
+    _table("hub_question", "id:n", "site:t order:t process:t asked:w expires:w sent:b answer:t", ("sent", "site"))
     _table(
         "hub_grant", "id:n", "token:t school:n scopes:t begins:w ends:w actor:t reason:t revoked:w?", ("token",)
     )  # fmt: skip
-    _table("hub_wave", "name:n", "state:t begun:w starts:w? actor:t reason:t why:t schools:t")
-    _table("hub_demand", "tenant:n budget:n site:n", "wanted:f given:f at:w until:w")
+    _table("hub_wave", "name:n", "state:t begun:w starts:w? actor:t reason:t why:t changed:w? schools:t")
+    _table("hub_need", "wave:n need:n", "actor:t reason:t at:w")
+    _table("hub_demand", "tenant:n budget:n site:n", "wanted:f given:f at:w until:w promises:t")
     _table("hub_head", "school:n seq:i", "hash:t received:w")
     _table(
-        "hub_configuration", "school:n version:i", "text:t digest:t actor:t reason:t at:w state:t answer:t"
+        "hub_configuration", "school:n version:i",
+        "text:t digest:t actor:t reason:t at:w state:t answer:t command:t checked:t",
     )  # fmt: skip
 
 

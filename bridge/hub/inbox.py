@@ -1,0 +1,143 @@
+"""Takes reports of sites and has them applied: those that come within a moment of each other in one transaction.
+
+A report that can't be applied must not fail the others: where a transaction fails, its reports are tried one by one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import structlog
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, StatementError
+
+from bridge.daemon.trouble import place
+from bridge.hub import hints
+from bridge.state import hub_inbox
+from bridge.state.database import Database
+from bridge.state.hub_inbox import Outcome, Posted
+
+#: Reports in one transaction, and seconds that the first of them waits for others.
+MOST, MOMENT = 200, 0.05
+#: Reports that wait; more are told to come again.
+LONGEST = 5000
+#: That a site reports of schools which are not its own is journaled once in so many seconds.
+_AGAIN = 3600.0
+
+
+class Unfit(Exception):
+    """This report can't be applied, and could not be if it came again; ``str`` says why."""
+
+
+class Full(Exception):
+    """So many reports wait already that one more is better sent again later."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What was done since the start. ``seconds``: of the thread that writes, of its processor's time."""
+
+    reports: int = 0
+    applied: int = 0
+    refused: int = 0
+    commits: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Inbox:
+    """One a process. ``put`` waits until the report is in the database for good."""
+
+    database: Database
+    clock: Callable[[], float] = time.monotonic
+    counts: Counts = field(default_factory=Counts)
+    _waiting: list[tuple[Posted, asyncio.Future[Outcome]]] = field(default_factory=list)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "hub inbox"))
+    _task: asyncio.Task[None] | None = None
+    _refused: dict[str, float] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._task = asyncio.create_task(self._run(), name="hub inbox")
+
+    @property
+    def alive(self) -> bool:
+        """Whether it writes."""
+        return self._task is not None and not self._task.done()
+
+    async def stop(self) -> None:
+        """End after what is being written; who waits is told to come again."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        for _, done in self._waiting:
+            done.cancel()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def put(self, posted: Posted) -> Outcome:
+        """Apply a report. Raises Unfit, Full, and OperationalError where the database can't be used."""
+        if len(self._waiting) >= LONGEST or not self.alive:
+            raise Full
+        done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((posted, done))
+        self._news.set()
+        return await done
+
+    async def _run(self) -> None:
+        while True:
+            await self._news.wait()
+            if len(self._waiting) < MOST:
+                await asyncio.sleep(MOMENT)
+            batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+            if not self._waiting:
+                self._news.clear()
+            work = asyncio.get_running_loop().run_in_executor(self._thread, self._apply, [one for one, _ in batch])
+            for (_, done), outcome in zip(batch, await asyncio.shield(work), strict=True):
+                if done.done():
+                    continue  # who sent it is gone
+                if isinstance(outcome, Exception):
+                    done.set_exception(outcome)
+                else:
+                    done.set_result(outcome)
+
+    # -- in the thread
+
+    def _apply(self, posted: Sequence[Posted]) -> list[Outcome | Exception]:
+        begun = time.thread_time()
+        said = [replace(one, note=self.clock() - self._refused.get(one.site, -_AGAIN) >= _AGAIN) for one in posted]
+        outcomes = self._written(said)
+        for one, outcome in zip(posted, outcomes, strict=True):
+            if isinstance(outcome, Outcome) and outcome.foreign:
+                self._refused.setdefault(one.site, self.clock())
+            elif isinstance(outcome, Outcome):
+                self._refused.pop(one.site, None)
+        self._count(posted, outcomes, time.thread_time() - begun)
+        if any(isinstance(one, Outcome) and one.answers for one in outcomes):
+            hints.tell(self.database, hints.ANSWERS)
+        return outcomes
+
+    def _written(self, posted: Sequence[Posted]) -> list[Outcome | Exception]:
+        try:
+            return list(hub_inbox.apply(self.database, posted))
+        except (OperationalError, InterfaceError) as error:
+            return [error] * len(posted)  # the database is away: it would be for each of them
+        except Exception as error:  # noqa: BLE001 - whose fault it is shows when they are tried one by one
+            if len(posted) > 1:
+                return [self._written([one])[0] for one in posted]
+            structlog.get_logger().error(
+                "a report can't be applied", site=posted[0].site, error=type(error).__name__, place=place(error)
+            )
+            fault = isinstance(error, DBAPIError | StatementError | ValueError)
+            return [Unfit("something in the report can't be kept; nothing of it was applied") if fault else error]
+
+    def _count(self, posted: Sequence[Posted], outcomes: Sequence[Outcome | Exception], seconds: float) -> None:
+        counts = self.counts
+        counts.reports += len(posted)
+        counts.commits += 1
+        counts.seconds += seconds
+        counts.refused += sum(isinstance(one, Exception) or bool(one.refused) for one in outcomes)
+        counts.applied += sum(isinstance(one, Outcome) and not one.refused for one in outcomes)
