@@ -20,10 +20,12 @@ from sqlalchemy.exc import DBAPIError
 
 from bridge.core.kinds import KINDS
 from bridge.core.model import Side
-from bridge.ports import Fenced, Identity
+from bridge.ports import ConfigurationError, Fenced, Identity
 from bridge.state import Database, open_database
 from bridge.state.lease import HeldElsewhere, Lease, Timing
 from bridge.state.lock import Busy
+from bridge.state.reserved import Key
+from bridge.state.tables import name
 
 LASTS = 1.0
 shared = pytest.mark.postgresql
@@ -233,6 +235,28 @@ def test_a_file_is_locked_by_the_same_words(tmp_path: Path) -> None:
             lease.permit()
         with other.leases.hold("west"), other.leases.hold(""):
             pass
+
+
+@shared
+def test_a_machine_with_another_key_of_erased_names_is_refused(url: str, tmp_path: Path) -> None:
+    with daemons(url, 1) as (one,):
+        one.school("west", KINDS)
+        one.same_key()
+        one.key = Key(tmp_path / "names.key")
+        hashed = one.key.hash_name("login", "anna.lang")
+        with one.write() as connection:
+            row = {"school": "west", "space": "login", "folded": hashed, "name": "", "link": "", "at": one.clock()}
+            connection.execute(name.insert(), [row])
+        one.same_key()
+        one.key = Key(tmp_path / "elsewhere" / "names.key")
+        with pytest.raises(ConfigurationError, match=r"names\.key of this machine is missing.*Copy the file"):
+            one.same_key()
+        one.key = Key(tmp_path / "other.key")
+        one.key.hash_name("login", "x")
+        with pytest.raises(ConfigurationError, match="is another one"):
+            one.same_key()
+        with one.write() as connection:
+            connection.execute(name.delete())
 
 
 # --- processes --------------------------------------------------------------------------------------------------------
