@@ -1,6 +1,6 @@
 """Kill and stop the daemon that looks after a school, again and again: the next one takes over, nothing is late.
 
-Two pairs of real daemons on one PostgreSQL, each pair with a school of its own; the school is a file, the cloud the
+Four pairs of real daemons on one PostgreSQL, each pair with a school of its own; the school is a file, the cloud the
 sandbox in a process of its own, behind a witness for each daemon. SCHOOLBRIDGE_KILL_SEED repeats the random choices,
 SCHOOLBRIDGE_FAILOVERS says how many strikes.
 """
@@ -72,6 +72,11 @@ class Daemon:
                 "fallback_owner": f"it@{DOMAIN}", "budgets": {"clock_scale": 1000},
             },
             "naming": {"domain": DOMAIN},
+            "guard": {
+                "thresholds": [
+                    {"tally": tally, "kind": "user", "unlimited": True} for tally in ("create", "rename", "disable")
+                ]
+            },
             "schedule": {"school_poll": "10 s", "cloud_poll": "10 s", "jitter": "1 s"},
         }  # fmt: skip
         self.config = self.root / "bridge.yaml"
@@ -244,12 +249,12 @@ class Pair:
 
 
 def struck(root: Path, url: str, *, seed: int, strikes: int) -> list[Pair]:
-    """Two pairs at a time, each with half of the strikes."""
+    """Four pairs at a time, each with a quarter of the strikes."""
     open_database(url).close()
     with cloud(root / "cloud") as (_, ready):
-        pairs = [Pair(root / "cloud", code, url=url, ready=ready, seed=seed) for code in ("a", "b")]
+        pairs = [Pair(root / "cloud", code, url=url, ready=ready, seed=seed) for code in "abcd"]
         try:
-            running = [threading.Thread(target=one.run, args=(strikes // 2,)) for one in pairs]
+            running = [threading.Thread(target=one.run, args=(strikes // 4,)) for one in pairs]
             for thread in running:
                 thread.start()
             for thread in running:
