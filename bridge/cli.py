@@ -42,6 +42,7 @@ from bridge.commands import (
     shares,
     stage,
     token,
+    uplink,
     verify,
     waves,
     year,
@@ -91,6 +92,7 @@ for module in (
     year,
     journal,
     token,
+    uplink,
     schema,
     hub,
 ):

@@ -1,4 +1,5 @@
-"""What the API does when it is asked to: by the same functions as the commands, with ``api:LABEL`` as the actor.
+"""What the API does when it is asked to: by the same functions as the commands, with ``api:LABEL`` (or
+``hub:LABEL``) as the actor.
 
 Each action is one transaction with its entry in the journal; the supervisor is woken after it.
 """

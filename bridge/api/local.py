@@ -206,7 +206,7 @@ class LocalSource:
         """Do what is asked; the next answers about this school know of it."""
         school = self._school(code)
         store = await self.run(self._surveyor.store, school)
-        act = Act(self.bridge, school, store, action, f"api:{who.label}")
+        act = Act(self.bridge, school, store, action, who.actor)
         try:
             measures = action.action == "measure-gates"
             text = self._measuring.begin(act) if measures else await self.run(carry_out, act)

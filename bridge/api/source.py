@@ -24,7 +24,7 @@ class Denied(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Who asks. ``schools`` None: all of them.
+    """Who asks. ``schools`` None: all of them. ``via``: through which door, for the journal: ``api:LABEL``.
 
     ``rights``: where not all scopes are good for all schools, which are for which; then they count alone.
     """
@@ -33,6 +33,12 @@ class Who:
     scopes: frozenset[models.Scope]
     schools: frozenset[str] | None = None
     rights: tuple[tuple[frozenset[models.Scope], frozenset[str] | None], ...] = ()
+    via: str = "api"
+
+    @property
+    def actor(self) -> str:
+        """As it stands in the journal."""
+        return f"{self.via}:{self.label}"
 
     def may(self, scope: models.Scope, school: str | None = None) -> bool:
         """Whether a scope is given, for a school where one is named."""

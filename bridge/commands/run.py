@@ -29,9 +29,11 @@ def run(context: typer.Context) -> int:
     """Run the bridge until SIGTERM. SIGHUP loads the configuration anew; a wrong one is not taken."""
     from bridge.api.serve import Served  # only here: the scheduler and the server take a while to load
     from bridge.daemon import service
+    from bridge.daemon.fronts import Fronts
+    from bridge.uplink.site import Uplink
 
     session = session_of(context)
-    service.serve(session.config, verbose=session.verbose, front=Served)
+    service.serve(session.config, verbose=session.verbose, front=Fronts.of(Served, Uplink))
     return NOTHING
 
 
@@ -59,6 +61,7 @@ def status(
         "daemon": {name: tree[name] for name in ("pid", "started", "beat", "api", "api_error") if name in tree}
         if tree and running
         else None,
+        "hub": tree.get("hub") or None if tree and running else None,
         "schools": [facts for _, _, facts in rows],
     }
     session.show(answer, lambda out: _draw(out, tree if running else None, rows))
@@ -114,6 +117,17 @@ def _add_progress(session: Session, school: School, facts: dict[str, Any], tree:
     }
 
 
+def _draw_hub(out: Console, hub: Mapping[str, Any]) -> None:
+    """An away hub is no trouble of a school: it is shown here alone."""
+    heard = f"confirmed {hub['confirmed']}" if hub["confirmed"] else "nothing confirmed yet"
+    name = f" as {plain(hub['site'])}" if hub["site"] else ""
+    out.print(f"  hub: {plain(hub['url'])}{name}, {plain(heard)}, {hub['waiting']} messages wait")
+    if hub["error"]:
+        out.print(f"    [yellow]![/] {plain(hub['error'])} (since {plain(hub['since'])})")
+    if hub["clock"]:
+        out.print(f"    [yellow]![/] {plain(hub['clock'])}")
+
+
 def _draw(out: Console, tree: Mapping[str, Any] | None, rows: Sequence[tuple[School, Health, dict[str, Any]]]) -> None:
     if tree:
         out.print(f"daemon: process {plain(tree['pid'])}, running since {plain(tree['started'])}")
@@ -121,6 +135,8 @@ def _draw(out: Console, tree: Mapping[str, Any] | None, rows: Sequence[tuple[Sch
             out.print(f"  status API: {plain(tree['api'])}")
         if tree.get("api_error"):
             out.print(f"  [yellow]![/] the status API can't listen: {plain(tree['api_error'])}")
+        if tree.get("hub"):
+            _draw_hub(out, tree["hub"])
     for school, health, facts in rows:
         paint = PAINT[health.colour]
         stage = facts["stage"] or "never seen"

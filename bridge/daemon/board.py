@@ -84,6 +84,9 @@ class Board:
     #: Where the status API listens, or why it does not.
     api: str = ""
     api_error: str = ""
+    #: The hub that this site reports to, empty without one: its url, the site's name, ``confirmed`` (when it was heard
+    #: last), ``waiting`` messages, ``error`` and since when, ``clock`` (why it differs), ``certificate`` (its end).
+    hub: dict[str, Any] = field(default_factory=dict)
     schools: dict[str, SchoolRow] = field(default_factory=dict)
     #: What was written last: for whoever asks inside the daemon. Never changed, only replaced.
     told: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)

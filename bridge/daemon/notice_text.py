@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from bridge.core.notices import Letter, Severity, What
+from bridge.core.notices import Concern, Letter, Severity, What
 from bridge.core.waves import named
 from bridge.settings.models import Language
 from bridge.settings.notify import Target
@@ -138,6 +138,15 @@ _CAUSES: Mapping[str, Words] = {
     "gates": ("Bedingungen nicht erfüllt", "gates do not hold"),
 }
 _LATE: Words = (" (verspätet gesendet)", " (sent late)")
+
+
+def titled(concern: Concern, language: Language) -> str:
+    """What is wrong at one school, in one line."""
+    of = 0 if language == "de" else 1
+    what, _ = _KINDS.get(concern.kind, _OTHER)
+    subject = _SIDES.get(concern.subject) or _SORTS.get(concern.subject)
+    words = {"subject": subject[of] if subject else concern.subject, "count": str(concern.count)}
+    return what[of].format(code=concern.school, **words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ class Message(Spoken):
     head           a state (slot ``head``): {"seq", "hash"} of the school's journal
     stage          an event: {"stage", "before"}
     run            an event: {"id", "step", "outcome", "problem"}: a cutover's run began, moved or ended
-    notice         an event: {"severity", "text", "over"}
+    notice         an event: {"severity", "text", "over", "key"}; ``key`` is the same from beginning to end
     answer         an event: {"command", "state": "done" | "refused" | "expired", "text", "stage"}
     """
 
@@ -126,11 +126,16 @@ class Receipt(Spoken):
     commands: list[Signed] = []
     questions: list[Signed] = []
     allowances: list[Allowance] = []
+    missing: int = Field(default=0, ge=0, description="Messages that this hub never got: all states are told anew.")
     renew: bool = Field(default=False, description="The certificate should be renewed now.")
 
 
 class Answer(Spoken):
-    """The answer to a question, sealed for who asked: see ``bridge.fleet.sealed``. Or why there is none."""
+    """The answer to a question, sealed for who asked: see ``bridge.fleet.sealed``. Or why there is none.
+
+    Sealed is JSON: {"rows": [...]} of a list (plan, drift, releases, reports), {"page": {"rows": [...], "next": ...}}
+    of a page (cycles, operations, conflicts, journal), {"bytes": base64, "media": ...} of a report's file.
+    """
 
     id: Id
     sealed: str = Field(default="", max_length=LARGEST)

@@ -21,6 +21,14 @@ class Unfit(Exception):
     """The order is not carried out; ``str`` says why, for the journals."""
 
 
+class Expired(Unfit):
+    """It is this site's and genuine, but too late; ``order`` is the order."""
+
+    def __init__(self, text: str, order: Order) -> None:
+        super().__init__(text)
+        self.order = order
+
+
 def sign(order: Order, key: Ed25519PrivateKey) -> Signed:
     """The order as a site gets it."""
     text = order.model_dump_json()
@@ -28,7 +36,7 @@ def sign(order: Order, key: Ed25519PrivateKey) -> Signed:
 
 
 def checked(signed: Signed, public: bytes, *, site: str, now: datetime) -> Order:
-    """The order, if it comes from this hub, is for this site and good now. Raises Unfit; nothing was done then."""
+    """The order, if it comes from this hub, is for this site and good now. Raises Unfit, also Expired."""
     try:
         value = base64.b64decode(signed.value, validate=True)
         Ed25519PublicKey.from_public_bytes(public).verify(value, _PREFIX + signed.text.encode())
@@ -40,7 +48,8 @@ def checked(signed: Signed, public: bytes, *, site: str, now: datetime) -> Order
     if order.expires - order.issued > LONGEST:
         raise Unfit(f"the order {order.id} is good for longer than orders are")
     if now >= order.expires:
-        raise Unfit(f"the order {order.id} expired {order.expires:%Y-%m-%d %H:%M:%S %Z}; it is {now:%H:%M:%S} here")
+        text = f"the order {order.id} expired {order.expires:%Y-%m-%d %H:%M:%S %Z}; it is {now:%H:%M:%S} here"
+        raise Expired(text, order)
     if order.issued > now + SKEW:
         raise Unfit(f"the order {order.id} comes from the future: this site's clock is behind the hub's")
     return order

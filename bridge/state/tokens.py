@@ -185,11 +185,15 @@ def begin(database: Database, code: str, *, token: str, key: str, request: str) 
     return None
 
 
-def end(database: Database, code: str, *, token: str, key: str, answer: Answer) -> None:
-    """Keep the answer for the same request again."""
+def end(
+    database: Database, code: str, *, token: str, key: str, answer: Answer, entry: journal.Entry | None = None
+) -> None:
+    """Keep the answer for the same request again. ``entry`` is journaled with it, if the school has a journal."""
     with writing(database, code) as tx:
         mine = (api_answer.c.school == code) & (api_answer.c.token == token) & (api_answer.c.key == key)
         tx.run(update(api_answer).where(mine).values(status=answer.status, body=answer.body))
+        if entry is not None and tx.rows(select(school.c.code).where(school.c.code == code)):
+            journal.append(tx, [entry])
 
 
 def forget(database: Database, code: str, *, token: str, key: str) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -27,6 +27,7 @@ from bridge.settings import School, Settings, SettingsError, digest, load
 from bridge.state import journal, stages
 from bridge.state.transaction import writing
 from bridge.uplink.foreseen import effective, foreseen, lines
+from bridge.uplink.orders import Outcome
 from bridge.uplink.versions import Versions
 
 State = Literal["done", "refused"]
@@ -66,6 +67,13 @@ class Configuration:
         self._service = service
         self._turn = asyncio.Lock()
 
+    async def carry(self, order: Order) -> Outcome:
+        """The same for who carries out orders."""
+        state, text = await self.configure(order)
+        school = self._service.settings.school(order.school)
+        store = None if school is None else self._service.database.school(school.code, school.kinds())
+        return Outcome(state, text, "" if store is None else await threads.aside(store.stage))
+
     async def configure(self, order: Order) -> tuple[State, str]:
         """What becomes of an order: the answer to a check is ``Checked`` as JSON, else it is a sentence.
 
@@ -80,14 +88,6 @@ class Configuration:
             except OSError as error:
                 return "refused", f"{order.school}: {error.filename or 'a file'} can't be written ({error.strerror})"
             return "done", text
-
-    def standing(self, code: str) -> dict[str, Any]:
-        """What a site tells of a school's configuration: the body of a message of that kind."""
-        settings, problem = self._service.settings, self._service.board.configuration_error
-        school, source = settings.school(code), source_of(settings)
-        number = Versions(settings.from_hub, code).number() if source == "hub" else 0
-        told = "" if school is None else digest(school)
-        return {"digest": told, "source": source, "version": number, "problem": problem}
 
     # -- what may be asked
 
@@ -213,11 +213,6 @@ class Configuration:
         except SettingsError:
             return False
         return running is not None and running == wanted and asked.code in self._service.supervisors
-
-
-def source_of(settings: Settings) -> Literal["site", "hub"]:
-    """Where the schools' files of a site come from."""
-    return settings.bridge.hub.configuration if settings.bridge.hub is not None else "site"
 
 
 def _secrets(settings: Settings, school: School) -> Sequence[str]:

@@ -27,7 +27,7 @@ def upgrade() -> None:
     """Add the tables."""
     _table("lease", "school:n", "owner:t token:i until:w")
     _table("restored", "school:n", "at:w reason:t compared:t still:b")
-    _table("uplink", "school:n", "epoch:i last:i confirmed:i site:t")
+    _table("uplink", "school:n", "epoch:i last:i confirmed:i site:t told:t")
     _table("outbox", "place:i", "seq:i school:n kind:t slot:t at:w body:t", ("slot",))
     _hub()
 

@@ -1,0 +1,211 @@
+"""What a site and its hub say to each other while the line stands: reports, and a wait for orders.
+
+report   at once, then at news and at least every ``hub.every``: look, pack, send, conclude, until nothing waits
+wait     a request that the hub answers as soon as there is an order; orders come with receipts as well
+away     tried again in growing gaps, each a random part of the longest one: a city's sites come back one by one
+renew    a new certificate for a new key once two thirds of the old one's time are over, or when the hub says so
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import ParamSpec, TypeVar
+
+import structlog
+import tenacity
+
+from bridge import __version__
+from bridge.core.fleet import Mark, Verdict
+from bridge.daemon import threads
+from bridge.fleet.messages import MOST, Message, Receipt, Report
+from bridge.fleet.paths import PATIENCE
+from bridge.ports import ConfigurationError
+from bridge.state import outbox
+from bridge.state.outbox import Packed
+from bridge.uplink import enrol
+from bridge.uplink.line import Away, Line
+from bridge.uplink.orders import Ground, Orders
+from bridge.uplink.papers import Papers
+from bridge.uplink.questions import Questions
+from bridge.uplink.shown import Shown
+from bridge.uplink.tell import Telling
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: Bytes of the messages in a report; seconds of the longest gap while the hub is away, and between looks for news.
+SIZE, LONGEST, PERIOD = 3 << 20, 240.0, 1.0
+#: Looking for news takes no more than this part of the time.
+_SHARE = 0.1
+#: Seconds that orders under way get at the end.
+_GRACE = 3.0
+#: A renewal that failed is tried again after this.
+_RENEWAL = timedelta(minutes=10)
+
+
+class Talk:
+    """One conversation: with these papers over this line, until the certificate is another one."""
+
+    def __init__(self, ground: Ground, papers: Papers, line: Line, shown: Shown) -> None:
+        self._ground, self._papers, self._line, self._shown = ground, papers, line, shown
+        self._bridge = ground.source.bridge
+        self._telling = Telling(ground.source)
+        self._orders = Orders(ground, self.news)
+        self._questions = Questions(ground, line)
+        self._news, self._renewed = asyncio.Event(), asyncio.Event()
+        self._tried: datetime | None = None
+        self._beside: set[asyncio.Task[None]] = set()
+        self._log = structlog.get_logger()
+
+    def news(self) -> None:
+        """Report now."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Until the certificate was renewed, or it is cancelled."""
+        tasks = [asyncio.create_task(one) for one in (self._reports(), self._waits(), self._looks())]
+        renewed = asyncio.create_task(self._renewed.wait())
+        try:
+            done, _ = await asyncio.wait([*tasks, renewed], return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                one.result()  # what ended by a bug is heard of
+        finally:
+            await threads.end([*tasks, renewed])
+            if self._beside:  # an order that is cut off is one of which nobody knows whether it was carried out
+                await asyncio.wait(self._beside, timeout=_GRACE)
+            await threads.end(self._beside)
+
+    # -- reports
+
+    async def _reports(self) -> None:
+        while True:
+            self._news.clear()
+            await self._retrying(self._report, lambda error: self._shown.away(str(error)))
+            every = self._ground.hub().every.total_seconds()
+            try:
+                await asyncio.wait_for(self._news.wait(), every * random.uniform(0.8, 1.0))  # noqa: S311
+            except TimeoutError:
+                continue
+            await asyncio.sleep(min(PERIOD, every) / 4)  # what changes together goes together
+
+    async def _report(self) -> None:
+        """Look and send until nothing waits. Raises Away."""
+        await self._telling.look()
+        while True:
+            packed = await self._run(self._pack)
+            receipt = await self._line.report(self._written(packed))
+            anew = await self._run(self._concluded, packed, receipt)
+            if anew:
+                self._telling.anew()
+                await self._telling.look()
+            left = await self._run(outbox.waiting, self._bridge.database)
+            self._shown.heard(receipt.now, self._bridge.clock(), waiting=left)
+            self._take(receipt)
+            if not left or not (anew or receipt.seq >= packed.last):
+                break  # a hub that takes less than it was sent is asked again after a while
+        await self._renew(receipt)
+
+    def _pack(self) -> Packed:
+        return outbox.pack(self._bridge.database, most=MOST, size=SIZE)
+
+    def _written(self, packed: Packed) -> Report:
+        messages = [
+            Message(seq=one.seq, at=one.at, school=one.school, kind=one.kind, body=dict(one.body))  # type: ignore[arg-type]
+            for one in packed.messages
+        ]
+        return Report(
+            epoch=packed.epoch, last=packed.last, oldest=packed.oldest, now=self._bridge.clock(), version=__version__,
+            schools=self._codes(), messages=messages,
+        )  # fmt: skip
+
+    def _codes(self) -> list[str]:
+        return [one.code for one in self._bridge.settings().schools]
+
+    def _concluded(self, packed: Packed, receipt: Receipt) -> bool:
+        """Whether all states are to be told anew. In a thread."""
+        if receipt.verdict == "none":
+            return False
+        database, verdict = self._bridge.database, Verdict(receipt.verdict)
+        if outbox.behind(database, packed, verdict):
+            self._put_back(receipt)
+        fresh = outbox.conclude(database, packed, hub=Mark(receipt.epoch, receipt.seq), verdict=verdict)
+        return fresh is not None or receipt.missing > 0
+
+    def _put_back(self, receipt: Receipt) -> None:
+        """The hub knows more than this state: before a new epoch begins, it is noted that nothing may be deleted."""
+        self._log.warning(
+            "the hub knows more than this state does: it was put back from a backup; all is told anew",
+            epoch=receipt.epoch, applied=receipt.seq,
+        )  # fmt: skip
+        # CALL SITE of bridge.state.restored.note(database, codes, reason=...): not there yet.
+
+    # -- orders
+
+    async def _waits(self) -> None:
+        while True:
+            receipt = await self._retrying(lambda: self._line.wait(PATIENCE), self._no_wait)
+            self._take(receipt)
+
+    def _no_wait(self, _: Away) -> None:
+        """The reports say whether the hub is away; this only says that it may be."""
+
+    def _take(self, receipt: Receipt) -> None:
+        for signed in receipt.commands:
+            self._aside(self._orders.carry_out(signed))
+        for signed in receipt.questions:
+            self._aside(self._questions.answer(signed))
+
+    def _aside(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+
+    # -- news
+
+    async def _looks(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            if not self._news.is_set() and await self._telling.urgent():
+                self.news()
+            await asyncio.sleep(max(PERIOD, (loop.time() - began) * (1 / _SHARE - 1)))
+
+    # -- the certificate
+
+    async def _renew(self, receipt: Receipt) -> None:
+        now = self._bridge.clock()
+        if not receipt.renew and now < self._papers.renewal:
+            return
+        if self._tried is not None and now - self._tried < _RENEWAL:
+            return
+        self._tried = now
+        try:
+            await enrol.renew(self._line, self._papers)
+        except (Away, ConfigurationError) as error:
+            self._log.warning(
+                "the certificate of this site can't be renewed", reason=str(error), ends=self._papers.ends
+            )
+            return
+        self._log.info("the certificate of this site was renewed")
+        self._renewed.set()
+
+    # -- what both loops do
+
+    async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._ground.source.run(work, *args, **kwargs)
+
+    async def _retrying(self, work: Callable[[], Awaitable[Receipt | None]], told: Callable[[Away], None]) -> Receipt:
+        def say(state: tenacity.RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            if isinstance(error, Away):
+                told(error)
+
+        retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception_type(Away),
+            wait=tenacity.wait_random_exponential(multiplier=1, max=LONGEST),
+            before_sleep=say,
+        )
+        return await retrying(work)
