@@ -41,12 +41,9 @@ class Fleet:
 
     def hub(self, *words: str) -> tuple[int, Any]:
         """A command at the hub: its exit code and JSON."""
-        done = subprocess.run(
-            [sys.executable, "-m", "bridge", "--config", str(self.config), "hub", *words, "--json"],
-            capture_output=True, text=True, check=False, timeout=90,
-        )  # fmt: skip
-        assert "Traceback" not in done.stderr, done.stderr
-        return done.returncode, json.loads(done.stdout)
+        done = self.site.run("--config", str(self.config), "hub", *words, "--json")
+        assert "Traceback" not in done.err, done.err
+        return done.code, done.json
 
     def run(self, name: str, *words: str, **environment: str) -> None:
         """A process until the end of the test."""
@@ -89,7 +86,7 @@ def test_the_first_school_of_a_site_is_configured_from_the_hub(fleet: Fleet) -> 
     fleet.run("hub", "--config", str(fleet.config), "hub", "run")
     assert fleet.hub("enrol", "s1", "--school", "0123", "--file", str(ticket))[0] == 0
     fleet.until(fleet.listens)
-    assert fleet.site.start("uplink", "enrol", "--ticket-file", str(ticket)).code == 0
+    assert fleet.site.run("uplink", "enrol", "--ticket-file", str(ticket)).code == 0
     fleet.run("site", "run", SCHOOLBRIDGE_CONFIG=str(fleet.site.config))
     file.write_text(fleet.site.text.replace("initial_stage: hybrid", "initial_stage: hybird"))
     code, answer = fleet.hub("configure", "0123", str(file), "--reason", "begin")
@@ -103,5 +100,5 @@ def test_the_first_school_of_a_site_is_configured_from_the_hub(fleet: Fleet) -> 
     assert (code, answer["state"]) == (0, "in force"), answer
     assert answer["answer"] == "0123: version 1 is in force"
     fleet.until(lambda: len(fleet.site.accounts()) == 3)
-    rows = json.loads(fleet.site.start("journal", "--school", "0123", "--json").out)["entries"]
+    rows = json.loads(fleet.site.run("journal", "--school", "0123", "--json").out)["rows"]
     assert [one["outcome"] for one in rows if one["action"] == "configure"] == ["asked", "in force"]
