@@ -9,31 +9,44 @@ answer   with an ETag; whatever goes wrong is a problem
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, cast
 
 import structlog
 from aiohttp import web
+from prometheus_client.registry import Collector
 
 from bridge.api import asked, values
 from bridge.api.actions import SCOPES
 from bridge.api.cursors import Cursors
 from bridge.api.document import document
 from bridge.api.door import BY, Door
-from bridge.api.encoded import HEADERS, Encoder, plain, respond, tag_of
+from bridge.api.encoded import HEADERS, LARGE, Encoder, plain, respond, tag_of
 from bridge.api.keyring import Keyring, Visitor
-from bridge.api.metrics import Metrics
+from bridge.api.metrics import Metrics, Schools
 from bridge.api.models import Page
 from bridge.api.problems import Proceed, Refused, problems
-from bridge.api.repeated import Repeated
+from bridge.api.repeated import Acted, Repeated
 from bridge.api.routes import ROUTES, Call, Route
-from bridge.api.source import Source, Unknown
+from bridge.api.source import ASKING, Source, Unknown
 from bridge.api.stream import Streams
 from bridge.settings.api import Api
 
 Run = Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kin:
+    """In what a hub differs from a bridge: the command that makes a token, its metrics, and what signs its cursors,
+    which several processes of one hub have in common."""
+
+    making: str = "schoolbridge token make"
+    figures: Callable[[], Collector] | None = None
+    cursors: bytes = b""
 
 
 def build(
@@ -43,9 +56,10 @@ def build(
     api: Api | None = None,
     run: Run = asyncio.to_thread,
     clock: Callable[[], float] = time.monotonic,
+    kin: Kin | None = None,
 ) -> web.Application:
     """The application. ``run`` runs what blocks; the dashboard may add its own addresses before it is started."""
-    front = Front(source, keyring, api=api or Api(), run=run, clock=clock)
+    front = Front(source, keyring, api=api or Api(), run=run, clock=clock, kin=kin or Kin())
     around: list[Any] = [front.watched, problems, front.named]
     app = web.Application(client_max_size=values.LARGEST, middlewares=around)
     app[FRONT] = front
@@ -80,12 +94,14 @@ def _pattern(route: Route) -> str:
 class Front:
     """What stands between a request and the source. The dashboard asks it, too, who somebody is."""
 
-    def __init__(self, source: Source, keyring: Keyring, *, api: Api, run: Run, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, source: Source, keyring: Keyring, *, api: Api, run: Run, clock: Callable[[], float], kin: Kin
+    ) -> None:
         self.source, self.keyring, self.api, self.run, self.clock = source, keyring, api, run, clock
         self.metrics, self.streams = Metrics(), Streams(source)
         self.repeated = Repeated(keyring, run)
-        self._encoder, self._cursors = Encoder(), Cursors()
-        self.door = Door(keyring, api=api, run=run, clock=clock)
+        self._kin, self._encoder, self._cursors = kin, Encoder(), Cursors(kin.cursors)
+        self.door = Door(keyring, api=api, run=run, clock=clock, making=kin.making)
         self._log = structlog.get_logger()
 
     async def end(self, _: web.Application) -> None:
@@ -128,6 +144,7 @@ class Front:
                 return await self._public(route, request)
             visitor = await self.door.visitor(request)
             self._may(visitor, route, request)
+            ASKING.set(visitor.who)
             if route.name == "actions":
                 return await self._action(request, visitor)
             if route.name == "events":
@@ -162,7 +179,13 @@ class Front:
         if isinstance(answer, Page) and answer.next is not None:
             answer = answer.model_copy(update={"next": self._cursors.sign(request.path, answer.next)})
         body, tag = self._encoder.encode(route, request.path, answer)
-        return respond(request, body, tag)
+        return respond(request, *await self._squeezed(request, body, tag))
+
+    async def _squeezed(self, request: web.Request, body: bytes, tag: str) -> tuple[bytes, str, str]:
+        """What is large is sent small to who asks for it."""
+        if len(body) < LARGE or not values.takes_gzip(request.headers.get("Accept-Encoding", "")):
+            return body, tag, ""
+        return await self.run(self._encoder.squeezed, body, tag)  # type: ignore[no-any-return]
 
     def _position(self, path: str, cursor: str | None) -> str | None:
         if cursor is None:
@@ -182,10 +205,13 @@ class Front:
         if not visitor.who.may(SCOPES[action.action], code):
             raise Refused(403, f"this token lacks the scope {SCOPES[action.action]} for {action.action}")
 
-        async def act() -> tuple[int, bytes]:
+        async def act() -> Acted:
             await self._as_seen(request, code, names=visitor.who.may("names", code))
-            answer = await self.source.act(code, action, visitor.who)
-            return 200, answer.model_dump_json().encode()
+            answer = await self.source.act(code, action, visitor.who, key=known)
+            return Acted(200, answer.model_dump_json().encode(), settled=not answer.pending)
+
+        # The same key and request: the same name for it, wherever it is asked in turn.
+        known = hashlib.sha256(f"{visitor.id}\n{key}\n{mark}".encode()).hexdigest() if key else ""
 
         status, body = await self.repeated.once(code, visitor, key=key, mark=mark, act=act)
         media = "application/json" if status < 400 else "application/problem+json"
@@ -229,8 +255,10 @@ class Front:
         values.query(request, ())
         if not visitor.who.everywhere("read"):
             raise Refused(403, "metrics are for tokens of all schools")
-        schools = [await self.source.school(one.code) for one in await self.source.board()]
-        body = await self.run(self.metrics.render, schools)
+        board = await self.source.board()
+        figures = self._kin.figures
+        made = figures() if figures else Schools([await self.source.school(one.code) for one in board])
+        body = await self.run(self.metrics.render, made)
         return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
     async def _public(self, route: Route, request: web.Request) -> web.Response:

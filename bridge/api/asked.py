@@ -45,4 +45,5 @@ class ActionAnswer(Model):
 
     done: bool
     text: str
+    pending: bool = Field(default=False, description="At a hub: it was asked of the site, which has not answered yet.")
     stage: str = ""

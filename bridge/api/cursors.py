@@ -11,10 +11,10 @@ _SIGNED = 16
 
 
 class Cursors:
-    """Signs positions with a key that only this process knows."""
+    """Signs positions with a key that only this process knows, or those that are given the same one."""
 
-    def __init__(self) -> None:
-        self._key = secrets.token_bytes(32)
+    def __init__(self, key: bytes = b"") -> None:
+        self._key = key or secrets.token_bytes(32)
 
     def sign(self, place: str, position: str) -> str:
         """The cursor of a position of a place."""

@@ -109,7 +109,7 @@ def _responses(route: Route) -> dict[str, Any]:
     if route.answer is not None and route.method == "GET":
         good["headers"] = {"ETag": {"schema": {"type": "string"}, "description": "For If-None-Match."}}
         found["304"] = {"description": "What is known already still holds."}
-    statuses = {500: "Internal error.", 503: "The state can't be used now."}
+    statuses = {500: "Internal error.", 503: "The state can't be used now, or the site is away."}
     statuses |= {400: "Not well formed.", 421: "Asked under a foreign name.", 422: "It does not fit the document."}
     if route.scopes:
         statuses |= {401: "No valid token.", 403: "The token may not.", 429: "Too often; see Retry-After."}

@@ -22,9 +22,15 @@ class Door:
     """Lets in who has a key."""
 
     def __init__(
-        self, keyring: Keyring, *, api: Api, run: Callable[..., Awaitable[Any]], clock: Callable[[], float]
+        self,
+        keyring: Keyring,
+        *,
+        api: Api,
+        run: Callable[..., Awaitable[Any]],
+        clock: Callable[[], float],
+        making: str,
     ) -> None:
-        self.keyring, self.api, self.run = keyring, api, run
+        self.keyring, self.api, self.run, self._making = keyring, api, run, making
         self._wrong, self._buckets = Wrong(clock), Buckets(clock)
         self._looking: dict[str, asyncio.Future[Any]] = {}
 
@@ -64,7 +70,7 @@ class Door:
                 text = "too many wrong tokens from this address"
                 return Refused(429, text, headers={"Retry-After": str(math.ceil(wait))})
             self._wrong.note(address)
-        text = "no valid token; make one with: schoolbridge token make. Send it as Authorization: Bearer TOKEN"
+        text = f"no valid token; make one with: {self._making}. Send it as Authorization: Bearer TOKEN"
         return Refused(401, text, headers={"WWW-Authenticate": 'Bearer realm="schoolbridge"'})
 
     def address(self, request: web.Request) -> str:

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +24,12 @@ from bridge.api.source import Who
 from bridge.settings.api import Api, GroupRight
 from bridge.state import tokens
 from bridge.state.database import Database
+from bridge.state.grants import Grant
 from bridge.state.tokens import TRUSTED, Answer, Token
+
+Right = tuple[frozenset[Scope], frozenset[str] | None]
+#: What is granted to a token (its id) at a moment: at a hub, for a time.
+Granted = Callable[[Database, str, datetime], Sequence[Grant]]
 
 #: In which the proxy proves itself.
 PROOF = "X-Schoolbridge-Proxy"
@@ -62,9 +67,10 @@ class Keyring:
         api: Api | None = None,
         secret: bytes = b"",
         run: Callable[..., Awaitable[Any]] = asyncio.to_thread,
+        granted: Granted | None = None,
     ) -> None:
         self._database, self._clock, self._api, self._secret = database, clock, api or Api(), secret
-        self._run = run
+        self._run, self._granted = run, granted
         self._proved: OrderedDict[bytes, tuple[Visitor, float]] = OrderedDict()
 
     def trusted(self, text: str) -> tuple[Visitor | None, bool]:
@@ -84,7 +90,7 @@ class Keyring:
             return None
         with suppress(SQLAlchemyError):  # a full disk keeps nobody from looking what is wrong
             tokens.use(self._database, token)
-        visitor = Visitor(token.id, _who(token), token)
+        visitor = Visitor(token.id, self._who(token), token)
         self._proved[_mark(text)] = visitor, begun + TRUSTED
         while len(self._proved) > _MOST:
             self._proved.popitem(last=False)
@@ -97,8 +103,20 @@ class Keyring:
 
     async def still(self, token: str) -> Held | None:
         """The token of this id as it is now; None where it is over."""
-        found = await self._run(tokens.valid, self._database, token, self._clock())
-        return Held(found.id, _who(found), found.expires) if found else None
+        return await self._run(self._still, token)  # type: ignore[no-any-return]
+
+    def _still(self, token: str) -> Held | None:
+        found = tokens.valid(self._database, token, self._clock())
+        return Held(found.id, self._who(found), found.expires) if found else None
+
+    def _who(self, token: Token) -> Who:
+        """What the token may, and what was granted to it for a time."""
+        mine = Who(token.label, _scopes(token.scopes), token.schools or None)
+        given = self._granted(self._database, token.id, self._clock()) if self._granted else ()
+        if not given:
+            return mine
+        rights = [(mine.scopes, mine.schools), *((_scopes(one.scopes), frozenset({one.school})) for one in given)]
+        return with_rights(token.label, rights)
 
     def proxied(self, headers: Mapping[str, str]) -> Visitor | None:
         """Whom the proxy logged in; None where no proxy is configured, or it does not prove itself."""
@@ -130,14 +148,19 @@ def _mark(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
-def _who(token: Token) -> Who:
-    return Who(token.label, frozenset(cast("Scope", one) for one in token.scopes), token.schools or None)
+def _scopes(names: Iterable[str]) -> frozenset[Scope]:
+    return frozenset(cast("Scope", one) for one in names)
+
+
+def with_rights(label: str, rights: Sequence[Right]) -> Who:
+    """Somebody whose scopes are not all good for the same schools."""
+    scopes = frozenset(scope for some, _ in rights for scope in some)
+    everywhere = any(schools is None for _, schools in rights)
+    schools = None if everywhere else frozenset(code for _, some in rights for code in some or ())
+    return Who(label, scopes, schools, tuple(rights))
 
 
 def _grouped(label: str, given: list[GroupRight]) -> Visitor:
     """Each group's scopes are good for that group's schools only."""
-    rights = tuple((frozenset(one.scopes), frozenset(one.schools) or None) for one in given)
-    scopes = frozenset(scope for some, _ in rights for scope in some)
-    everywhere = any(schools is None for _, schools in rights)
-    schools = None if everywhere else frozenset(code for _, some in rights for code in some or ())
-    return Visitor(f"proxy:{label}", Who(f"proxy:{label}", scopes, schools, rights))
+    rights = [(frozenset(one.scopes), frozenset(one.schools) or None) for one in given]
+    return Visitor(f"proxy:{label}", with_rights(f"proxy:{label}", rights))

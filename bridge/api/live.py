@@ -11,12 +11,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
+from typing import Generic, Protocol, TypeVar
 
 from bridge.api import models
-from bridge.api.survey import Shot, Survey
+from bridge.api.survey import Shot
+
+S = TypeVar("S")
+S_co = TypeVar("S_co", covariant=True)
 
 #: Events remembered, and events that may wait for one listener.
 RING, QUEUE = 1000, 200
@@ -24,16 +28,31 @@ RING, QUEUE = 1000, 200
 PERIOD = 1.0
 
 
-class Live:
-    """The stream. ``look`` makes a survey that is not older than now."""
+class Sight(Protocol[S_co]):
+    """All schools at a moment, by their codes; what did not change is the same object again."""
 
-    def __init__(self, look: Callable[[], Awaitable[Survey]], *, clock: Callable[[], datetime]) -> None:
-        self._look, self._clock = look, clock
+    @property
+    def shots(self) -> Mapping[str, S_co]:
+        """Code -> what is known of it."""
+
+
+class Live(Generic[S]):
+    """The stream. ``look`` makes a survey that is not older than now; ``differ`` tells two sights of one school
+    apart: (kind of event, text)."""
+
+    def __init__(
+        self,
+        look: Callable[[], Awaitable[Sight[S]]],
+        *,
+        clock: Callable[[], datetime],
+        differ: Callable[[S | None, S], Iterable[tuple[str, str]]],
+    ) -> None:
+        self._look, self._clock, self._differ = look, clock, differ
         self._ring: deque[models.LiveEvent] = deque(maxlen=RING)
         self._last = int(clock().timestamp() * 1000)
         self._listening: set[asyncio.Queue[models.LiveEvent | None]] = set()
         self._task: asyncio.Task[None] | None = None
-        self._before: Survey | None = None
+        self._before: Sight[S] | None = None
 
     @property
     def listening(self) -> int:
@@ -87,7 +106,8 @@ class Live:
         Who breaks off before it comes back with 0, which is too long ago, and is told all of them once more.
         """
         at, text = self._clock(), "events were missed"
-        for code in self._before.shots if self._before else ():
+        shots = self._before.shots if self._before else {}
+        for code in shots if len(shots) < QUEUE else ():  # of very many the last says it all
             yield models.LiveEvent(id=0, school=code, kind="school", at=at, text=text)
         yield models.LiveEvent(id=self._last, kind="configuration", at=at, text=text)
 
@@ -103,7 +123,10 @@ class Live:
         if before is None or before is survey:
             return
         for code, shot in survey.shots.items():
-            for kind, text in differences(before.shots.get(code), shot):
+            old = before.shots.get(code)
+            if old is shot:
+                continue
+            for kind, text in self._differ(old, shot):
                 self._send(self._event(code, kind, text))
         for code in before.shots.keys() - survey.shots.keys():
             self._send(self._event(code, "configuration", "this school is not configured any more"))

@@ -16,7 +16,7 @@ from typing import ParamSpec, TypeVar
 from bridge.api import asked, models, pages, reports, standings
 from bridge.api.actions import Act, Measuring, carry_out
 from bridge.api.answers import ProgressView
-from bridge.api.live import Live
+from bridge.api.live import Live, differences
 from bridge.api.planned import planned
 from bridge.api.source import Unknown, Who
 from bridge.api.survey import Bridge, Shot, Survey, Surveyor
@@ -56,7 +56,7 @@ class LocalSource:
         self._acts = itertools.count()
         self._measuring = Measuring()
         self._trouble = ""
-        self.events = Live(self.survey, clock=bridge.clock)
+        self.events = Live(self.survey, clock=bridge.clock, differ=differences)
 
     async def close(self) -> None:
         """End what runs beside."""
@@ -202,7 +202,7 @@ class LocalSource:
 
     # -- what is asked
 
-    async def act(self, code: str, action: asked.Action, who: Who) -> asked.ActionAnswer:
+    async def act(self, code: str, action: asked.Action, who: Who, *, key: str = "") -> asked.ActionAnswer:
         """Do what is asked; the next answers about this school know of it."""
         school = self._school(code)
         store = await self.run(self._surveyor.store, school)

@@ -37,14 +37,16 @@ class Metrics:
         """One request; the status by its hundred."""
         self._seconds.labels(route, f"{status // 100}xx").observe(seconds)
 
-    def render(self, schools: Sequence[SchoolView]) -> bytes:
+    def render(self, figures: Collector) -> bytes:
         """The text format. Takes a while: in a thread."""
-        of_schools = CollectorRegistry(auto_describe=False)
-        of_schools.register(_Schools(schools))
-        return generate_latest(of_schools) + generate_latest(self._registry)
+        beside = CollectorRegistry(auto_describe=False)
+        beside.register(figures)
+        return generate_latest(beside) + generate_latest(self._registry)
 
 
-class _Schools(Collector):
+class Schools(Collector):
+    """The schools of one bridge."""
+
     def __init__(self, schools: Sequence[SchoolView]) -> None:
         self._schools = schools
 

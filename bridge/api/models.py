@@ -81,6 +81,9 @@ class SchoolRow(Model):
     gates_failed: int = Field(default=0, description="Gates of the next cutover event that do not hold.")
     appointment: datetime | None = Field(default=None, description="When the cutover is to begin.")
     last_cycle: datetime | None = None
+    site: str = Field(default="", description="At a hub: the site that looks after it.")
+    heard: datetime | None = Field(default=None, description="At a hub: when its site was heard last.")
+    silent: bool = Field(default=False, description="At a hub: its site was not heard for too long.")
 
 
 class ShareView(Model):

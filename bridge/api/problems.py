@@ -15,12 +15,14 @@ from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.api.answers import Fault, Problem
-from bridge.api.source import Denied, Unknown
+from bridge.api.source import Away, Denied, Unknown
 from bridge.daemon.trouble import place
 
 Proceed = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MEDIA = "application/problem+json"
+#: Seconds after which a site that is away may be asked again.
+AGAIN = "30"
 #: What a status means where nothing more is known, and what to do.
 _TEXTS: Mapping[int, str] = {
     400: "the request is not well formed",
@@ -81,7 +83,7 @@ async def problems(request: web.Request, **given: Proceed) -> web.StreamResponse
             raise
         kept = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
         return answer(error.status, _TEXTS.get(error.status, error.reason), headers=kept)
-    except (Refused, Unknown, Denied) as error:
+    except (Refused, Unknown, Denied, Away) as error:
         return of(error)
     except ConnectionError:
         raise  # the client is gone
@@ -91,8 +93,10 @@ async def problems(request: web.Request, **given: Proceed) -> web.StreamResponse
         return _internal(error)
 
 
-def of(error: Refused | Unknown | Denied) -> web.Response:
+def of(error: Refused | Unknown | Denied | Away) -> web.Response:
     """The problem of a request that can't be answered otherwise: nothing was done."""
+    if isinstance(error, Away):
+        return answer(503, str(error), headers={"Retry-After": AGAIN})
     if isinstance(error, Refused):
         return answer(error.status, error.detail, faults=error.faults, headers=error.headers)
     return answer(404 if isinstance(error, Unknown) else 409, str(error))

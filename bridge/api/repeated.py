@@ -11,7 +11,7 @@ it again could do it twice, so that the same request again is refused (409) and 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from bridge.api import problems
 from bridge.api.keyring import Keyring, Visitor
@@ -20,7 +20,17 @@ from bridge.api.source import Denied, Unknown
 from bridge.state.tokens import Answer
 
 Run = Callable[..., Awaitable[Any]]
-Acting = Callable[[], Awaitable[tuple[int, bytes]]]
+
+
+class Acted(NamedTuple):
+    """Status and body of an answer. Not ``settled``: it is under way, and the same request again asks how far it is."""
+
+    status: int
+    body: bytes
+    settled: bool = True
+
+
+Acting = Callable[[], Awaitable[Acted]]
 
 
 class Repeated:
@@ -33,7 +43,7 @@ class Repeated:
     async def once(self, code: str, visitor: Visitor, *, key: str, mark: str, act: Acting) -> tuple[int, bytes]:
         """Act, or give the answer that was given. Without a key: act."""
         if not key:
-            return await act()
+            return (await act())[:2]
         place = (code, visitor.id, key)
         if place in self._busy:
             raise Refused(409, "the same request is being carried out just now", headers={"Retry-After": "1"})
@@ -48,13 +58,16 @@ class Repeated:
 
     async def _act(self, code: str, visitor: Visitor, *, key: str, mark: str, act: Acting) -> tuple[int, bytes]:
         try:
-            status, body = await act()
+            status, body, settled = await act()
         except (Denied, Unknown) as error:  # nothing was done, and the same request is to hear the same again
             response = problems.of(error)
-            status, body = response.status, bytes(response.body or b"")  # type: ignore[arg-type]
+            status, body, settled = response.status, bytes(response.body or b""), True  # type: ignore[arg-type]
         except Refused:
             await self._run(self._keyring.forget, code, visitor, key=key)
             raise
+        if not settled:  # whoever carries it out knows it by its key
+            await self._run(self._keyring.forget, code, visitor, key=key)
+            return status, body
         answer = Answer(mark, status, body.decode())
         await self._run(self._keyring.end, code, visitor, key=key, answer=answer)
         return status, body

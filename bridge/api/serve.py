@@ -6,20 +6,16 @@ That it can't listen (the port is taken) stops no mirroring: it is said in the l
 from __future__ import annotations
 
 import asyncio
-import os
-import ssl
 from collections.abc import Mapping
-from contextlib import suppress
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
-from aiohttp import web
 
 from bridge.api.app import build
 from bridge.api.keyring import Keyring
+from bridge.api.listening import address, context, listen
 from bridge.api.local import LocalSource
 from bridge.api.survey import Bridge
 from bridge.api.talk import Runner
@@ -27,7 +23,7 @@ from bridge.core.model import Side
 from bridge.daemon import wiring
 from bridge.daemon.service import Service
 from bridge.daemon.trouble import place, said
-from bridge.ports import BridgeError, ConfigurationError
+from bridge.ports import BridgeError
 from bridge.settings import Settings
 from bridge.settings.api import Api
 
@@ -97,7 +93,7 @@ class Served:
     async def _listen(self) -> None:
         service, settings = self._service, self._service.settings
         api = settings.bridge.api
-        secure = context(settings) if api.tls else None
+        secure = context(api.tls, lambda name: wiring.secret(settings, name)) if api.tls else None
         secret = wiring.secret(settings, api.proxied.secret) if api.proxied else b""
         source = LocalSource(bridge_of(service))
         keyring = Keyring(service.database, clock=wiring.now, api=api, secret=secret, run=source.run)
@@ -110,68 +106,19 @@ class Served:
         runner = Runner(app, access_log=None, shutdown_timeout=GRACE)
         try:
             await runner.setup()
-            await _site(runner, settings, secure).start()
-            if api.socket:
-                await asyncio.to_thread(Path(api.socket).chmod, 0o660)
+            await listen(runner, api, secure)
         except BaseException:
             await runner.cleanup()
             await source.close()
             raise
         self._running = runner, source
-        service.board.api, service.board.api_error = _shown(runner, settings), ""
+        service.board.api, service.board.api_error = address(runner, api), ""
         self._log.info("status API", listen=service.board.api)
 
 
 def _concerned(settings: Settings) -> tuple[Api, str, str]:
     """What of a configuration the API and the dashboard were built with; the rest they look up."""
     return settings.bridge.api, settings.bridge.time_zone, settings.bridge.language
-
-
-def _site(runner: Runner, settings: Settings, secure: ssl.SSLContext | None) -> web.BaseSite:
-    api = settings.bridge.api
-    if api.socket:
-        return web.UnixSite(runner, api.socket, ssl_context=secure)
-    host, port = api.address
-    return web.TCPSite(runner, host, port, ssl_context=secure)
-
-
-def _shown(runner: Runner, settings: Settings) -> str:
-    """Where it really listens: port 0 is any."""
-    api = settings.bridge.api
-    if api.socket:
-        return api.listen
-    host, port = runner.addresses[0][:2]
-    return f"{'https' if api.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def context(settings: Settings) -> ssl.SSLContext:
-    """TLS 1.2 at least, with the certificate and key of the configuration; neither is written to a disk."""
-    tls = settings.bridge.api.tls
-    assert tls is not None  # noqa: S101
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.minimum_version = ssl.TLSVersion.TLSv1_2
-    kept = [_memory(wiring.secret(settings, one)) for one in (tls.certificate, tls.key)]
-    try:
-        certificate, key = (f"/proc/self/fd/{one}" for one in kept)
-        made.load_cert_chain(certificate, key, password=lambda: b"")  # never asks at the keyboard
-    except ssl.SSLError as error:
-        raise ConfigurationError(
-            f"api.tls: {tls.certificate} and {tls.key} are no certificate with its key ({error.reason}). Expected: "
-            f"PEM, the chain from the own certificate upward, the key without a passphrase"
-        ) from None
-    finally:
-        for one in kept:
-            with suppress(OSError):
-                os.close(one)
-    return made
-
-
-def _memory(content: bytes) -> int:
-    """A file that is on no disk: OpenSSL reads keys from files only."""
-    made = os.memfd_create("tls", os.MFD_CLOEXEC)
-    os.write(made, content + b"\n")
-    os.lseek(made, 0, os.SEEK_SET)
-    return made
 
 
 def bridge_of(service: Service) -> Bridge:
@@ -184,6 +131,7 @@ def bridge_of(service: Service) -> Bridge:
         one = service.supervisors.get(code)
         if one is not None:
             one.wake(Side, full=full)
+            return one.tenure.holder is None
         return one is not None
 
     return Bridge(

@@ -7,7 +7,9 @@ in a thread. ``names`` is true only for a caller who may see the names of that s
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from bridge.api import asked, models
@@ -20,6 +22,14 @@ class Unknown(Exception):
 
 class Denied(Exception):
     """It can't be done now: a gate does not hold, the stage does not know it; ``str`` says why and what to do."""
+
+
+class Away(Exception):
+    """The site that knows it does not answer now; ``str`` says since when and what to do. Nothing was done."""
+
+    def __init__(self, site: str, heard: datetime | None, text: str) -> None:
+        super().__init__(text)
+        self.site, self.heard = site, heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +64,12 @@ class Who:
         )
 
 
+#: Who asks, while a request is answered: what asks elsewhere in turn says for whom.
+ASKING: ContextVar[Who] = ContextVar("asking")
+
+
 class Source(Protocol):
-    """One bridge. Methods raise Unknown; ``act`` also Denied."""
+    """One bridge, or a hub. Methods raise Unknown; ``act`` also Denied; what a hub has to ask of a site, Away."""
 
     async def board(self) -> Sequence[models.SchoolRow]:
         """All schools."""
@@ -105,8 +119,8 @@ class Source(Protocol):
     async def report(self, code: str, report: str, form: str) -> tuple[bytes, str]:
         """One report in one of its formats: its bytes and media type."""
 
-    async def act(self, code: str, action: asked.Action, who: Who) -> asked.ActionAnswer:
-        """Do what is asked. The caller has checked the scope already."""
+    async def act(self, code: str, action: asked.Action, who: Who, *, key: str = "") -> asked.ActionAnswer:
+        """Do what is asked. The caller has checked the scope already. ``key``: the same again is the same request."""
 
     def live(self, after: int | None) -> AsyncGenerator[models.LiveEvent, None]:
         """Events as they happen, those after an id first as far as they are remembered."""

@@ -95,3 +95,12 @@ def matches(header: str, tag: str, *, weak: bool = False) -> bool:
     """Whether a list of ETags names this one, or any (``*``). If-None-Match compares weakly (RFC 9110, 13.1.2)."""
     names = [one.strip() for one in header.split(",")]
     return "*" in names or tag in names or (weak and f"W/{tag}" in names)
+
+
+def takes_gzip(header: str) -> bool:
+    """Whether Accept-Encoding asks for gzip (RFC 9110, 12.5.3); what is only not refused is not asked for."""
+    for one in header.lower().split(","):
+        name, _, weight = one.partition(";")
+        if name.strip() == "gzip":
+            return re.fullmatch(r"\s*q\s*=\s*0(\.0*)?\s*", weight) is None
+    return False

@@ -165,7 +165,8 @@ def _freshness(seen: Seen) -> Iterator[models.Freshness]:
     observed = mine.get("observed", True)
     for side, facts in mine.get("sides", {}).items():
         period, complete = timedelta(seconds=float(facts["period"])), moment_of(facts.get("complete"))
-        colour = lateness(complete, seen.now, period=period, started=started) if observed else Colour.GREEN
+        judged = observed and not mine.get("standby")
+        colour = lateness(complete, seen.now, period=period, started=started) if judged else Colour.GREEN
         yield models.Freshness(
             side=side, period_seconds=period.total_seconds(), complete=complete, colour=_shade(colour)
         )

@@ -100,11 +100,11 @@ def sync(
     reports: dict[str, Report] = {}
     with wiring.database(session.settings, create=True) as database, session.progress() as progress:
         for one in session.schools(school):
-            store = database.school(one.code, one.kinds())
-            with store.lock():
+            with database.lock(one.code) as mine:
+                store = mine.school(one.code, one.kinds())
                 reports[one.code] = asyncio.run(_sync(session, one, store, progress, full=full))
                 wiring.limit_line(session.settings, session.catalog)
-                ground = Ground(session.settings, session.catalog, one, database)
+                ground = Ground(session.settings, session.catalog, one, mine)
                 reports |= asyncio.run(mirror_once(ground, full=full, progress=progress))
     failed = any(report.error for report in reports.values())
     answer = {"ok": not failed, "schools": [_tree(report) for report in reports.values()]}

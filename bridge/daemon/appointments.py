@@ -94,7 +94,7 @@ def _begin(ground: Ground, of: Appointment) -> None:
 
 
 class Appointments:
-    """Keeps the appointments of all schools."""
+    """Keeps the appointments of all schools that are ``mine`` to look after."""
 
     def __init__(
         self,
@@ -103,8 +103,10 @@ class Appointments:
         database: Database,
         *,
         doors: Doors = Doors(_measure, _begin),
+        mine: Callable[[str], bool] = lambda code: True,
     ) -> None:
         self.settings, self.catalog, self.database, self.doors = settings, catalog, database, doors
+        self._mine = mine
         self.log = structlog.get_logger()
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
@@ -133,7 +135,7 @@ class Appointments:
         settings = self.settings()
         for code, one in found.items():
             school = settings.school(code)
-            if school is None or one.at > now or code in self._under_way:
+            if school is None or one.at > now or code in self._under_way or not self._mine(code):
                 continue
             ground = Ground(settings, self.catalog, school, self.database)
             with threads.of(code):  # what hangs at a school takes no thread of those who look after all of them

@@ -1,4 +1,7 @@
-"""See soon what another process did to a stage or a cutover, and keep the deadline of a cutover: one query a look."""
+"""See soon what another process did to a stage or a cutover, and keep the deadline of a cutover: one query a look.
+
+With another query, where this daemon stands by for some schools: whether one of their leases has ended.
+"""
 
 from __future__ import annotations
 
@@ -40,8 +43,21 @@ async def attend(database: Database, supervisors: Mapping[str, Supervisor]) -> N
                 # Nobody looks after it: its shares stay as they are, and no deadline passes.
                 log.error("a cutover goes on at a school that is not configured any more: configure it", school=code)
             known, alone = found, left
+            await _take_over(database, supervisors)
         except SQLAlchemyError as error:
             log.warning("the state can't be read", error=type(error).__name__)
         except Exception as error:  # noqa: BLE001 - a bug here must not end the attention for all schools
             log.error("no attention", error=type(error).__name__, place=place(error))
         await asyncio.sleep(LOOK)
+
+
+async def _take_over(database: Database, supervisors: Mapping[str, Supervisor]) -> None:
+    """Wake those who stand by for a lease that ended or was given back, or that is a third one's now."""
+    waiting = {code: one.tenure.holder for code, one in supervisors.items() if one.tenure.holder is not None}
+    if not waiting:
+        return
+    holders = await asyncio.to_thread(database.leases.holders)
+    for code, before in waiting.items():
+        now = holders.get(code)
+        if now is None or not now.lives or now.owner != before.owner:
+            supervisors[code].wake(Side)

@@ -58,6 +58,8 @@ class SchoolRow:
     warned: dict[str, list[str]] = field(default_factory=dict)
     sides: dict[str, SideRow] = field(default_factory=dict)
     shares: dict[str, ShareRow] = field(default_factory=dict)
+    #: Which machine looks after it, since when, while this daemon stands by.
+    standby: dict[str, str] | None = None
     #: The last sign of life of the cycle under way; None while there is none.
     moved: str | None = None
     meter: Meter = field(default_factory=Meter)

@@ -49,10 +49,10 @@ class Watch:
         """Everything that is wrong. ``tree``: what the daemon tells of itself."""
         self._recount(settings, database)
         found: dict[tuple[str, str, str], Concern] = {}
-        for school in settings.schools:
+        mine = {one.code for one in settings.schools} - standing_by(tree)
+        for school in (one for one in settings.schools if one.code in mine):
             for one in _told_once(_of(school, self._memories.get(school.code), tree, now)):
                 found.setdefault(one.name, one)
-        mine = {one.code for one in settings.schools}
         runs = [_run(one, now) for one in going(database) if one.school in mine]
         found |= {one.name: one for some in runs for one in some}
         return list(found.values())
@@ -68,8 +68,16 @@ class Watch:
                 self._memories[school.code] = remembered(database, store)
 
 
+def standing_by(tree: Mapping[str, Any] | None) -> frozenset[str]:
+    """Schools that another daemon looks after, and tells of."""
+    schools = (tree or {}).get("schools", {})
+    return frozenset(code for code, row in schools.items() if row.get("standby"))
+
+
 def _of(school: School, memory: Remembered | None, tree: Mapping[str, Any] | None, now: datetime) -> Iterator[Concern]:
     for cause in judge(tree, school.code, now).causes:
+        if cause.colour is Colour.GREEN:
+            continue
         yield _from(school.code, cause, now)
     if memory is not None:
         yield from _remembered(school.code, memory, now)

@@ -10,6 +10,7 @@
 | the folder of an owner is not there yet (nobody logged in) | nothing wrong; not one of the share's: amber |
 | the cycle under way gets no further for a minute: a side doesn't answer | amber; for more than ten minutes: red |
 | something is held or in quarantine; a side warns; the configuration on disk is wrong | amber |
+| another daemon looks after it, and its lease lives | green: this one stands by |
 | none of it | green |
 
 Pure: the status file's tree and the time come in.
@@ -38,6 +39,8 @@ class Colour(StrEnum):
 
 
 _ORDER = list(Colour)
+#: The kind of the one cause that is no trouble.
+STANDBY = "standby"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,9 @@ def _telling(targets: Mapping[str, Any]) -> Iterator[Cause]:
 
 def _school(row: Mapping[str, Any], now: datetime, *, started: datetime) -> list[Cause]:
     causes = []
+    if other := row.get("standby"):
+        since = moment_of(other.get("since"))
+        return [Cause(Colour.GREEN, f"looked after by {other['host']}; this one stands by", since, STANDBY)]
     if row.get("error"):
         since = moment_of(row.get("error_since"))
         old = since is None or now - since > PATIENCE

@@ -101,6 +101,14 @@ _KINDS: Mapping[str, tuple[Words, Words]] = {
         ("Benachrichtigungen an {subject} kommen nicht an", "{subject} can't be told what is wrong"),
         ("Versuchen: schoolbridge notify test {subject}", "Try: schoolbridge notify test {subject}"),
     ),
+    "wave": (
+        ("Welle {subject} angehalten; nicht umgestellt: {count}", "wave {subject} is stopped; not cut over: {count}"),
+        ('Ansehen: schoolbridge hub wave show "{subject}"', 'See why: schoolbridge hub wave show "{subject}"'),
+    ),
+    "silent": (
+        ("Vom Standort {subject} ist nichts zu hören", "nothing is heard of the site {subject}"),
+        ("Leitung und Dienst dort prüfen: schoolbridge hub sites", "See whether it runs: schoolbridge hub sites"),
+    ),
 }  # fmt: skip
 _OTHER: tuple[Words, Words] = (
     ("Etwas stimmt nicht", "something is wrong"),

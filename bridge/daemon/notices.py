@@ -23,7 +23,7 @@ from bridge.core.notices import Concern, Letter, Notice, Severity, letters, step
 from bridge.daemon import board as boards
 from bridge.daemon import sending, threads, wiring
 from bridge.daemon.board import Board
-from bridge.daemon.concerns import Watch
+from bridge.daemon.concerns import Watch, standing_by
 from bridge.daemon.notice_text import Message, Scribe
 from bridge.daemon.threads import aside
 from bridge.daemon.trouble import place
@@ -157,22 +157,24 @@ class Teller:
         self, settings: Settings, targets: Sequence[Target], now: datetime
     ) -> list[tuple[list[Notice], list[News]]]:
         """What each target has to know now, written to the state."""
-        database = self.database
-        wrong = self._watch.concerns(settings, database, boards.read(self.board.path.parent), now)
+        database, tree = self.database, boards.read(self.board.path.parent)
+        wrong = self._watch.concerns(settings, database, tree, now)
         codes = [one.code for one in settings.schools]
+        others = _others(codes, standing_by(tree))
+        wrong = [one for one in wrong if one.school not in others]
         everybody = settings.bridge.notify
         state.gather(database, {code: [one.name for one in everybody if one.tells_of(code)] for code in codes})
         troubles, news = state.remembered(database)
         found = []
         for target in targets:
-            mine = [one for one in wrong if _concerns(target, one)]
-            before = troubles.get(target.name, [])
+            mine = [one for one in wrong if concerns_target(target, one)]
+            before = [one for one in troubles.get(target.name, []) if one.concern.school not in others]
             after = step(before, mine, least=target.at_least, after=target.after, now=now)
             state.keep(database, target.name, before, after)
             fresh = news.get(target.name, [])
             wanted = [one for one in fresh if one.severity.rank >= target.at_least.rank and one.school in codes]
             state.done(database, target.name, [one for one in fresh if one not in wanted])
-            found.append((after, wanted))
+            found.append((after, [one for one in wanted if one.school not in others]))
         return found
 
     async def _deliver(
@@ -222,9 +224,17 @@ def _pause(targets: Sequence[Target]) -> float:
     return max(_OFTEN, min(shortest / 2, _SELDOM))
 
 
-def _concerns(target: Target, one: Concern) -> bool:
+def concerns_target(target: Target, one: Concern) -> bool:
     """Of itself, that it can't be told, nobody can be told."""
     return target.tells_of(one.school) and not (one.kind == "telling" and one.subject == target.name)
+
+
+def _others(codes: Sequence[str], standing: frozenset[str]) -> frozenset[str]:
+    """What others tell of, where several daemons share a state: their schools; of itself (the empty code) speaks the
+    one that looks after the first school.
+    """
+    silent = bool(codes) and min(codes) in standing
+    return standing | {""} if silent else standing
 
 
 def _bundles(news: Sequence[News]) -> list[Sequence[News]]:

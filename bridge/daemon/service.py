@@ -80,7 +80,7 @@ class Service:
         self.front: Front | None = None
         self.scheduler = AsyncIOScheduler(timezone=ZoneInfo(settings.bridge.time_zone))
         self.teller = Teller(lambda: self.settings, database, self.board)
-        self.appointments = Appointments(lambda: self.settings, catalog, database)
+        self.appointments = Appointments(lambda: self.settings, catalog, database, mine=self._looks_after)
         self._ending = asyncio.Event()
         self._reload = asyncio.Event()
         self._asked: list[asyncio.Future[None]] = []
@@ -171,6 +171,9 @@ class Service:
             self.log.warning("the status file can't be written", reason=error.strerror)
 
     # -- schools
+
+    def _looks_after(self, code: str) -> bool:
+        return code in self.supervisors and self.supervisors[code].tenure.held
 
     def _begin(self, school: School) -> None:
         times = school.timetable

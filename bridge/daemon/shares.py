@@ -35,6 +35,7 @@ from bridge.daemon.whereabouts import Lying
 from bridge.engine.bridged import Bridged, Progress, Report, silent
 from bridge.engine.cycle import cycle
 from bridge.engine.load import Load
+from bridge.engine.wrap import Leased
 from bridge.ports import Connector, Unreachable, Waiting
 from bridge.settings import School, Settings
 from bridge.settings.effective import SideSettings
@@ -72,10 +73,10 @@ class Ground:
         """One side of a root, not asked anything yet; with other ``settings`` than its own at another place."""
         one, directory = settings or root.sides[side], self.directory(root, side)
         await asyncio.to_thread(directory.mkdir, mode=0o700, parents=True, exist_ok=True)
-        context = replace(
-            wiring.context(self.settings, self.school), directory=directory, modes=Modes(self.database, root.code)
-        )
-        return await self.catalog.connect(one.connector, one.options, context)
+        context = wiring.context(self.settings, self.school, permit=self.database.permit)
+        context = replace(context, directory=directory, modes=Modes(self.database, root.code))
+        connector = await self.catalog.connect(one.connector, one.options, context)
+        return connector if self.database.lease is None else Leased(connector, self.database.permit)
 
     def store(self, code: str) -> SchoolStore:
         """The memory of a root, or with the school's own code that of its people; made once, because that writes."""

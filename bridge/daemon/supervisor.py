@@ -1,4 +1,4 @@
-"""Looks after one school: its people and groups, and with them the roots of its shares, while it holds its lock."""
+"""Looks after one school: its people and groups, and with them the roots of its shares, while it holds its lease."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from bridge.daemon.board import Board
 from bridge.daemon.catalog import Catalog
 from bridge.daemon.shares import Ground, Shares
 from bridge.daemon.steps import Steps
+from bridge.daemon.tenure import Tenure
 from bridge.daemon.trouble import place, said
-from bridge.daemon.watched import Life, Watched
+from bridge.daemon.watched import Life, Reopen, Watched
 from bridge.engine.bridged import Bridged, Progress, Report
 from bridge.ports import BridgeError, ConfigurationError
 from bridge.settings import School, Settings
@@ -33,9 +34,19 @@ class Supervisor:
         self._state = _identity(database)
         self._shares: Shares | None = None
         self._stale = True
-        self._steps = Steps(Ground(settings, catalog, school, database), self.wake, self._doing, self.log)
-        life = Life(opened=self._opened, turn=self._turn, noted=self._noted, failed=self._failed, doing=self._doing)
-        self._watched = Watched(f"school {school.code}", life)
+        self._steps: Steps | None = None
+        self.tenure = Tenure(school.code, database, self._lost)
+        self._watched = Watched(
+            f"school {school.code}",
+            Life(
+                opened=self._opened,
+                turn=self._turn,
+                noted=self._noted,
+                failed=self._failed,
+                doing=self._doing,
+                waiting=self._stand_by,
+            ),
+        )
 
     def start(self) -> None:
         """Begin, in threads of its own; the first cycle reads both sides."""
@@ -57,9 +68,9 @@ class Supervisor:
             self._shares.wake(wanted, full=full, spread=spread)
 
     async def attend(self) -> None:
-        """What a cutover needs although a side may be away: see ``Steps.alone``."""
+        """What a cutover needs although a side may be away: see ``Steps.alone``. Nothing where another one does it."""
         try:
-            if await self._steps.alone():
+            if self.tenure.held and self._steps is not None and await self._steps.alone():
                 self.wake(Side)
         except (BridgeError, OSError, SQLAlchemyError) as error:
             self.log.warning("a step of the cutover is held up", reason=said(error))
@@ -71,28 +82,35 @@ class Supervisor:
         if self._shares is not None:
             await self._shares.stop()
         await self._watched.stop()
+        await self.tenure.give(at_once=self._watched.over)
 
     @asynccontextmanager
     async def _opened(self, progress: Progress) -> AsyncIterator[Bridged]:
         """The school with both sides connected, and its shares beside it."""
-        school = self.school
-        store = await asyncio.to_thread(self.database.school, school.code, school.kinds())
-        with store.lock():
-            await asyncio.to_thread(turn.begin, store, school, self.settings.runtime)
-            async with wiring.bridged(self.settings, self.catalog, school, store, progress=progress) as one:
-                ground = Ground(self.settings, self.catalog, school, self.database)
-                self._shares = Shares(ground, self.board.schools[school.code].shares)
-                self._stale = True
-                try:
-                    yield one
-                finally:
-                    await self._shares.stop()
-                    self._shares = None
+        school, before = self.school, self.tenure.mine
+        database = await self.tenure.take()
+        if database is not before or self._steps is None:
+            ground = Ground(self.settings, self.catalog, school, database)
+            self._steps = Steps(ground, self.wake, self._doing, self.log)
+        self.board.schools[school.code].standby = None
+        store = await asyncio.to_thread(database.school, school.code, school.kinds())
+        await asyncio.to_thread(turn.begin, store, school, self.settings.runtime)
+        async with wiring.bridged(self.settings, self.catalog, school, store, progress=progress) as one:
+            ground = Ground(self.settings, self.catalog, school, database)
+            self._shares = Shares(ground, self.board.schools[school.code].shares)
+            self._stale = True
+            try:
+                yield one
+            finally:
+                await self._shares.stop()
+                self._shares = None
 
     async def _turn(self, one: Bridged, sides: frozenset[Side], full: bool) -> Report:
         self._same_state()
-        store = one.store
-        if not isinstance(store, SchoolStore):
+        if not self.tenure.held:
+            raise Reopen
+        store, steps = one.store, self._steps
+        if not isinstance(store, SchoolStore) or steps is None:
             raise TypeError("the daemon keeps its state in the database")
         row = self.board.schools[self.school.code]
         row.moved = wiring.now().isoformat()
@@ -100,7 +118,7 @@ class Supervisor:
             report = await turn.turn(one, self.school, store, sides=sides, full=full, pause=self.school.pause)
             self._stale |= bool(report.changed or any(report.observed.values()))
             # Roots have no tasks while a run goes on, also where its steps have to wait for this side.
-            going = await (self._steps.going_on() if report.error else self._steps.go(one, store, self._shares))
+            going = await (steps.going_on() if report.error else steps.go(one, store, self._shares))
             if self._shares is not None and (self._stale or not self._shares.watched) and not going:
                 await self._shares.refresh()
                 self._stale = False
@@ -130,6 +148,22 @@ class Supervisor:
             self.log.info("cycle", cycle=report.cycle, **report.counts())
         else:
             self.log.debug("cycle", cycle=report.cycle, seconds=round(report.seconds, 3))
+        self._write()
+
+    def _lost(self) -> None:
+        self.log.warning("the lease is lost: stands by")
+        self.wake(Side)
+
+    def _stand_by(self, why: str) -> None:
+        """Another daemon does all of it: nothing of it is wrong here."""
+        holder, row = self.tenure.holder, self.board.schools[self.school.code]
+        if holder is None:
+            return
+        if row.standby is None or row.standby["host"] != holder.host:
+            self.log.info("stands by", host=holder.host)
+        row.standby = {"host": holder.host, "since": holder.since.isoformat()}
+        row.error, row.error_since, row.doing, row.moved = "", None, "", None
+        row.shares.clear()
         self._write()
 
     def _failed(self, message: str) -> None:

@@ -19,7 +19,7 @@ from bridge.daemon.gate import Gate
 from bridge.daemon.threads import LAST
 from bridge.daemon.trouble import place, said
 from bridge.engine.bridged import Bridged, Progress, Report
-from bridge.ports import BridgeError, Connector, Unreachable, Waiting
+from bridge.ports import BridgeError, Connector, Fenced, Unreachable, Waiting
 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 #: The longest pause that a side may ask for, in seconds.
@@ -90,6 +90,11 @@ class Watched:
         self._failed(f"internal error ({error}); begun anew, the log has more")
         return True
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing of it is under way any more."""
+        return self._task is None or self._task.done()
+
     async def stop(self) -> None:
         """End after the page or chunk under way; after a while in the middle of it, as a crash would.
 
@@ -116,6 +121,11 @@ class Watched:
             except Stopped:
                 return
             except Reopen:
+                continue
+            except Fenced:
+                # Whoever opens again finds out whether the school is this process's; a root waits for that.
+                self.life.doing("")
+                await self._pause()
                 continue
             except Waiting as absent:
                 self.failures = 0

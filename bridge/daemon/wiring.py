@@ -33,8 +33,8 @@ from bridge.core.model import Action, Side
 from bridge.daemon.catalog import Catalog
 from bridge.daemon.ids import TimeOrdered
 from bridge.engine.bridged import Bridged, Naming, Progress, silent
-from bridge.engine.wrap import ReadOnly
-from bridge.ports import ConfigurationError, Connector, Context
+from bridge.engine.wrap import Leased, ReadOnly
+from bridge.ports import ConfigurationError, Connector, Context, permitted
 from bridge.settings import School, Settings, resolve
 from bridge.settings.line import limit_of
 from bridge.settings.secrets import REFERENCE
@@ -84,7 +84,9 @@ def database(settings: Settings, *, create: bool) -> Iterator[Database]:
         _mine(path)
         if not create and not path.exists():
             raise ConfigurationError(f"{path} does not exist: the bridge has never run. Start it, or run sync once")
-    opened = open_database(url.render_as_string(hide_password=False), clock=now)
+    opened = open_database(
+        url.render_as_string(hide_password=False), clock=now, lasts=settings.bridge.state.lease_seconds
+    )
     try:
         yield opened
     finally:
@@ -114,7 +116,7 @@ def _account(uid: int) -> str:
         return str(uid)
 
 
-def context(settings: Settings, school: School) -> Context:
+def context(settings: Settings, school: School, *, permit: Callable[[], None] = permitted) -> Context:
     """What the connectors of a school get."""
     return Context(
         school=school.code,
@@ -124,6 +126,7 @@ def context(settings: Settings, school: School) -> Context:
         monotonic=time.monotonic,
         random=random.SystemRandom().random,
         common=settings.indexes / "common",
+        permit=permit,
         attributes={
             kind: {name: attribute.source for name, attribute in named.items()}
             for kind, named in school.attributes.items()
@@ -139,12 +142,14 @@ def limit_line(settings: Settings, catalog: Catalog, *, clock: Callable[[], date
 
 
 @asynccontextmanager
-async def connected(settings: Settings, catalog: Catalog, school: School, side: Side) -> AsyncIterator[Connector]:
-    """One side of a school; closed at the end."""
+async def connected(
+    settings: Settings, catalog: Catalog, school: School, side: Side, *, permit: Callable[[], None] | None = None
+) -> AsyncIterator[Connector]:
+    """One side of a school; closed at the end. With ``permit`` it is asked before anything is written there."""
     one = school.sides[side]
-    connector = await catalog.connect(one.connector, one.options, context(settings, school))
+    connector = await catalog.connect(one.connector, one.options, context(settings, school, permit=permit or permitted))
     try:
-        yield connector
+        yield connector if permit is None else Leased(connector, permit)
     finally:
         await connector.close()
 
@@ -196,7 +201,11 @@ async def bridged(
 ) -> AsyncIterator[Bridged]:
     """A school with both sides connected, in its present stage."""
     async with AsyncExitStack() as stack:
-        sides = {side: await stack.enter_async_context(connected(settings, catalog, school, side)) for side in Side}
+        permit = store.database.permit if store.database.lease is not None else None
+        sides = {
+            side: await stack.enter_async_context(connected(settings, catalog, school, side, permit=permit))
+            for side in Side
+        }
         _can_give_back(school, sides[Side.SCHOOL])
         one = Bridged(
             code=school.code,

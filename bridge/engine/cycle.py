@@ -24,7 +24,7 @@ from bridge.engine.observe import observe
 from bridge.engine.pair import pair
 from bridge.engine.purges import able, purged_by_bridge
 from bridge.engine.resolve import carry_out_decisions
-from bridge.ports import BridgeError, Unreachable, never
+from bridge.ports import BridgeError, Fenced, Unreachable, never
 
 #: Links reconciled at a time.
 BATCH = 500
@@ -40,7 +40,8 @@ async def cycle(
 ) -> Report:
     """Run one cycle, reading ``sides``; the report says what was done, ``report.error`` why it ended early.
 
-    Errors of a side end the cycle and are reported, not raised: nothing is concluded from what was not read.
+    Errors of a side end the cycle and are reported, not raised: nothing is concluded from what was not read. Raises
+    Fenced only, where another process looks after the school by now.
     With ``rehearse`` nothing is carried out: every operation and hold is kept in the report instead, and a stage that
     writes nothing is judged as if it did, because that is what one wants to see. With ``most`` only so many of them are
     kept, and the others counted: a share may have millions.
@@ -69,6 +70,8 @@ async def cycle(
             await _carry_all_out(bridged, guard, report, first=kept, over=_overtaken(bridged, begun))
             await carry_out_decisions(bridged, report)
             bridged.load.end()
+    except Fenced:
+        raise  # not this process's any more: nothing of it is to be reported or repeated here
     except BridgeError as error:
         report.error = str(error)
         report.retry_after = error.retry_after if isinstance(error, Unreachable) else None

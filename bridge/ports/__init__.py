@@ -19,6 +19,7 @@ from bridge.ports.errors import (
     Busy,
     ConfigurationError,
     ContentChanged,
+    Fenced,
     Refused,
     Spent,
     TokenLost,
@@ -47,6 +48,7 @@ from bridge.ports.side import (
     Write,
     Written,
     never,
+    permitted,
 )
 from bridge.ports.trash import Kept, Trash
 from bridge.ports.trees import KeptBoth, Meaning, Trees
@@ -69,6 +71,7 @@ __all__ = [
     "Context",
     "Done",
     "Failed",
+    "Fenced",
     "Finding",
     "Foundation",
     "Freezing",
@@ -111,4 +114,5 @@ __all__ = [
     "Written",
     "chunks",
     "never",
+    "permitted",
 ]

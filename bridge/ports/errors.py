@@ -37,6 +37,13 @@ class Spent(Unreachable):
         super().__init__(message, retry_after=retry_after)
 
 
+class Fenced(Unreachable):
+    """This process does not look after the school any more: send nothing, record nothing, stand by.
+
+    Nothing is wrong: another daemon has the lease, or this one was stopped for longer than its own lasts.
+    """
+
+
 class Refused(BridgeError):
     """The side answers but does not let us in: credentials, rights, certificate. A person has to act."""
 

@@ -75,6 +75,10 @@ def never() -> bool:
     return False
 
 
+def permitted() -> None:
+    """Nobody else could look after the school."""
+
+
 @dataclass(frozen=True, slots=True)
 class Write:
     """One write to one side, references as anchors of that side.
@@ -282,5 +286,8 @@ class Context:
     """A directory that all connectors of this machine share, for what they spend together; None: nowhere."""
     modes: KeptModes | None = None
     """Where a root's permissions are remembered while it is frozen; None: it can't be frozen."""
+    permit: Callable[[], None] = permitted
+    """To be called right before each request that changes something is sent, from any thread; raises Fenced where this
+    process does not look after the school any more: the connector lets it through, and sends nothing more."""
     attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Kind -> field -> expression: the attributes that the school's YAML adds to the kind by allow-list."""

@@ -64,6 +64,12 @@ class State(Strict):
         description="`sqlite:///PATH` (relative to this file) or `postgresql://USER@HOST/NAME`, without a password.",
     )
     password: SecretReference | None = Field(default=None, description="The password of the PostgreSQL role.")
+    lease_seconds: float = Field(
+        default=15.0,
+        ge=1,
+        le=300,
+        description="PostgreSQL: how long a daemon that falls silent keeps its schools until others take them over.",
+    )
 
 
 class Logging(Strict):

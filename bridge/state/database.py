@@ -9,19 +9,21 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
+from copy import copy
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, select
 from sqlalchemy.exc import DatabaseError
-from sqlalchemy.pool import NullPool, StaticPool
+from sqlalchemy.pool import StaticPool
 
 from bridge.core.kinds import Kind
 from bridge.ports import ConfigurationError
 from bridge.state.copy import copy_files, copy_rows
-from bridge.state.lock import advisory_lock, file_lock
+from bridge.state.lease import LASTS, Lease, Timing, bound
+from bridge.state.leases import Leases, name_of
 from bridge.state.queue import Queue
 from bridge.state.reserved import FILE, Key
 from bridge.state.store import SchoolStore
@@ -31,7 +33,7 @@ Clock = Callable[[], datetime]
 
 
 #: Connections at a time; who waits for one longer than 30 seconds fails. PostgreSQL gives 100 to all its clients, and
-#: each school's lock takes one besides.
+#: a process takes up to six for its leases besides.
 MOST_CONNECTIONS = {"sqlite": 60, "postgresql": 20}
 
 
@@ -42,12 +44,12 @@ def _utc() -> datetime:
 class Database:
     """An open database, its schema up to date. ``path`` is None unless it is a SQLite file."""
 
-    def __init__(self, engine: Engine, *, path: Path | None, clock: Clock) -> None:
-        self.engine, self.path, self.clock = engine, path, clock
+    def __init__(self, engine: Engine, *, path: Path | None, clock: Clock, leases: Leases) -> None:
+        self.engine, self.path, self.clock, self.leases = engine, path, clock, leases
+        self.lease: Lease | None = None
+        """What everything that is written here has to hold; None for people, whose decisions count anywhere."""
         self.key = Key(_key_file(engine, path))
         self._queue = Queue()
-        # A school's lock keeps its connection for as long as the bridge runs: it must not be one of those that work.
-        self._locks = create_engine(engine.url, poolclass=NullPool, hide_parameters=True)
 
     def school(self, code: str, kinds: Mapping[str, Kind]) -> SchoolStore:
         """The store of one school, created where it is new."""
@@ -66,16 +68,34 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction: all of it or nothing. SQLite takes its write lock at once, so that it never fails midway."""
+        """A transaction: all of it or nothing. SQLite takes its write lock at once, so that it never fails midway.
+
+        Raises Fenced where it needs a lease that was lost.
+        """
         turn = nullcontext() if self.path is None else self._queue.turn()
         with turn, self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+            if self.lease is not None:
+                self.lease.fence(connection)
+            else:
+                bound(connection, self.leases.timing)
             yield connection
 
-    def lock(self, code: str) -> AbstractContextManager[None]:
-        """Hold the lock of a school; raises ``Busy``. A database in memory needs none."""
-        if self.engine.dialect.name == "postgresql":
-            return advisory_lock(self._locks, code)
-        return nullcontext() if self.path is None else file_lock(self.path, code)
+    @contextmanager
+    def lock(self, code: str) -> Iterator[Database]:
+        """Look after a school: this database, in which all that is written needs its lease. Raises ``Busy``."""
+        with self.leases.hold(code) as lease:
+            yield self.under(lease)
+
+    def under(self, lease: Lease) -> Database:
+        """This database as a holder of a lease sees it: what is written needs that lease."""
+        one = copy(self)
+        one.lease = lease
+        return one
+
+    def permit(self) -> None:
+        """Asked before anything is sent to a side; raises Fenced where the lease does not last any more."""
+        if self.lease is not None:
+            self.lease.permit()
 
     def copy_school(self, code: str, other: Database) -> None:
         """Copy every row of a school but the journal's; the other database knows nothing of it yet."""
@@ -87,7 +107,8 @@ class Database:
             copy_rows(source, target, code=code)
 
     def close(self) -> None:
-        """Give back all connections."""
+        """Give back all leases and connections."""
+        self.leases.close()
         self.engine.dispose()
 
 
@@ -98,8 +119,10 @@ def _key_file(engine: Engine, path: Path | None) -> Path | None:
     return None if path is None else path.with_name(FILE)
 
 
-def open_database(url: str, *, clock: Clock = _utc) -> Database:
+def open_database(url: str, *, clock: Clock = _utc, lasts: float = LASTS) -> Database:
     """Open ``sqlite:///PATH``, ``sqlite://`` (in memory) or ``postgresql+psycopg://...``, and migrate it.
+
+    ``lasts``: seconds that a lease lasts.
 
     Raises ConfigurationError when it can't be reached, is newer than this program, or lies where others could read it.
     """
@@ -114,11 +137,14 @@ def open_database(url: str, *, clock: Clock = _utc) -> Database:
         else:
             path = Path(str(parsed.database))
             _prepare_file(path)
+    leases = Leases(parsed, path=path, timing=Timing(lasts))
+    if parsed.get_backend_name() == "postgresql":
+        options["connect_args"] = {"application_name": name_of(leases.owner)}
     # Parameters hold names of people: they have no place in the text of an error.
     engine = create_engine(parsed, hide_parameters=True, **options)
     if path is not None or parsed.get_backend_name() == "sqlite":
         _speak_sqlite(engine)
-    database = Database(engine, path=path, clock=clock)
+    database = Database(engine, path=path, clock=clock, leases=leases)
     try:
         _migrate(database)
     except DatabaseError as error:

@@ -22,8 +22,12 @@ def _key(name: str) -> Column[str]:
 # --- any bridge -------------------------------------------------------------------------------------------------------
 
 #: Who looks after a school where several daemons share a database. ``token`` grows with each owner (fencing);
-#: ``until`` is in the database's own time. The empty code stands for what is there once a site: its uplink.
-lease = _table("lease", _text("owner"), _number("token"), _time("until", optional=False))
+#: ``since`` and ``until`` are in the database's own time. The empty code stands for what is there once a site: its
+#: uplink. The unique index makes the token a key, so that PostgreSQL lets renewals pass a lock on it, but no new owner.
+lease = _table(
+    "lease", _text("owner"), _number("token"), _time("since", optional=False), _time("until", optional=False),
+    Index(None, "school", "token", unique=True),
+)  # fmt: skip
 #: A school, or a root of it, whose state was put back from a backup: until a person ends it nothing is deleted on
 #: either side. ``compared``: sides that were read in full since, by spaces; ``still``: nothing at all is written.
 restored = _table(
@@ -170,7 +174,8 @@ hub_grant = Table(
     _time("revoked"),
     Index(None, "token"),
 )
-#: Waves that were begun. ``state``: running, stopped, through, cancelled. ``schools``: JSON, what was asked of whom.
+#: Waves that were begun. ``state``: running, stopped, through, cancelled, since ``changed``. ``schools``: JSON, what
+#: was asked of whom.
 hub_wave = Table(
     "hub_wave",
     metadata,
@@ -181,9 +186,15 @@ hub_wave = Table(
     _text("actor"),
     _text("reason"),
     _text("why"),
+    _time("changed"),
     _text("schools", default="{}"),
 )
-#: What a site wants of a tenant's budgets and what it was given, requests or units a minute.
+#: What has to be true before a wave, as a person attested it.
+hub_need = Table(
+    "hub_need", metadata, _key("wave"), _key("need"), _text("actor"), _text("reason"), _time("at", optional=False)
+)  # fmt: skip
+#: What a site wants of a tenant's budgets, units a minute, and what it was promised: ``promises`` is JSON, all of them
+#: that may still be spent; ``given`` and ``until`` are the newest of them.
 hub_demand = Table(
     "hub_demand",
     metadata,
@@ -194,6 +205,7 @@ hub_demand = Table(
     Column("given", Float, nullable=False, default=0.0),
     _time("at", optional=False),
     _time("until", optional=False),
+    _text("promises", default="[]"),
 )
 #: Heads of the schools' journals as they were told: a journal written anew at a site is noticed here.
 hub_head = Table(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -61,22 +61,39 @@ class Orders:
 def ask(database: Database, command: Command) -> tuple[Command, bool]:
     """Keep a command and journal that it was asked; the same id again: what stands there, and False."""
     with database.write() as connection:
-        tx = Transaction(connection, "", {}, command.asked)
+        found, new = put(connection, [command])[0]
+        return found, new
+
+
+def put(connection: Connection, commands: Sequence[Command]) -> list[tuple[Command, bool]]:
+    """The same for several, within a transaction."""
+    found: list[tuple[Command, bool]] = []
+    entries: dict[str, list[Entry]] = {}
+    for command in commands:
         known = _row(connection, command.id)
-        if known is not None:
-            return _command(known), False
-        row = {name: getattr(command, name) for name in Command.__slots__}
-        statement = tx.insert(hub_command).on_conflict_do_nothing().returning(hub_command.c.id)
-        if connection.execute(statement, row).scalar() is None:  # another process asked the same meanwhile
-            known = _row(connection, command.id)
-            assert known is not None  # noqa: S101
-            return _command(known), False
-        entry = Entry(
-            "ask", actor=command.actor, kind="command", anchor=command.id, reason=command.reason,
-            after={"command": command.id, "action": _brief(command.action), "site": command.site, "wave": command.wave},
-        )  # fmt: skip
-        note(connection, command.asked, {command.school or HUB: [entry]})
-    return command, True
+        if known is None and _new(connection, command):
+            found.append((command, True))
+            entry = Entry(
+                "ask", actor=command.actor, kind="command", anchor=command.id, reason=command.reason,
+                after={
+                    "command": command.id, "action": _brief(command.action), "site": command.site, "wave": command.wave,
+                },
+            )  # fmt: skip
+            entries.setdefault(command.school or HUB, []).append(entry)
+            continue
+        known = known or _row(connection, command.id)  # another process asked the same meanwhile
+        assert known is not None  # noqa: S101
+        found.append((_command(known), False))
+    if commands:
+        note(connection, commands[0].asked, entries)
+    return found
+
+
+def _new(connection: Connection, command: Command) -> bool:
+    row = {name: getattr(command, name) for name in Command.__slots__}
+    tx = Transaction(connection, "", {}, command.asked)
+    statement = tx.insert(hub_command).on_conflict_do_nothing().returning(hub_command.c.id)
+    return connection.execute(statement, row).scalar() is not None
 
 
 def _brief(action: str) -> str:
@@ -113,6 +130,14 @@ def withdraw(database: Database, name: str, *, actor: str, reason: str) -> Comma
         if row.state in OPEN:
             _close(connection, [row], "withdrawn", now, actor=actor, reason=reason)
     return command(database, name)
+
+
+def take_back(connection: Connection, names: Iterable[str], *, at: datetime, actor: str, reason: str) -> set[str]:
+    """The same for several, within a transaction; ids of those that no site had got yet."""
+    query = select(hub_command).where(hub_command.c.id.in_(sorted(set(names))), hub_command.c.state.in_(OPEN))
+    rows = connection.execute(query.order_by(hub_command.c.id).with_for_update()).all()
+    _close(connection, rows, "withdrawn", at, actor=actor, reason=reason)
+    return {row.id for row in rows if row.state == "waiting"}
 
 
 def expire(database: Database) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, text
 
 from bridge.ports import ConfigurationError
 
@@ -39,14 +39,7 @@ def file_lock(database: Path, school: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-@contextmanager
-def advisory_lock(engine: Engine, school: str) -> Iterator[None]:
-    """Lock a number in the database (PostgreSQL); the connection is kept as long as the lock."""
+def held_by_an_older_program(connection: Connection, school: str) -> bool:
+    """Whether a program from before there were leases runs cycles for a school: it locks a number in PostgreSQL."""
     number = int.from_bytes(hashlib.sha256(f"schoolbridge {school}".encode()).digest()[:8], "big", signed=True)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        if not connection.execute(text("SELECT pg_try_advisory_lock(:number)"), {"number": number}).scalar_one():
-            raise Busy(school)
-        try:
-            yield
-        finally:
-            connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": number})
+    return not connection.execute(text("SELECT pg_try_advisory_xact_lock(:number)"), {"number": number}).scalar_one()

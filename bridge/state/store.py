@@ -286,8 +286,8 @@ class SchoolStore(Drifting, Leaving, Lookup, Recovering, Rosters, Years):
 
     # one process, and a copy to try things on
 
-    def lock(self) -> AbstractContextManager[None]:
-        """Hold the school's lock while cycles run; raises Busy when another process has it."""
+    def lock(self) -> AbstractContextManager[Database]:
+        """Look after the school while cycles run, see ``Database.lock``; raises Busy when another process does."""
         return self.database.lock(self.code)
 
     def copy_to(self, other: Database) -> SchoolStore:

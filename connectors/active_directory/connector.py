@@ -57,7 +57,9 @@ class ActiveDirectory:
         self._marks: dict[str, Mark] = {}
         self._writer: Writer | None = None
         if options.writeback:
-            writing = Directory(options, self._password, name=f"ad-write-{context.school}", writing=True)
+            writing = Directory(
+                options, self._password, name=f"ad-write-{context.school}", writing=True, permit=context.permit
+            )
             self._writer = Writer(
                 options, options.writeback, self._mapping, writing, school=context.school, extra=context.attributes
             )

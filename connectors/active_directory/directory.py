@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from bridge.ports import Refused, Unreachable
+from bridge.ports import Refused, Unreachable, permitted
 from connectors.active_directory.options import Options
 from connectors.active_directory.session import Root, Session
 from connectors.active_directory.trust import CertificateRefused
@@ -29,6 +29,7 @@ class Directory:
     def __init__(
         self, options: Options, password: Callable[[], str], *, name: str = "directory",
         monotonic: Callable[[], float] = time.monotonic, writing: bool = False,
+        permit: Callable[[], None] = permitted,
     ) -> None:  # fmt: skip
         self._monotonic = monotonic
         self._salt = os.urandom(16)
@@ -36,7 +37,7 @@ class Directory:
         self._password = password
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
         self._session: Session | None = None
-        self._writing = writing
+        self._writing, self._permit = writing, permit
         self._only = False
         self._server = options.servers[0]
         self._warnings: list[str] = []
@@ -111,7 +112,7 @@ class Directory:
         untrusted = False
         for server in (self._server, *others):
             try:
-                session = Session(self._options, server, self._password, writing=self._writing)
+                session = Session(self._options, server, self._password, writing=self._writing, permit=self._permit)
             except (Unreachable, CertificateRefused) as error:
                 # Wrong credentials are not tried elsewhere: each try counts towards the account's lockout.
                 untrusted |= isinstance(error, CertificateRefused)

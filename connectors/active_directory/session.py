@@ -21,7 +21,7 @@ import ldap3
 from ldap3.core.exceptions import LDAPException
 from ldap3.operation.search import search_operation
 
-from bridge.ports import Refused, Unreachable
+from bridge.ports import Refused, Unreachable, permitted
 from connectors.active_directory import kerberos
 from connectors.active_directory.options import Options
 from connectors.active_directory.trust import CertificateRefused, VerifiedTls, bind_trouble, certificate_trouble
@@ -69,12 +69,15 @@ class Root:
 class Session:
     """A bound connection to ``server``. Blocking; used from one thread at a time."""
 
-    def __init__(self, options: Options, server: str, password: Callable[[], str], *, writing: bool = False) -> None:
+    def __init__(
+        self, options: Options, server: str, password: Callable[[], str],
+        *, writing: bool = False, permit: Callable[[], None] = permitted,
+    ) -> None:  # fmt: skip
         address = urlsplit(server)
         self.server = server
         self.host = address.hostname or ""
         self.account = options.account or "the bridge"
-        self._options = options
+        self._options, self._permit = options, permit
         self._tls = VerifiedTls(self.host, options.ca_file)
         self.requests = 0
         target = ldap3.Server(
@@ -180,6 +183,7 @@ class Session:
         Only on a session made with ``writing``; `edits.py` knows what the codes mean.
         Unreachable where it may have been done all the same.
         """
+        self._permit()
         self.requests += 1
         try:
             _, result, _, _ = getattr(self._connection, verb)(*arguments, **more)

@@ -13,6 +13,7 @@ import re
 import ssl
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -24,7 +25,7 @@ import structlog
 import tenacity
 from yarl import URL
 
-from bridge.ports import ConfigurationError, Context, Refused, Unreachable
+from bridge.ports import ConfigurationError, Context, Refused, Unreachable, permitted
 from connectors.graph.answers import Answer, Busy, Lost, complain
 from connectors.graph.auth import Tokens
 from connectors.graph.budget import Budget, Cost, cost
@@ -36,6 +37,9 @@ USER_AGENT = "NONISV|schoolbridge|schoolbridge/0.1"
 BACKOFF = 0.5  # seconds before the first repetition where the service names no time
 BACKOFF_MOST = 15.0
 ATTEMPTS = 300  # more can't fit into any patience; ends it where the clock stands still
+
+#: ``Context.permit`` of the connector whose ``apply`` a task belongs to: all drives of an application share one client.
+PERMIT: ContextVar[Callable[[], None]] = ContextVar("schoolbridge_graph_permit", default=permitted)
 
 log = structlog.get_logger(__name__)
 
@@ -162,6 +166,8 @@ class Client:
         for last in (False, True):
             bearer = await self._bearer(claims)
             async with self.budget.spend(price or self.price(method, path)) as correct:
+                if method != "GET":
+                    PERMIT.get()()
                 answer = await self._send(method, url, content=content, headers=self._headers(bearer, extra, content))
                 correct(_whole(answer.headers.get("x-ms-resource-unit", "")))
             self.learn(answer)

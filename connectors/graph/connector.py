@@ -25,7 +25,7 @@ from connectors.graph.answers import Answer, complain
 from connectors.graph.batch import Batches, Part
 from connectors.graph.budget import Budget
 from connectors.graph.check import Checks
-from connectors.graph.client import Client
+from connectors.graph.client import PERMIT, Client
 from connectors.graph.desk import BARS, Desk, Ghosts, Job, Recent
 from connectors.graph.licences import Licences
 from connectors.graph.mapping import Names
@@ -82,6 +82,7 @@ class GraphConnector:
 
     async def apply(self, writes: Sequence[Write]) -> AsyncIterator[Outcome]:
         """See ``Connector.apply``; best with ``capabilities.chunk`` writes a call."""
+        PERMIT.set(self._desk.context.permit)
         if not writes:
             return
         kind = writes[0].kind

@@ -17,7 +17,7 @@ from yarl import URL
 from bridge.ports import Context, Refused
 from connectors.graph.answers import Answer, Busy, Lost
 from connectors.graph.auth import Tokens
-from connectors.graph.client import USER_AGENT, Client, json_object
+from connectors.graph.client import PERMIT, USER_AGENT, Client, json_object
 from connectors.graph.options import LOOPBACK, Access, safe
 from connectors.graph_drive.budget import FileBudget, price
 from connectors.graph_drive.lanes import Lanes
@@ -103,6 +103,8 @@ class FilesClient(Client):
         ``body`` is given a function to call whenever bytes got on their way: Lost is raised, too, when none did for
         ``timeouts.read``. The operating system would not see for many minutes that a line is dead.
         """
+        if method != "GET":
+            PERMIT.get()()
         limit, loop = self.options.timeouts.read, asyncio.get_running_loop()
         try:
             async with asyncio.timeout(limit) as watch:

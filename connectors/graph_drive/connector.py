@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from bridge.core.model import Action
 from bridge.ports import Capabilities, Connector, Context, Failed, Finding, Identity, Outcome, Page, Write
 from connectors.bandwidth import LINE, Limiter
+from connectors.graph.client import PERMIT
 from connectors.graph_drive import shared as registry
 from connectors.graph_drive.check import findings
 from connectors.graph_drive.contents import DriveContents
@@ -69,6 +70,7 @@ class DriveConnector:
 
     async def apply(self, writes: Sequence[Write]) -> AsyncIterator[Outcome]:
         """See ``Connector.apply``."""
+        PERMIT.set(self._context.permit)
         able = self.capabilities.writes
         taken = []
         for write in writes:

@@ -21,7 +21,7 @@ from yarl import URL
 
 from bridge.core.model import Digest
 from bridge.ports import Busy as Opened
-from bridge.ports import ContentChanged, Failed, Spent, Unreachable
+from bridge.ports import ContentChanged, Failed, Fenced, Spent, Unreachable
 from connectors.bandwidth import Limiter
 from connectors.graph.answers import Answer, Busy, Lost
 from connectors.graph.batch import Part
@@ -84,7 +84,7 @@ class Uploads:
             await self._fail(job, "changed", f"it changed while it was sent; tried again later. {error}")
         except Opened as error:
             await self._fail(job, "busy", f"it is being written or open; tried again later. {error}")
-        except Spent:
+        except (Fenced, Spent):
             raise  # nothing is wrong with this file: all wait
         except Paused as paused:
             text = f"{job.subject}: {paused} of {job.size} bytes are there; it goes on by itself."

@@ -112,6 +112,7 @@ class MemoryConnector:
                 yield Failed(write.id, cause, str(error), transient=True)
                 continue
             with self._changing() as side:
+                self.context.permit()
                 outcome = carry_out(side, write, self.faults, body)
             self._note(outcome, body)
             if self._breaks("cut_answers") or self.faults.strikes("lost_responses"):
@@ -126,6 +127,7 @@ class MemoryConnector:
             if self._breaks("cut_writes"):
                 raise Unreachable(f"{self.options.name}: the line broke while writing")
             with self._changing() as side:
+                self.context.permit()
                 outcome = forgotten(side, anchor, self.faults)
             if self._breaks("cut_answers") or self.faults.strikes("lost_responses"):
                 raise Unreachable(f"{self.options.name}: no answer came to a write")

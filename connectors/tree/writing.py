@@ -75,6 +75,7 @@ class Writing:
 
     def _within(self, act: Callable[[Places], Written]) -> Written:
         index = self._sight.index
+        self._context.permit()
         with self._sight.storage.hands() as hands:
             # A look in the middle of a write ends this transaction and begins its own: each is whole by itself.
             index.begin()
@@ -98,6 +99,7 @@ class Writing:
 
     def _begin_part(self, write: Write) -> Part:
         """A temporary file in the folder in which the content will lie."""
+        self._context.permit()
         with self._sight.storage.hands() as hands:
             places = Places(self._sight, hands)
             self._files(places).check(write)

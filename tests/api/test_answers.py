@@ -59,12 +59,12 @@ def test_a_change_is_seen_after_an_action_at_once(api: Served, everything: str) 
 
 def test_only_what_all_share_is_remembered(api: Served) -> None:
     encoder = Encoder()
-    board, page = (Mock(spec=SchoolRow),), Page[Any](rows=[], next=None)
+    one, other = (Mock(spec=SchoolRow, model_dump_json=Mock(side_effect=[text])) for text in ("1", "2"))
+    board, page = (one, other), Page[Any](rows=[], next=None)
     known = {one.name: one for one in ROUTES}
-    encoder._adapters["schools"] = Mock(dump_json=Mock(side_effect=[b"1", b"2"]))
-    assert encoder.encode(known["schools"], "/schools", board)[0] == b"1"
-    assert encoder.encode(known["schools"], "/schools", [*board])[0] == b"2", "the part of somebody"
-    assert encoder.encode(known["schools"], "/schools", board)[0] == b"1", "is not written out again"
+    assert encoder.encode(known["schools"], "/schools", board)[0] == b"[1,2]"
+    assert encoder.encode(known["schools"], "/schools", [other])[0] == b"[2]", "the part of somebody, not written anew"
+    assert encoder.encode(known["schools"], "/schools", board)[0] == b"[1,2]"
     encoder.encode(known["journal"], "/journal", page)
     assert list(encoder._known) == ["/schools"]
 

@@ -46,7 +46,7 @@ def test_what_differs_is_named(tmp_path: Path) -> None:
 
 
 async def test_ids_only_grow_and_a_gap_is_told(tmp_path: Path) -> None:
-    stream = Live(Play(tmp_path).look, clock=lambda: NOW)
+    stream = Live(Play(tmp_path).look, clock=lambda: NOW, differ=differences)
     await stream._step()
     for _ in range(live.RING + 50):
         await stream._step()
@@ -59,7 +59,7 @@ async def test_ids_only_grow_and_a_gap_is_told(tmp_path: Path) -> None:
 
 
 async def test_who_reads_too_slowly_is_told_so_and_keeps_nobody_back(tmp_path: Path) -> None:
-    stream = Live(Play(tmp_path).look, clock=lambda: NOW)
+    stream = Live(Play(tmp_path).look, clock=lambda: NOW, differ=differences)
     slow, quick = stream.follow(None), stream.follow(None)
     waiting = asyncio.ensure_future(anext(quick))
     first = asyncio.ensure_future(anext(slow))
@@ -86,7 +86,7 @@ async def test_who_breaks_off_while_everything_is_told_is_told_it_again(tmp_path
     async def look() -> Survey:
         return Survey(NOW, dict.fromkeys(("0123", "0456"), play.shot))
 
-    stream = Live(look, clock=lambda: NOW)
+    stream = Live(look, clock=lambda: NOW, differ=differences)
     await stream._step()
     told = stream._missed(1)
     assert [one.school for one in told] == ["0123", "0456", ""]

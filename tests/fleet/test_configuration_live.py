@@ -100,5 +100,5 @@ def test_the_first_school_of_a_site_is_configured_from_the_hub(fleet: Fleet) -> 
     assert (code, answer["state"]) == (0, "in force"), answer
     assert answer["answer"] == "0123: version 1 is in force"
     fleet.until(lambda: len(fleet.site.accounts()) == 3)
-    rows = json.loads(fleet.site.run("journal", "--school", "0123", "--json").out)["rows"]
+    rows = json.loads(fleet.site.run("journal", "show", "--school", "0123", "--json").out)["rows"]
     assert [one["outcome"] for one in rows if one["action"] == "configure"] == ["asked", "in force"]

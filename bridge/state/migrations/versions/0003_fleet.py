@@ -25,7 +25,8 @@ _LETTERS: dict[str, Any] = {
 
 def upgrade() -> None:
     """Add the tables."""
-    _table("lease", "school:n", "owner:t token:i until:w")
+    _table("lease", "school:n", "owner:t token:i since:w until:w")
+    op.create_index(op.f("ix_lease_school_token"), "lease", ["school", "token"], unique=True)
     _table("restored", "school:n", "at:w reason:t compared:t still:b")
     _table("uplink", "school:n", "epoch:i last:i confirmed:i site:t told:t")
     _table("outbox", "place:i", "seq:i school:n kind:t slot:t at:w body:t", ("slot",))
@@ -54,8 +55,9 @@ def _hub() -> None:
     _table(
         "hub_grant", "id:n", "token:t school:n scopes:t begins:w ends:w actor:t reason:t revoked:w?", ("token",)
     )  # fmt: skip
-    _table("hub_wave", "name:n", "state:t begun:w starts:w? actor:t reason:t why:t schools:t")
-    _table("hub_demand", "tenant:n budget:n site:n", "wanted:f given:f at:w until:w")
+    _table("hub_wave", "name:n", "state:t begun:w starts:w? actor:t reason:t why:t changed:w? schools:t")
+    _table("hub_need", "wave:n need:n", "actor:t reason:t at:w")
+    _table("hub_demand", "tenant:n budget:n site:n", "wanted:f given:f at:w until:w promises:t")
     _table("hub_head", "school:n seq:i", "hash:t received:w")
     _table(
         "hub_configuration", "school:n version:i",

@@ -1,0 +1,43 @@
+"""The plan of waves as ``hub.yaml`` says it, over the schools that the hub knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from bridge.core.waves import Calendar, Place, Wave, hindrance
+from bridge.settings.hub import HubFile, WavePlan
+from bridge.settings.waves import spans_of, waves_of
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Waves in their order, blackouts, and what stands beside a wave for people."""
+
+    waves: tuple[Wave, ...]
+    calendar: Calendar
+    said: Mapping[str, WavePlan]
+
+    def wave(self, name: str) -> Wave | None:
+        """The wave of this name."""
+        return next((one for one in self.waves if one.name == name), None)
+
+    def needs(self, name: str) -> Sequence[str]:
+        """What has to be true before it."""
+        return self.said[name].needs if name in self.said else ()
+
+    def hindrance(self, code: str, places: Mapping[str, Place], at: datetime) -> str:
+        """Why a school may not begin at a time; empty where it may."""
+        # What failed is counted of the wave under way, by the hub: here only the order of waves and the calendar.
+        calm = {one: replace(place, failed=False) for one, place in places.items()}
+        found = hindrance(code, waves=self.waves, places=calm, calendar=self.calendar, now=at)
+        return found.text if found is not None else ""
+
+
+def plan_of(hub: HubFile, codes: Sequence[str]) -> Plan:
+    """The plan in force; ``codes``: all schools that the hub knows, for ``rest``."""
+    zone = ZoneInfo(hub.time_zone)
+    calendar = Calendar(zone, spans_of(hub.blackouts, zone))
+    return Plan(waves_of(hub.waves, codes, zone), calendar, {one.name: one for one in hub.waves})
