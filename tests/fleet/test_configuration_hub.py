@@ -22,7 +22,7 @@ from bridge.state import Database, hub_configurations, hub_orders, hub_sites, op
 from bridge.state.hub_inbox import Posted, apply
 from bridge.uplink.configuration import Configuration
 from bridge.uplink.configured import configurations
-from tests.fleet.site import Site
+from tests.fleet.site import Site, until
 
 WHY = "as agreed with the head teacher"
 
@@ -133,19 +133,19 @@ def test_what_can_be_seen_at_the_hub_is_refused_there(tmp_path: Path, database: 
     assert hub_orders.take(database, ["s1"]) == {}
 
 
-def test_what_only_the_site_can_see_comes_back_with_its_places(tmp_path: Path, database: Database) -> None:
+def test_what_only_the_site_can_see_comes_back_from_there(tmp_path: Path, database: Database) -> None:
     site, hub = Site(tmp_path), Hub(database)
-    site.config.write_text(site.config.read_text() + 'waves: [{name: pilot, schools: ["0123"]}]\n')
 
     async def play() -> None:
-        async with site.daemon() as (_, here):
+        async with site.daemon() as (service, here):
+            await until(lambda: service.board.schools["0123"].stage)
             hub.mine.remove("0123", typed="0123", reason=WHY)
             assert await hub.pass_on(here) == ["refused"]
 
     asyncio.run(play())
     one = hub.mine.version("0123", 1)
     assert one.state == "refused"
-    assert "hybrid. Expected: classic or retired" in one.answer or "waves" in one.answer
+    assert "0123: the school is hybrid. Expected: classic or retired" in one.answer
     with pytest.raises(ConfigurationError, match="version 1 is refused"):
         hub.mine.apply("0123", 1, reason=WHY)
 
