@@ -7,7 +7,6 @@ import resource
 import ssl
 from contextlib import suppress
 from typing import Any
-from weakref import WeakSet
 
 import structlog
 from aiohttp import web
@@ -29,7 +28,7 @@ class Listening:
         around: Any = self._heard
         app.middlewares.insert(0, around)
         self._secure = secure
-        self._silent: WeakSet[asyncio.BaseProtocol] = WeakSet()
+        self._silent: set[asyncio.BaseProtocol] = set()
         self._server: asyncio.Server | None = None
         self._most, self._full = MOST, False
 
