@@ -128,9 +128,9 @@ def _tls(error: BaseException | None) -> ssl.SSLError | None:
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        if isinstance(error, ssl.SSLError):
-            return error
         inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", None)
+        if inner is None and isinstance(error, ssl.SSLError):
+            return error
         error = inner or error.__cause__ or error.__context__
     return None
 

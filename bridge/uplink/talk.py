@@ -1,6 +1,6 @@
 """What a site and its hub say to each other while the line stands: reports, and a wait for orders.
 
-report   at once, then at news and at least every ``hub.every``: look, pack, send, conclude, until nothing waits
+report   first how far this state is, then at news and at least every ``hub.every``, until nothing waits
 wait     a request that the hub answers as soon as there is an order; orders come with receipts as well
 away     tried again in growing gaps, each a random part of the longest one: a city's sites come back one by one
 renew    a new certificate for a new key once two thirds of the old one's time are over, or when the hub says so
@@ -57,6 +57,8 @@ class Talk:
         self._questions = Questions(ground, line)
         self._news, self._renewed = asyncio.Event(), asyncio.Event()
         self._tried: datetime | None = None
+        #: Whether the hub has heard how far this state is, before new numbers are given.
+        self._greeted = False
         self._beside: set[asyncio.Task[None]] = set()
         self._log = structlog.get_logger()
 
@@ -83,7 +85,7 @@ class Talk:
     async def _reports(self) -> None:
         while True:
             self._news.clear()
-            await self._retrying(self._report, lambda error: self._shown.away(str(error)))
+            await self._retrying(self._report, self._away)
             every = self._ground.hub().every.total_seconds()
             try:
                 await asyncio.wait_for(self._news.wait(), every * random.uniform(0.8, 1.0))  # noqa: S311
@@ -97,7 +99,7 @@ class Talk:
         while True:
             packed = await self._run(self._pack)
             receipt = await self._line.report(self._written(packed))
-            anew = await self._run(self._concluded, packed, receipt)
+            anew, self._greeted = await self._run(self._concluded, packed, receipt), True
             if anew:
                 self._telling.anew()
                 await self._telling.look()
@@ -109,6 +111,8 @@ class Talk:
         await self._renew(receipt)
 
     def _pack(self) -> Packed:
+        if not self._greeted:
+            return outbox.flying(self._bridge.database)
         return outbox.pack(self._bridge.database, most=MOST, size=SIZE)
 
     def _written(self, packed: Packed) -> Report:
@@ -141,6 +145,13 @@ class Talk:
             epoch=receipt.epoch, applied=receipt.seq,
         )  # fmt: skip
         # CALL SITE of bridge.state.restored.note(database, codes, reason=...): not there yet.
+
+    def _away(self, error: Away) -> None:
+        """A hub ends the connection of an expired certificate without a word (RFC 8446, section 6.2)."""
+        ends, now = self._papers.ends, self._bridge.clock()
+        expired = f"this site's certificate ended {ends:%Y-%m-%d %H:%M} UTC, and it is {now:%Y-%m-%d %H:%M} here. If "
+        expired += "this clock is right, enrol this site again: schoolbridge uplink enrol. The hub: "
+        self._shown.away((expired if now >= ends else "") + str(error))
 
     # -- orders
 
@@ -197,7 +208,7 @@ class Talk:
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._ground.source.run(work, *args, **kwargs)
 
-    async def _retrying(self, work: Callable[[], Awaitable[Receipt | None]], told: Callable[[Away], None]) -> Receipt:
+    async def _retrying(self, work: Callable[[], Awaitable[T]], told: Callable[[Away], None]) -> T:
         def say(state: tenacity.RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None
             if isinstance(error, Away):
@@ -208,4 +219,7 @@ class Talk:
             wait=tenacity.wait_random_exponential(multiplier=1, max=LONGEST),
             before_sleep=say,
         )
-        return await retrying(work)
+        async for attempt in retrying:
+            with attempt:
+                return await work()
+        raise AssertionError("tenacity ended without an outcome")
