@@ -40,6 +40,10 @@ def database(request: Any, tmp_path: Path) -> Iterator[Database]:
     opened.close()
 
 
+#: For what is the same on every database.
+ONE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
 class Hub:
     """The hub, and the line to its site without the network: orders are signed and checked, answers applied once."""
 
@@ -114,6 +118,7 @@ def test_a_file_goes_to_its_site_in_two_steps_and_back_again(tmp_path: Path, dat
     assert database.school("0123", {}).verify().ok
 
 
+@ONE
 def test_what_can_be_seen_at_the_hub_is_refused_there(tmp_path: Path, database: Database) -> None:
     site, hub = Site(tmp_path), Hub(database)
     secret = site.text.replace("naming:", "token: hunter2\nnaming:")
@@ -133,6 +138,7 @@ def test_what_can_be_seen_at_the_hub_is_refused_there(tmp_path: Path, database: 
     assert hub_orders.take(database, ["s1"]) == {}
 
 
+@ONE
 def test_what_only_the_site_can_see_comes_back_from_there(tmp_path: Path, database: Database) -> None:
     site, hub = Site(tmp_path), Hub(database)
 
@@ -150,6 +156,7 @@ def test_what_only_the_site_can_see_comes_back_from_there(tmp_path: Path, databa
         hub.mine.apply("0123", 1, reason=WHY)
 
 
+@ONE
 def test_a_change_at_the_site_since_the_check_is_found_there_and_checked_anew(
     tmp_path: Path, database: Database
 ) -> None:
@@ -193,6 +200,7 @@ def test_an_answer_that_was_lost_is_known_by_what_the_site_runs(tmp_path: Path, 
     asyncio.run(play())
 
 
+@ONE
 def test_an_order_that_expired_here_but_was_carried_out_there_counts(tmp_path: Path, database: Database) -> None:
     site, hub = Site(tmp_path), Hub(database)
     propose(hub, site, site.text)
@@ -210,6 +218,7 @@ def test_an_order_that_expired_here_but_was_carried_out_there_counts(tmp_path: P
     assert hub.state(1) == "checked"
 
 
+@ONE
 def test_a_crash_between_the_version_and_its_command_asks_nothing_and_can_be_taken_up(
     tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
