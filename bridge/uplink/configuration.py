@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -27,7 +27,6 @@ from bridge.settings import School, Settings, SettingsError, digest, load
 from bridge.state import journal, stages
 from bridge.state.transaction import writing
 from bridge.uplink.foreseen import effective, foreseen, lines
-from bridge.uplink.orders import Outcome
 from bridge.uplink.versions import Versions
 
 State = Literal["done", "refused"]
@@ -66,13 +65,7 @@ class Configuration:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._turn = asyncio.Lock()
-
-    async def carry(self, order: Order) -> Outcome:
-        """The same for who carries out orders."""
-        state, text = await self.configure(order)
-        school = self._service.settings.school(order.school)
-        store = None if school is None else self._service.database.school(school.code, school.kinds())
-        return Outcome(state, text, "" if store is None else await threads.aside(store.stage))
+        self._told: tuple[Settings, dict[str, dict[str, Any]]] = service.settings, {}
 
     async def configure(self, order: Order) -> tuple[State, str]:
         """What becomes of an order: the answer to a check is ``Checked`` as JSON, else it is a sentence.
@@ -88,6 +81,22 @@ class Configuration:
             except OSError as error:
                 return "refused", f"{order.school}: {error.filename or 'a file'} can't be written ({error.strerror})"
             return "done", text
+
+    def standing(self, code: str) -> dict[str, Any]:
+        """What a site tells of a school's configuration: the body of a message of that kind. Raises OSError.
+
+        Asked all the time: what can't change before another configuration is loaded is made once.
+        """
+        settings, problem = self._service.settings, self._service.board.configuration_error[:2000]
+        if self._told[0] is not settings:
+            self._told = settings, {}
+        told = self._told[1]
+        if code not in told:
+            school, hub = settings.school(code), settings.bridge.hub
+            source = hub.configuration if hub is not None else "site"
+            number = Versions(settings.from_hub, code).number() if source == "hub" else 0
+            told[code] = {"digest": digest(school) if school else "", "source": source, "version": number}
+        return {**told[code], "problem": problem}
 
     # -- what may be asked
 

@@ -17,6 +17,7 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from pydantic import ValidationError
@@ -56,7 +57,7 @@ class Outcome:
     stage: str = ""
 
 
-#: Carries out an order that is fit. Raises Denied or Unknown where nothing was done.
+#: Carries out an order that is fit. Raises Denied, Unknown or BridgeError where nothing was done.
 Carry = Callable[[Order], Awaitable[Outcome]]
 
 
@@ -64,13 +65,15 @@ Carry = Callable[[Order], Awaitable[Outcome]]
 class Ground:
     """What orders are carried out on. ``hub`` gives the block of the configuration as it is now.
 
-    ``carry``: action of an order -> what carries it out, other than those of the status API.
+    ``configured``: what a site tells of a school's configuration. ``carry``: action -> what carries it out, other than
+    those of the status API; it looks itself what ``hub.allow`` holds, and may be about a school that is not there yet.
     """
 
     source: LocalSource
     site: str
     key: bytes
     hub: Callable[[], Uplink]
+    configured: Callable[[str], dict[str, Any]]
     carry: Mapping[str, Carry] = field(default_factory=dict)
 
 
@@ -95,10 +98,6 @@ async def _act(ground: Ground, order: Order) -> Outcome:
         )
     answer = await ground.source.act(order.school, action, who)
     return Outcome("done" if answer.done else "refused", answer.text, answer.stage)
-
-
-#: Actions that may be about a school which this site does not have yet.
-FOUNDING = frozenset({"configure"})
 
 
 def label_of(order: Order) -> str:
@@ -153,13 +152,13 @@ class Orders:
     async def _do(self, order: Order) -> Outcome:
         """Raises what is a bug: then nobody knows what was done."""
         name = str((order.action or {}).get("action", ""))
-        if self._ground.source.bridge.settings().school(order.school) is None and name not in FOUNDING:
+        carry = self._ground.carry.get(name)
+        if carry is None and self._ground.source.bridge.settings().school(order.school) is None:
             return Outcome("refused", f"this site looks after no school {order.school or 'without a code'}")
         if order.action is None:
             return Outcome("refused", f"the order {order.id} asks for nothing")
         try:
-            carry = self._ground.carry.get(name)
-            return await (carry(order) if carry else _act(self._ground, order))
+            return await (carry(order) if carry is not None else _act(self._ground, order))
         except (Denied, Unknown, BridgeError) as error:
             return Outcome("refused", said(error))
 

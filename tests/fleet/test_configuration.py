@@ -15,7 +15,6 @@ from bridge.daemon.service import Service
 from bridge.fleet.configure import Checked
 from bridge.settings import SettingsError, digest, load
 from bridge.uplink.configuration import Configuration
-from bridge.uplink.configured import configurations
 from tests.fleet.site import HUB, Site, order, until
 
 GUARDED = "guard: {thresholds: [{tally: create, kind: user, count: 2}]}\n"
@@ -199,7 +198,7 @@ def test_the_first_file_of_a_school_is_applied_and_runs(tmp_path: Path) -> None:
             assert await hub.configure(order("apply", site.text, base=found.base)) == (
                 "done", "0123: version 1 is in force",
             )  # fmt: skip
-            assert configurations(service.settings)["0123"] == {
+            assert hub.standing("0123") == {
                 "digest": found.after, "source": "hub", "version": 1, "problem": "",
             }  # fmt: skip
             await until(lambda: len(site.accounts()) == 3)
@@ -224,7 +223,7 @@ def test_the_last_versions_are_kept_and_an_old_text_can_be_applied_again(
                 assert (await both(hub, text, version=number))[0] == "done"
                 assert service.settings.schools[0].name.endswith(f" {number}")
             assert (await both(hub, site.text.replace("Ölberg", "Ölberg 1"), version=6))[0] == "done"
-            assert configurations(service.settings)["0123"]["version"] == 6
+            assert hub.standing("0123")["version"] == 6
 
     asyncio.run(play())
     kept = sorted(int(one.stem) for one in (site.place / ".versions" / "0123").glob("*.yaml"))
@@ -324,7 +323,7 @@ def test_a_crash_between_any_two_steps_leaves_the_old_or_the_new_file(
         assert site.file.read_text() == (site.text if point in {"keep", "put"} else new)
         async with site.daemon() as (service, hub):  # after the restart the order comes again
             assert await hub.configure(crashing) == ("done", "0123: version 1 is in force")
-            assert configurations(service.settings)["0123"]["version"] == 1
+            assert hub.standing("0123")["version"] == 1
             assert service.settings.schools[0].name == "Gymnasium am Anger"
 
     asyncio.run(play())
@@ -390,7 +389,7 @@ def test_only_a_school_of_which_nothing_is_mirrored_is_taken_away(tmp_path: Path
             answer = await hub.configure(order("apply", "", base=found.base, typed="0123"))
             assert answer == ("done", "0123: version 1 is in force")
             assert service.supervisors == {}
-            assert configurations(service.settings) == {}
+            assert hub.standing("0123")["digest"] == ""
 
     asyncio.run(play())
     assert not site.file.exists()

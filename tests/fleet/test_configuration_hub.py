@@ -21,7 +21,6 @@ from bridge.settings import SettingsError
 from bridge.state import Database, hub_configurations, hub_orders, hub_sites, open_database
 from bridge.state.hub_inbox import Posted, apply
 from bridge.uplink.configuration import Configuration
-from bridge.uplink.configured import configurations
 from tests.fleet.site import Site, until
 
 WHY = "as agreed with the head teacher"
@@ -106,7 +105,7 @@ def test_a_file_goes_to_its_site_in_two_steps_and_back_again(tmp_path: Path, dat
             assert [(one.version, one.state) for one in hub.mine.versions("0123")] == [
                 (3, "in force"), (2, "replaced"), (1, "replaced"),
             ]  # fmt: skip
-            assert configurations(service.settings)["0123"]["version"] == 3
+            assert here.standing("0123")["version"] == 3
 
     asyncio.run(play())
     rows = [one.entry for one in database.school("0123", {}).journal() if one.entry.action == "configure"]
@@ -193,7 +192,7 @@ def test_an_answer_that_was_lost_is_known_by_what_the_site_runs(tmp_path: Path, 
             for signed in hub_orders.take(database, ["s1"])["s1"].commands:
                 order = checked(signed, hub.key.public_key().public_bytes_raw(), site="s1", now=datetime.now(UTC))
                 assert (await here.configure(order))[0] == "done"
-            hub.tell("configuration", configurations(service.settings)["0123"])
+            hub.tell("configuration", here.standing("0123"))
             hub.tell("answer", {"command": one.command, "state": "refused", "text": "not known", "stage": ""})
             assert hub.state(1) == "in force"
 
