@@ -82,7 +82,9 @@ RULES: Mapping[str, Rule | None] = {
     "notice": None,
     # A fleet: whose is what, and what is told, by codes and numbers only.
     **dict.fromkeys(("lease", "restored", "uplink", "outbox", "hub_site", "hub_certificate", "hub_school")),
-    **dict.fromkeys(("hub_event", "hub_command", "hub_question", "hub_grant", "hub_wave", "hub_demand", "hub_head")),
+    **dict.fromkeys(
+        ("hub_event", "hub_command", "hub_question", "hub_grant", "hub_wave", "hub_demand", "hub_head", "hub_need")
+    ),
     "hub_configuration": None,
     "journal": Rule(links=("link",), anchors=("anchor",), texts=PERSONAL),
 }

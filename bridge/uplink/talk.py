@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import ParamSpec, TypeVar
 
@@ -23,12 +24,12 @@ from bridge.daemon import threads
 from bridge.fleet.messages import MOST, Message, Receipt, Report
 from bridge.fleet.paths import PATIENCE
 from bridge.ports import ConfigurationError
-from bridge.state import outbox
+from bridge.state import outbox, restored
 from bridge.state.outbox import Packed
 from bridge.uplink import demands, enrol
 from bridge.uplink.line import Away, Line
 from bridge.uplink.orders import Ground, Orders
-from bridge.uplink.papers import Papers
+from bridge.uplink.papers import Papers, read
 from bridge.uplink.questions import Questions
 from bridge.uplink.shown import Shown
 from bridge.uplink.tell import Telling
@@ -42,6 +43,8 @@ SIZE, LONGEST, PERIOD = 3 << 20, 240.0, 1.0
 _SHARE = 0.1
 #: Seconds that orders under way get at the end.
 _GRACE = 3.0
+#: Seconds between looks whether the papers are others.
+_PAPERS = 5.0
 #: A renewal that failed is tried again after this.
 _RENEWAL = timedelta(minutes=10)
 
@@ -52,10 +55,11 @@ class Talk:
     def __init__(self, ground: Ground, papers: Papers, line: Line, shown: Shown) -> None:
         self._ground, self._papers, self._line, self._shown = ground, papers, line, shown
         self._bridge = ground.source.bridge
-        self._telling = Telling(ground.source)
+        self._telling = Telling(ground.source, ground.configured)
         self._orders = Orders(ground, self.news)
         self._questions = Questions(ground, line)
-        self._news, self._renewed = asyncio.Event(), asyncio.Event()
+        self._news, self._renewed, self._again = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._loop = asyncio.get_running_loop()
         self._tried: datetime | None = None
         #: Whether the hub has heard how far this state is, before new numbers are given.
         self._greeted = False
@@ -145,7 +149,8 @@ class Talk:
             "the hub knows more than this state does: it was put back from a backup; all is told anew",
             epoch=receipt.epoch, applied=receipt.seq,
         )  # fmt: skip
-        # CALL SITE of bridge.state.restored.note(database, codes, reason=...): not there yet.
+        reason = f"the hub knows message {receipt.seq} of epoch {receipt.epoch}, which this state never sent"
+        restored.note(self._bridge.database, self._codes(), reason=reason)
 
     def _away(self, error: Away) -> None:
         """A hub ends the connection of an expired certificate without a word (RFC 8446, section 6.2)."""
@@ -178,14 +183,23 @@ class Talk:
     # -- news
 
     async def _looks(self) -> None:
-        loop = asyncio.get_running_loop()
+        looked = self._loop.time()
         while True:
-            began = loop.time()
+            began = self._loop.time()
+            if began - looked >= _PAPERS:
+                looked = began
+                await self._run(self._others)
             if not self._news.is_set() and await self._telling.urgent():
                 self.news()
-            await asyncio.sleep(max(PERIOD, (loop.time() - began) * (1 / _SHARE - 1)))
+            await asyncio.sleep(max(PERIOD, (self._loop.time() - began) * (1 / _SHARE - 1)))
 
     # -- the certificate
+
+    def _others(self) -> None:
+        """Whether somebody enrolled this site anew meanwhile: then the old certificate is good no more. In a thread."""
+        with suppress(ConfigurationError):
+            if read(self._papers.folder).serial != self._papers.serial:
+                self._loop.call_soon_threadsafe(self._renewed.set)
 
     async def _renew(self, receipt: Receipt) -> None:
         now = self._bridge.clock()
@@ -206,6 +220,15 @@ class Talk:
 
     # -- what both loops do
 
+    def again(self) -> None:
+        """Somebody changed something: an away hub is tried now."""
+        self._again.set()
+
+    async def _nap(self, seconds: float) -> None:
+        self._again.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._again.wait(), seconds)
+
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._ground.source.run(work, *args, **kwargs)
 
@@ -219,6 +242,7 @@ class Talk:
             retry=tenacity.retry_if_exception_type(Away),
             wait=tenacity.wait_random_exponential(multiplier=1, max=LONGEST),
             before_sleep=say,
+            sleep=self._nap,
         )
         async for attempt in retrying:
             with attempt:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 from bridge.core.model import Side
@@ -27,6 +28,7 @@ class Supervisor:
     """What the uplink wakes."""
 
     woken: list[bool] = field(default_factory=list)
+    tenure: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(holder=None))
 
     def wake(self, _: object, *, full: bool) -> None:
         self.woken.append(full)
