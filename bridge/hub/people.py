@@ -25,6 +25,7 @@ from bridge.dashboard.app import add_to
 from bridge.hub.figures import Figures
 from bridge.hub.settings import HubSettings
 from bridge.hub.source import HubSource
+from bridge.hub.wave_page import WavePage
 from bridge.ports import BridgeError
 from bridge.settings.hub import HubFile
 from bridge.state import grants
@@ -132,6 +133,7 @@ class People:
         add_to(
             app, source, keyring, zone=settings.zone, language=hub.language, clock=database.clock,
             secure=bool(hub.api.tls or hub.api.proxied), proxied=hub.api.proxied is not None,
+            more=WavePage(lambda: self._settings().hub, database, self._key, source.run).routes,
         )  # fmt: skip
         return app
 

@@ -23,6 +23,8 @@ from bridge.fleet.messages import Order
 from bridge.ports import BridgeError
 from bridge.settings.hub import Uplink as Block
 from bridge.state import outbox
+from bridge.state.lease import HeldElsewhere
+from bridge.state.lock import Busy
 from bridge.state.tokens import NOBODY
 from bridge.uplink import papers
 from bridge.uplink.configuration import Configuration
@@ -33,7 +35,7 @@ from bridge.uplink.talk import Talk
 
 
 class Lost(BridgeError):
-    """The lease of the uplink was lost."""
+    """The lease of the uplink is another one's."""
 
 
 #: Seconds until it is looked again whether this site is enrolled, or whether another daemon gave up.
@@ -49,6 +51,7 @@ class Uplink:
         self._task: asyncio.Task[None] | None = None
         self._block: Block | None = None
         self._look = asyncio.Event()
+        self._talking: Talk | None = None
         self._configuration = Configuration(service)
 
     async def start(self) -> None:
@@ -59,11 +62,13 @@ class Uplink:
             self._task = asyncio.create_task(self._begin(self._block), name="uplink")
 
     async def reload(self) -> None:
-        """Another configuration: the schools are told by themselves; another block ``hub`` begins anew."""
+        """Another configuration: with another block ``hub`` it begins anew; an away hub is tried at once."""
         if self._block != self._service.settings.bridge.hub:
             await self.stop()
             await self.start()
         self._look.set()
+        if self._talking is not None:
+            self._talking.again()
 
     async def stop(self) -> None:
         """End; what was not confirmed waits in the state."""
@@ -108,8 +113,10 @@ class Uplink:
             async with Line(block.url, context) as line:
                 told, carry = self._configuration.standing, {"configure": self._configure}
                 ground = Ground(source, found.site, found.hub, self._hub, told, carry)
-                await Talk(ground, found, line, shown).run()
+                self._talking = Talk(ground, found, line, shown)
+                await self._talking.run()
         finally:
+            self._talking = None
             await source.close()
 
     async def _configure(self, order: Order) -> Outcome:
@@ -118,9 +125,13 @@ class Uplink:
 
     @contextlib.asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
-        """Be the only one that speaks for this state, until the end or until the lease is lost. Raises Busy or Lost."""
+        """Be the only one that speaks for this state, until the end or until the lease is lost. Raises Lost."""
         leases, loop, task = self._service.database.leases, asyncio.get_running_loop(), asyncio.current_task()
-        lease = await aside(lambda: leases.take(NOBODY))
+        try:
+            lease = await aside(lambda: leases.take(NOBODY))
+        except Busy as error:
+            where = f" on {error.holder.host}" if isinstance(error, HeldElsewhere) else ""
+            raise Lost(f"another daemon of the same state{where} reports to the hub; this one stands by") from None
         over = False
 
         def lost() -> None:

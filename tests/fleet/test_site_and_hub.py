@@ -113,7 +113,9 @@ def test_a_daemon_reports_obeys_and_goes_on_without_its_hub(tmp_path: Path) -> N
         assert (away.code, away.json["schools"][0]["health"], away.json["hub"]["site"]) == (0, "green", "s1")
         assert school.run("stage", "0123", "resume", "--reason", "alone").code == 0
         with hub.up():
-            until(lambda: hub.told("school")["view"]["stage"] == "hybrid", seconds=120)
+            until(lambda: _listens(hub.port), seconds=60)
+            process.send_signal(signal.SIGHUP)
+            until(lambda: hub.told("school")["view"]["stage"] == "hybrid", seconds=60)
     log = (tmp_path / "site" / "log").read_text() + (tmp_path / "hub" / "log").read_text()
     assert "Anna" not in log
     assert events(school).count("the hub is away; what is to be told waits") <= 4

@@ -157,6 +157,23 @@ def test_an_expired_certificate_of_the_site_is_said(hub: FakeHub, site: Site) ->
         hub.until(lambda: site.hub["confirmed"] and not site.hub["error"])
 
 
+def test_of_two_daemons_on_one_state_one_reports_and_the_other_takes_over(
+    hub: FakeHub, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.uplink.site.AGAIN", 0.1)
+    with site_of(site.school) as other, other.up():
+        hub.until(lambda: other.hub["confirmed"])
+        with site.up():
+            hub.until(lambda: site.hub["error"])
+            assert site.hub["confirmed"] is None
+            assert "another daemon of the same state reports to the hub" in site.hub["error"]
+            other.database.leases._held[""].end()  # as if it had slept for too long
+            hub.until(lambda: "stands by" in other.hub["error"] or site.hub["confirmed"])
+            hub.until(lambda: site.hub["confirmed"] or not other.hub["error"])
+    assert {one.epoch for one in hub.reports} == {1}
+    assert Verdict.BEHIND not in hub.verdicts
+
+
 def test_notices_begin_and_end(hub: FakeHub, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     from datetime import timedelta
 
