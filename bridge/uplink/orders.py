@@ -40,7 +40,8 @@ from bridge.state.outbox import News
 TOKEN, UNFIT = "hub", "hub unfit"
 #: The action of the journal's row about an order.
 ORDER = "order"
-_KEPT, _TEXT = 200, 2000
+#: Characters of an answer (that to a check of a configuration holds diffs), and of what is journaled of it.
+_KEPT, _TEXT, _JOURNALED = 200, 200_000, 2000
 _UNKNOWN = (
     "this order was begun and it is not known whether it was carried out: look at the school and its journal, then ask "
     "anew if it is still wanted"
@@ -165,7 +166,7 @@ class Orders:
         body = json.dumps({"state": outcome.state, "text": outcome.text[:_TEXT], "stage": outcome.stage})
         after = {"id": order.id, "action": str((order.action or {}).get("action", ""))}
         entry = Entry(
-            ORDER, actor=f"hub:{label_of(order)}", reason=outcome.text[:_TEXT], after=after, outcome=outcome.state
+            ORDER, actor=f"hub:{label_of(order)}", reason=_sentence(outcome.text), after=after, outcome=outcome.state
         )
         answer = tokens.Answer(mark, _KEPT, body)
         await self._run(
@@ -197,6 +198,11 @@ class Orders:
             if known is None:
                 await self._end(order, outcome, mark=mark, token=UNFIT, key=mark)
         await self._answer(order, outcome)
+
+
+def _sentence(text: str) -> str:
+    """What is journaled of an answer: JSON, the result of a check, is for who asked."""
+    return "" if text.startswith("{") else text[:_JOURNALED]
 
 
 def _again(known: tokens.Answer, mark: str) -> Outcome:
