@@ -185,7 +185,7 @@ def test_an_answer_that_was_lost_is_known_by_what_the_site_runs(tmp_path: Path, 
     site, hub = Site(tmp_path), Hub(database)
 
     async def play() -> None:
-        async with site.daemon() as (service, here):
+        async with site.daemon() as (_, here):
             propose(hub, site, site.text.replace("Ölberg", "Anger"))
             await hub.pass_on(here)
             one = hub.mine.apply("0123", 1, reason=WHY)
