@@ -25,7 +25,7 @@ from bridge.state.hub_journal import HUB
 from bridge.state.hub_sites import TICKET, Site
 
 #: Commands of the same group that stand in files of their own, in the order in which they are listed.
-_MORE = ("hub_token", "hub_grant", "hub_configure", "hub_waves", "hub_backup")
+_MORE = ("hub_token", "hub_grant", "hub_configure", "hub_waves", "hub_report", "hub_backup")
 #: Seconds until every process of the hub has heard that a site is revoked.
 _HEARD = 2.0
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")

@@ -185,6 +185,7 @@ class Doors:
                 403, "this ticket is not good: it is another site's, was used, or is over. At the hub, make a new one: "
                 "schoolbridge hub enrol SITE"
             ) from None  # fmt: skip
+        self.waiting.forgive(asked.site)
         structlog.get_logger().info("a site enrolled", site=asked.site, certificate=issued.serial)
         return self._enrolled(issued, schools)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import ssl
+from asyncio import sslproto
 from contextlib import suppress
 from typing import Any
 
@@ -18,6 +19,11 @@ from bridge.api.talk import Runner
 MOST = 20_000
 #: Seconds for the handshake and for the first request; that a connection stays open between requests; at the end.
 HANDSHAKE, FIRST, KEPT, GRACE = 15.0, 20.0, 120.0, 2.0
+
+
+#: Bytes of the buffer that asyncio gives each TLS connection: a record is 16 KiB at most (RFC 8446 section 5.1), and
+#: asyncio's own 256 KiB would be gigabytes for 10,000 sites that wait.
+BUFFER = 32 << 10
 
 
 class Listening:
@@ -35,6 +41,7 @@ class Listening:
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen; where really, for port 0 is any. Raises OSError."""
         self._most = min(MOST, _files() - 100)
+        sslproto.SSLProtocol.max_size = BUFFER
         await self._runner.setup()
         try:
             self._server = await asyncio.get_running_loop().create_server(

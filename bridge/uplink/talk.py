@@ -13,9 +13,7 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from importlib import import_module
-from importlib.util import find_spec
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import structlog
 import tenacity
@@ -28,7 +26,7 @@ from bridge.fleet.paths import PATIENCE
 from bridge.ports import ConfigurationError
 from bridge.state import outbox, restored
 from bridge.state.outbox import Packed
-from bridge.uplink import enrol
+from bridge.uplink import demands, enrol
 from bridge.uplink.line import Away, Line
 from bridge.uplink.orders import Ground, Orders
 from bridge.uplink.papers import Papers, read
@@ -105,6 +103,7 @@ class Talk:
         while True:
             packed = await self._run(self._pack)
             receipt = await self._line.report(self._written(packed))
+            demands.allow(receipt.allowances)
             anew, self._greeted = await self._run(self._concluded, packed, receipt), True
             if anew:
                 self._telling.anew()
@@ -112,7 +111,6 @@ class Talk:
             left = await self._run(outbox.waiting, self._bridge.database)
             self._shown.heard(receipt.now, self._bridge.clock(), waiting=left)
             self._take(receipt)
-            _budgets("allow", receipt.allowances)
             if not left or not (anew or receipt.seq >= packed.last):
                 break  # a hub that takes less than it was sent is asked again after a while
         await self._renew(receipt)
@@ -129,7 +127,7 @@ class Talk:
         ]
         return Report(
             epoch=packed.epoch, last=packed.last, oldest=packed.oldest, now=self._bridge.clock(), version=__version__,
-            schools=self._codes(), messages=messages, demands=_budgets("current") or [],
+            schools=self._codes(), messages=messages, demands=demands.current(),
         )  # fmt: skip
 
     def _codes(self) -> list[str]:
@@ -151,7 +149,7 @@ class Talk:
             "the hub knows more than this state does: it was put back from a backup; all is told anew",
             epoch=receipt.epoch, applied=receipt.seq,
         )  # fmt: skip
-        reason = "the hub has heard more from this site than this state knows"
+        reason = f"the hub knows message {receipt.seq} of epoch {receipt.epoch}, which this state never sent"
         restored.note(self._bridge.database, self._codes(), reason=reason)
 
     def _away(self, error: Away) -> None:
@@ -250,10 +248,3 @@ class Talk:
             with attempt:
                 return await work()
         raise AssertionError("tenacity ended without an outcome")
-
-
-def _budgets(name: str, *args: object) -> Any:
-    """What is wanted and given of the tenants' budgets, where this program shares them."""
-    if find_spec("bridge.uplink.demands") is None:
-        return None
-    return getattr(import_module("bridge.uplink.demands"), name)(*args)

@@ -22,7 +22,7 @@ from bridge.hub import doors, hints, listening, orders_out
 from bridge.state import hub_orders, hub_sites, journal
 from bridge.state.database import Database, open_database
 from bridge.state.fleet_tables import hub_command, hub_event, hub_school, hub_site
-from tests.fleet.live_hub import LiveHub, event, running, state
+from tests.fleet.live_hub import LiveHub, SiteEnd, event, running, state
 
 
 @pytest.fixture
@@ -126,6 +126,10 @@ async def test_a_revoked_site_is_refused_at_once_and_sent_no_orders(hub: LiveHub
         assert (await west.ask(path, body)).status == 403
     assert (await east.report(state("0456", 1))).status == 200
     assert [row.school for row in rows(hub.hub.database, hub_school)] == ["0456"]
+    again = SiteEnd(hub, "west", west.folder / "again")
+    assert (await again.enrol(await asyncio.to_thread(hub.invite, "west"))).status == 200
+    assert (await again.report(state("0123", 1))).status == 200, "at once"
+    assert (await west.report(state("0123", 2))).status == 403, "the old certificate is good no more"
 
 
 async def test_s14_a_site_writes_only_its_own_schools(hub: LiveHub) -> None:
@@ -168,6 +172,29 @@ async def test_who_waits_is_woken_at_once_and_nobody_else(hub: LiveHub) -> None:
     assert not waiting[1].done()
     assert not (await west.wait(0.1)).receipt.commands, "sent again only after a while without an answer"
     waiting[1].cancel()
+
+
+async def test_who_waits_hears_of_orders_of_another_process(
+    hub: LiveHub, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the hint alone: the next look is far away. With SQLite there is one process."""
+    west = await hub.site("west", "0123")
+    monkeypatch.setattr("bridge.hub.waiting.LOOK", 600)
+    waiting = asyncio.create_task(west.wait(100))
+    await until(lambda: hub.hub.waiting.count == 1)
+    await asyncio.sleep(1.1)  # the look that was under way is over
+    other = open_database(url) if url.startswith("postgresql") else hub.hub.database
+
+    def elsewhere() -> None:
+        orders_out.ask(
+            other, hub.hub.keys.orders, site="west", school="0123", action={"action": "pause"}, actor="anna",
+            scopes=["operate"], reason="test", expires=other.clock() + timedelta(minutes=5),
+        )  # fmt: skip
+
+    await asyncio.to_thread(elsewhere)
+    assert len((await waiting).receipt.commands) == 1
+    if other is not hub.hub.database:
+        other.close()
 
 
 async def test_a_question_is_sent_once_and_answered_by_whom_it_was_asked(hub: LiveHub) -> None:

@@ -176,6 +176,18 @@ def test_orders_are_sent_again_until_they_are_answered_or_expire(database: Datab
     assert hub_orders.withdraw(database, "nothing", actor="anna", reason="no") is None
 
 
+def test_a_receipt_is_no_larger_than_a_site_reads(database: Database, clock: Clock) -> None:
+    invite(database, "west", "0123")
+    now, text = clock.now, "x" * (1 << 20)
+    for number in range(6):
+        row = hub_orders.Command(
+            f"command-{number}", "west", "0123", "{}", f'{{"text":"{text}","value":"v"}}', "anna", "why", "",
+            now, now + timedelta(hours=1),
+        )  # fmt: skip
+        hub_orders.ask(database, row)
+    assert [len(hub_orders.take(database, ["west"])["west"].commands) for _ in range(2)] == [3, 3]
+
+
 def test_what_is_old_is_removed_and_heads_are_thinned(database: Database, clock: Clock) -> None:
     invite(database, "west", "0123")
     for number in range(1, 7):
