@@ -133,7 +133,7 @@ class People:
         add_to(
             app, source, keyring, zone=settings.zone, language=hub.language, clock=database.clock,
             secure=bool(hub.api.tls or hub.api.proxied), proxied=hub.api.proxied is not None,
-            more=WavePage(self._hub, database, self._key, source.run).routes,
+            more=WavePage(lambda: self._settings().hub, database, self._key, source.run).routes,
         )  # fmt: skip
         return app
 
