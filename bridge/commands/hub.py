@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from time import sleep
 from typing import Annotated, Any
@@ -13,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from bridge.commands import hub_backup, hub_configure, hub_grant, hub_report, hub_token, hub_waves
 from bridge.commands.hub_session import hub_of
 from bridge.commands.session import ERROR, NOTHING, Mistake, plain, session_of
 from bridge.daemon.actor import actor
@@ -24,8 +23,6 @@ from bridge.state import hub_certificates, hub_sites
 from bridge.state.hub_journal import HUB
 from bridge.state.hub_sites import TICKET, Site
 
-#: Commands of the same group that stand in files of their own, in the order in which they are listed.
-_MORE = ("hub_token", "hub_grant", "hub_configure", "hub_waves", "hub_report", "hub_backup")
 #: Seconds until every process of the hub has heard that a site is revoked.
 _HEARD = 2.0
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
@@ -37,9 +34,8 @@ def register(app: typer.Typer) -> None:
     for one in (check, init, run, enrol, assign, revoke):
         group.command()(one)
     group.command(name="sites")(listing)
-    for name in _MORE:
-        if find_spec(f"bridge.commands.{name}"):
-            import_module(f"bridge.commands.{name}").register(group)
+    for module in (hub_token, hub_grant, hub_configure, hub_waves, hub_report, hub_backup):
+        module.register(group)
     app.add_typer(group, name="hub")
 
 

@@ -18,7 +18,7 @@ from bridge.api.source import Away, Source
 from bridge.api.standings import holds
 from bridge.core.cutover import Event, Stage
 from bridge.daemon.changeover import NOT_REHEARSED
-from bridge.dashboard.arranged import COLOURS, Wanted, arrange, place
+from bridge.dashboard.arranged import COLOURS, Arranged, Wanted, arrange, place
 from bridge.dashboard.drawn import HEADERS, Drawer, Look
 from bridge.dashboard.law import ruled
 from bridge.dashboard.sessions import Session
@@ -27,6 +27,8 @@ from bridge.state.drift import HELD
 T = TypeVar("T")
 
 _LIMIT = 50
+#: Ways to see one board that are remembered as long as it stays the same.
+_KNOWN = 50
 _CURSOR = re.compile(r"[\x21-\x7e]{1,400}")
 _REPORT = re.compile(r"[A-Za-z0-9._-]{1,120}")
 #: How the forms of a report end. Only HTML is shown; the others are to be kept.
@@ -53,6 +55,8 @@ class Pages:
 
     def __init__(self, source: Source, drawer: Drawer) -> None:
         self.source, self.drawer = source, drawer
+        self._seen: Sequence[models.SchoolRow] = ()
+        self._known: dict[Wanted, Arranged] = {}
 
     async def board(self, request: web.Request, session: Session, look: Look) -> web.Response:
         """All schools that this person may see."""
@@ -62,9 +66,20 @@ class Pages:
         wanted = Wanted.of(request.query)
         ready, why = self.source.ready()
         return await self.drawer.draw(
-            "board.html", look, session, board=arrange(rows, wanted), wanted=wanted, colours=COLOURS,
+            "board.html", look, session, board=self._arranged(rows, wanted), wanted=wanted, colours=COLOURS,
             trouble="" if ready or _RED.fullmatch(why) else why,
         )  # fmt: skip
+
+    def _arranged(self, rows: Sequence[models.SchoolRow], wanted: Wanted) -> Arranged:
+        """Once for all who see the same board in the same way."""
+        if rows is not self._seen:
+            self._seen, self._known = rows, {}
+        known = self._known.get(wanted)
+        if known is None:
+            known = arrange(rows, wanted)
+            if isinstance(rows, tuple) and len(self._known) < _KNOWN:
+                self._known[wanted] = known
+        return known
 
     async def school(self, request: web.Request, session: Session, look: Look) -> web.Response:
         """How one school is."""

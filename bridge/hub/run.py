@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,7 +22,7 @@ from bridge.api.limits import Wrong
 from bridge.daemon import logs, sd, threads
 from bridge.daemon.trouble import place, said
 from bridge.fleet.messages import Allowance
-from bridge.hub import authority
+from bridge.hub import authority, budgets, people, waves
 from bridge.hub.authority import Keys, ServerCertificate
 from bridge.hub.doors import Doors
 from bridge.hub.hints import Ear
@@ -54,10 +52,6 @@ class Part(Protocol):
 
     async def stop(self) -> None:
         """End."""
-
-
-#: Parts by name, for they stand above or beside: ``part(hub) -> Part`` of each of these modules that is there.
-PARTS = ("bridge.hub.people", "bridge.hub.budgets", "bridge.hub.waves")
 
 
 def serve(config: Path, *, verbose: bool = False) -> None:
@@ -95,9 +89,7 @@ class Hub:
             days=lambda: self.settings.hub.sites.certificate_days, given=lambda site: self.given(site),
         )  # fmt: skip
         self.address: tuple[str, int] | None = None
-        self.parts: list[Part] = [
-            import_module(name).part(self) for name in PARTS if find_spec(name) and hasattr(import_module(name), "part")
-        ]
+        self.parts: list[Part] = [people.part(self), budgets.part(self), waves.part(self)]
         self._listening: Listening | None = None
         self._opening: asyncio.Task[None] | None = None
         self._ending, self._reload = asyncio.Event(), asyncio.Event()
