@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from typer.exceptions import TyperException
 
 from bridge.commands import (
+    backup,
     check,
     conflicts,
     cutover,
@@ -37,6 +38,7 @@ from bridge.commands import (
     reload,
     report,
     restore,
+    restored,
     run,
     schema,
     shares,
@@ -75,6 +77,8 @@ for module in (
     verify,
     waves,
     restore,
+    backup,
+    restored,
     explain,
     people,
     quarantine,

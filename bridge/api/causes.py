@@ -10,6 +10,7 @@ from bridge.daemon.plain_words import words
 _CAUSES: Mapping[str, tuple[str, str]] = {
     "consent": ("no consent was given for the cloud", "enter the consent at the school, or leave it as it is"),
     "stage": ("the school's stage writes nothing to that side", "move the school on when it is ready"),
+    "restored": ("the state was put back from a backup", "look at it, then: schoolbridge restored end"),
     "capability": ("that side can't do what is wanted", "do it there by hand, or change what is wanted"),
     "guard:empty": ("a side shows nothing at all any more", "look whether that side is what it should be"),
     "guard:missing": ("records are missing without having been deleted", "bring them back, or release them"),

@@ -20,7 +20,7 @@ from bridge.hub import authority
 from bridge.hub.settings import HubSettings, database, now, shown
 from bridge.ports import BridgeError
 from bridge.settings.render import guess
-from bridge.state import hub_sites
+from bridge.state import hub_certificates, hub_sites
 from bridge.state.hub_journal import HUB
 from bridge.state.hub_sites import TICKET, Site
 
@@ -73,6 +73,9 @@ def _keys(settings: HubSettings) -> str:
 
 def _database(settings: HubSettings) -> str:
     with database(settings) as opened:
+        keys = authority.read(settings.kept)
+        if hub_certificates.bound(opened) is not None:
+            hub_certificates.bind(opened, keys.fingerprint, keys.public, keys.expires)
         return f"{len(hub_sites.sites(opened))} sites"
 
 
@@ -80,10 +83,15 @@ def init(context: typer.Context) -> int:
     """Make the hub's keys and database, once. What is there already stays as it is."""
     session = session_of(context)
     settings = hub_of(session)
-    made = authority.make(settings.kept, now())
-    keys = authority.read(settings.kept)
-    with database(settings, create=True):
-        pass
+    with database(settings, create=True) as opened:
+        if (known := hub_certificates.bound(opened)) and not (settings.kept / authority.KEY).exists():
+            raise Mistake(
+                f"this database belongs to a hub that was set up already (authority {known[0][:16]}…), and its keys "
+                f"are not in {plain(settings.kept)}. Copy them from where it was set up; nothing was made"
+            )
+        made = authority.make(settings.kept, now())
+        keys = authority.read(settings.kept)
+        hub_certificates.bind(opened, keys.fingerprint, keys.public, keys.expires)
     answer = {"ok": True, "made": made, "kept": str(settings.kept), "fingerprint": keys.fingerprint}
 
     def draw(out: Console) -> None:

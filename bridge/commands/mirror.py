@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ from bridge.daemon.shares import Ground
 from bridge.engine.bridged import Progress, Report
 from bridge.engine.cycle import cycle
 from bridge.settings import School
+from bridge.state import marks
 from bridge.state.store import SchoolStore
 
 SchoolOption = Annotated[str | None, typer.Option(help="Only this school (its code).")]
@@ -99,6 +101,8 @@ def sync(
     session = session_of(context)
     reports: dict[str, Report] = {}
     with wiring.database(session.settings, create=True) as database, session.progress() as progress:
+        with suppress(OSError):
+            marks.keep(database)
         for one in session.schools(school):
             with database.lock(one.code) as mine:
                 store = mine.school(one.code, one.kinds())

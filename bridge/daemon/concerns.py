@@ -30,7 +30,7 @@ _FOLLOWS: Mapping[str, frozenset[str]] = {
     "stuck": frozenset({"late"}),
 }
 #: Sorts of rules that hold something; any other one is called ``other``.
-HELD = ("guard", "correlate", "failed", "refused", "year", "stage", "capability")
+HELD = ("guard", "correlate", "failed", "refused", "year", "stage", "capability", "restored")
 #: Each school is counted at every so many looks.
 _EACH = 5
 _SEVERITY = {Colour.AMBER: Severity.WARNING, Colour.RED: Severity.CRITICAL}

@@ -122,6 +122,7 @@ _SORTS: Mapping[str, Words] = {
     "refused": ("Wert nicht angenommen", "a value was not taken"),
     "year": ("Schuljahr offen", "school year open"),
     "stage": ("Stufe schreibt nicht", "the stage writes nothing"),
+    "restored": ("Zustand zurückgespielt", "state put back"),
     "capability": ("nicht möglich", "not possible there"),
     "other": ("anderes", "other"),
 }

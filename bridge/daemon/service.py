@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.core.model import Side
 from bridge.daemon import board as boards
@@ -29,8 +30,9 @@ from bridge.daemon.catalog import Catalog
 from bridge.daemon.notices import Teller
 from bridge.daemon.pulse import Pulse
 from bridge.daemon.supervisor import Supervisor
-from bridge.daemon.trouble import place
+from bridge.daemon.trouble import place, said
 from bridge.settings import School, Settings, SettingsError, load
+from bridge.state import marks
 from bridge.state.database import Database
 
 #: Seconds over which the full compare of a school's shares is spread.
@@ -57,7 +59,9 @@ def serve(config: Path, *, verbose: bool = False, front: Callable[[Service], Fro
     logs.configure("debug" if verbose else settings.bridge.logging.level, settings.bridge.logging.format)
     boards.prepare(settings.runtime)
     with boards.occupied(settings.runtime), wiring.database(settings, create=True) as database:
+        database.same_key()
         service = Service(settings, catalog, database, verbose=verbose)
+        service.mark()
         service.front = front(service) if front else None
         try:
             threads.run(service.run())
@@ -93,6 +97,7 @@ class Service:
             loop.add_signal_handler(number, self._ending.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload.set)
         self.scheduler.start()
+        self.scheduler.add_job(self.mark, id="mark", trigger="interval", seconds=marks.EVERY, coalesce=True)
         for school in self.settings.schools:
             self._begin(school)
         sd.notify(READY=1, STATUS=f"{len(self.supervisors)} schools")
@@ -114,6 +119,7 @@ class Service:
                 await self.front.stop()
             self.scheduler.shutdown(wait=False)
             await asyncio.gather(*(one.stop() for one in self.supervisors.values()), return_exceptions=True)
+            await asyncio.to_thread(self.mark)
             self.board.path.unlink(missing_ok=True)
             self.log.info("stopped")
 
@@ -153,6 +159,14 @@ class Service:
             except Exception as error:  # noqa: BLE001 - a bug here must show, not end the beat without a word
                 self.log.error("no beat", error=type(error).__name__, place=place(error))
             await asyncio.sleep(boards.BEAT)
+
+    def mark(self) -> None:
+        """See whether the state was put back, and write down how far it is: ``bridge.state.marks``."""
+        try:
+            for code in marks.keep(self.database):
+                self.log.error("the state was put back: nothing is deleted until a person ends that", school=code)
+        except (OSError, SQLAlchemyError) as error:
+            self.log.warning("how far the state is can't be written down", reason=said(error))
 
     def _next_due(self) -> datetime | None:
         times = (job.next_run_time for job in self.scheduler.get_jobs())

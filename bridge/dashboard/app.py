@@ -18,7 +18,7 @@ from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.api.actions import SCOPES
-from bridge.api.source import Denied, Source, Unknown
+from bridge.api.source import ASKING, Away, Denied, Source, Unknown
 from bridge.dashboard.acts import Amiss, action_of, none_more
 from bridge.dashboard.doors import Doors
 from bridge.dashboard.drawn import HEADERS, STATIC, VERSION, Drawer, Look
@@ -129,8 +129,10 @@ class Dashboard:
             answer = await self.source.act(code, action, session.held.who)
         except Amiss as error:
             return Said(False, speech.fill(error.word, **error.values))
-        except (Denied, Unknown, BridgeError) as error:
+        except (Denied, Unknown, Away, BridgeError) as error:
             return Said(False, speech.words["not_done"], str(error))
+        if answer.pending:
+            return Said(True, speech.words["asked_pending"], answer.text)
         text = speech.of("done", action.action) if answer.done else speech.words["not_done"]
         return Said(answer.done, text, answer.text)
 
@@ -176,6 +178,7 @@ class Dashboard:
             code = request.match_info.get("code")
             if code is not None and not session.held.who.may("read", code):
                 raise Unknown(code)
+            ASKING.set(session.held.who)
             answer = await page(request, session, look)
             return tagged(request, answer) if look.fragment else answer
 
@@ -191,6 +194,10 @@ class Dashboard:
             except (Unknown, web.HTTPNotFound):
                 session = await self.doors.session(request, touch=False)
                 return await self.wrong(look, session, HTTPStatus.NOT_FOUND, "error_404")
+            except Away as error:
+                session = await self.doors.session(request, touch=False)
+                said = Said(False, look.speech.away(error.site, error.heard))
+                return await self.wrong(look, session, HTTPStatus.SERVICE_UNAVAILABLE, "error_away", said=said)
             except web.HTTPRequestEntityTooLarge:
                 return await self.wrong(look, None, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "error_413")
             except (BridgeError, SQLAlchemyError, OSError) as error:
@@ -204,8 +211,9 @@ class Dashboard:
         return caught
 
     async def wrong(
-        self, look: Look, session: Session | None, status: HTTPStatus, word: str, number: str = ""
-    ) -> web.Response:
+        self, look: Look, session: Session | None, status: HTTPStatus, word: str, number: str = "",
+        said: Said | None = None,
+    ) -> web.Response:  # fmt: skip
         return await self.drawer.draw(
-            "error.html", look, session, status=status, word=word, code=int(status), number=number
+            "error.html", look, session, status=status, word=word, code=int(status), number=number, said=said
         )

@@ -34,7 +34,7 @@ from bridge.hub.settings import HubSettings, database, load_hub, now
 from bridge.hub.waiting import Waiting
 from bridge.ports import BridgeError
 from bridge.settings import SettingsError
-from bridge.state import hub_orders, hub_retention
+from bridge.state import hub_certificates, hub_orders, hub_retention
 from bridge.state.database import Database
 
 #: Seconds between beats, between looks for what expired, and until listening is tried again.
@@ -66,6 +66,7 @@ def serve(config: Path, *, verbose: bool = False) -> None:
     logs.configure("debug" if verbose else settings.hub.level)
     keys = authority.read(settings.kept)
     with database(settings, create=True) as opened:
+        hub_certificates.bind(opened, keys.fingerprint, keys.public, keys.expires)
         hub = Hub(settings, keys, opened, verbose=verbose)
         try:
             threads.run(hub.run())
@@ -128,7 +129,7 @@ class Hub:
         self._job(self._retain, "retention", trigger="cron", hour=3, minute=10, jitter=1800)
         self._job(self._renew, "certificate", trigger="interval", hours=6)
         self._opening = asyncio.create_task(self._open(), name="sites' door")
-        await asyncio.wait({self._opening}, timeout=AGAIN / 3)
+        await asyncio.wait({self._opening}, timeout=1.0)
         for part in self.parts:
             await part.start()
 

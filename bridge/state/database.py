@@ -24,6 +24,7 @@ from bridge.ports import ConfigurationError
 from bridge.state.copy import copy_files, copy_rows
 from bridge.state.lease import LASTS, Lease, Timing, bound
 from bridge.state.leases import Leases, name_of
+from bridge.state.names import marks
 from bridge.state.queue import Queue
 from bridge.state.reserved import FILE, Key
 from bridge.state.store import SchoolStore
@@ -96,6 +97,12 @@ class Database:
         """Asked before anything is sent to a side; raises Fenced where the lease does not last any more."""
         if self.lease is not None:
             self.lease.permit()
+
+    def same_key(self) -> None:
+        """Raise ConfigurationError where this machine's key of erased names is not the one of a shared state."""
+        if self.path is None and self.engine.dialect.name == "postgresql":
+            with self.read() as connection:
+                self.key.expect(marks(connection))
 
     def copy_school(self, code: str, other: Database) -> None:
         """Copy every row of a school but the journal's; the other database knows nothing of it yet."""
@@ -198,14 +205,17 @@ def _speak_sqlite(engine: Engine) -> None:
 
 
 def _migrate(database: Database) -> None:
-    with database.write() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7305127)")
-        found = None
-        if inspect(connection).has_table("alembic_version"):
-            found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-        if found != REVISION:
-            # The tools for it take longer to load than all else takes with a state that is up to date.
-            from bridge.state.migrate import upgrade
+    with database.read() as connection:
+        if revision_of(connection) == REVISION:
+            return  # without a lock: others may be at work, also those who bring it up to date just now
+    # The tools for it take longer to load than all else takes with a state that is up to date.
+    from bridge.state.migrate import bring_up
 
-            upgrade(connection, found, path=database.path)
+    bring_up(database.write, REVISION, path=database.path)
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The schema that a database has; None for an empty one."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()

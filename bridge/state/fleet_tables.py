@@ -122,6 +122,7 @@ hub_event = Table(
     _text("body", default="{}"),
     Index(None, "school", "received"),
     Index(None, "received"),
+    Index(None, "kind", "received"),
 )
 #: What sites are asked to do. ``state``: waiting, sent, done, refused, expired, withdrawn. ``order``: the signed text
 #: as the site gets it. ``wave``: by which wave it was asked.

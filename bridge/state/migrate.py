@@ -1,24 +1,81 @@
 """Bring a database's schema up to date by the migrations shipped with this package; imported only when it is not.
 
 A SQLite state is copied before it is changed, ``state.db.before-REVISION``: the way back to the older program.
+
+PostgreSQL goes on meanwhile. Older programs that run already go on too, because a migration only adds: tables, and
+columns that may be null or have a default. What it needs of a table it asks for shortly and again, so that it never
+waits behind a long transaction with everybody else behind it.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 
+import tenacity
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
+from sqlalchemy.exc import OperationalError
 
 from bridge.ports import ConfigurationError
 
+#: Where the migrations lie.
+SCRIPTS = Path(__file__).parent / "migrations"
+#: How long a table is waited for at a time, with others waiting behind; seconds for which it is tried again.
+_SHORTLY, _PATIENCE = "400ms", 300.0
+#: SQLSTATE of PostgreSQL where a lock was not given in time: lock_not_available.
+_NOT_GIVEN = "55P03"
 #: Names tried for a copy, where older ones lie.
 _NAMES = 100
+
+
+def bring_up(write: Callable[[], AbstractContextManager[Connection]], newest: str, *, path: Path | None) -> None:
+    """Migrate to ``newest`` in a transaction of its own, one process at a time; nothing where another one was first.
+
+    Raises ConfigurationError as ``upgrade`` does, and where somebody holds a table all the time.
+    """
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(_in_use),
+        wait=tenacity.wait_random_exponential(multiplier=0.3, max=5),
+        stop=tenacity.stop_after_delay(_PATIENCE),
+    )
+    try:
+        retrying(_once, write, newest, path)
+    except tenacity.RetryError:
+        raise ConfigurationError(
+            f"the state database can't be brought up to schema {newest}: for {_PATIENCE:.0f} seconds somebody held a "
+            f"table that has to change. Nothing was changed. See in pg_stat_activity whose transaction began first "
+            f"(xact_start), end it, start again"
+        ) from None
+
+
+def _in_use(error: BaseException) -> bool:
+    return isinstance(error, OperationalError) and getattr(error.orig, "sqlstate", None) == _NOT_GIVEN
+
+
+def _once(write: Callable[[], AbstractContextManager[Connection]], newest: str, path: Path | None) -> None:
+    with write() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_SHORTLY}'")
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7305127)")
+        if (found := revision_of(connection)) != newest:
+            if found is not None and connection.dialect.name == "postgresql":
+                # Writers begin with their school's row: as one of them, this waits for none that waits for it.
+                connection.exec_driver_sql("LOCK TABLE school IN EXCLUSIVE MODE")
+            upgrade(connection, found, path=path)
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The schema that a database has; None for an empty one."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return found
 
 
 def upgrade(connection: Connection, found: str | None, *, path: Path | None = None) -> None:
@@ -28,7 +85,7 @@ def upgrade(connection: Connection, found: str | None, *, path: Path | None = No
     copy.
     """
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(SCRIPTS))
     scripts = ScriptDirectory.from_config(config)
     known = {script.revision for script in scripts.walk_revisions()}
     newest = scripts.get_current_head()

@@ -43,7 +43,7 @@ def _hub() -> None:
     _table("hub_school", "school:n slot:n", "site:t at:w received:w body:t", ("received",))
     _table(
         "hub_event", "site:n epoch:i seq:i", "school:n kind:t at:w received:w body:t", ("school", "received"),
-        ("received",),
+        ("received",), ("kind", "received"),
     )  # fmt: skip
     _table(
         "hub_command", "id:n",

@@ -1,0 +1,113 @@
+"""``hub backup`` and ``hub restore-state``: the hub's database, keys and configuration in one directory, and back."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from sqlalchemy import make_url
+
+from bridge.commands.backup import answer, described, draw, shown, written
+from bridge.commands.hub_session import hub_of
+from bridge.commands.session import NOTHING, Mistake, plain, session_of
+from bridge.hub import authority
+from bridge.hub.settings import HubSettings, database, now
+from bridge.ports import ConfigurationError
+from bridge.state import backup as copies
+
+_KEYS = (authority.KEY, authority.CERTIFICATE, authority.ORDERS)
+_CONFIGURATION = "configuration/hub.yaml"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to those of the hub."""
+    app.command(name="backup")(backup)
+    app.command(name="restore-state")(restore_state)
+
+
+def backup(
+    context: typer.Context,
+    to: Annotated[Path, typer.Argument(help="A directory that is not there yet, or one to put it into.")],
+) -> int:
+    """Back up the database, the keys and hub.yaml, also while the hub runs. Whoever has it can speak as the hub."""
+    session = session_of(context)
+    settings = hub_of(session)
+    keys = authority.read(settings.kept)
+    files = {name: settings.kept / name for name in _KEYS} | {_CONFIGURATION: settings.file}
+    with database(settings) as opened:
+        manifest = described("hub", opened, {"authority": keys.fingerprint})
+        target = written(to, manifest, state=opened.path, files=files)
+    url = shown(make_url(settings.state_url))
+    session.show(answer(target, manifest), lambda out: draw(out, target, manifest, url))
+    return NOTHING
+
+
+def restore_state(
+    context: typer.Context,
+    source: Annotated[Path, typer.Argument(metavar="FROM", help="The directory of a backup.")],
+) -> int:
+    """Put the hub's database back, and keys that are lost. Every process of the hub has to be stopped before."""
+    session = session_of(context)
+    settings = hub_of(session)
+    manifest = copies.read(source, what="hub")
+    kind = make_url(settings.state_url).get_backend_name()
+    if manifest.database != kind:
+        raise Mistake(f"{source} is of a hub in {manifest.database}, but state.url says {kind}. Name another backup")
+    _ours(settings, str(manifest.told.get("authority")), source)
+    stamp, old = now().strftime("%Y%m%dT%H%M%S"), None
+    try:
+        settings.kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files = copies.give(source, {name: settings.kept / name for name in _KEYS}, stamp=stamp)
+        if copies.STATE in manifest.files:
+            place = Path(str(make_url(settings.state_url).database))
+            _unused(place)
+            old = copies.put_in_place(copies.prepare(source, place), place, stamp=stamp)
+    except OSError as error:
+        raise Mistake(
+            f"{error.filename or settings.kept}: {error.strerror}. The database is the one that was there. Expected: "
+            f"room for it once more, and directories that this account may write"
+        ) from None
+    tree = {"ok": True, "made": manifest.made, "kept": str(old) if old else None, "files": files}
+
+    def told(out: Console) -> None:
+        out.print(f"put back: the hub of {plain(manifest.made)}")
+        if old is not None:
+            out.print(f"  what was there lies in {plain(old)}")
+        out.print("  the sites tell their newest states by themselves. What happened after the backup is only counted")
+        out.print("  Do again what was done after it: sites enrolled, assigned or revoked, tokens and grants revoked")
+
+    session.show(tree, told)
+    return NOTHING
+
+
+def _ours(settings: HubSettings, fingerprint: str, source: Path) -> None:
+    """Another hub's database with these keys would trust sites that were never enrolled here."""
+    if not (settings.kept / authority.KEY).exists():
+        return
+    here = authority.read(settings.kept).fingerprint
+    if here != fingerprint:
+        raise Mistake(
+            f"{source} is the backup of another hub: its authority is {fingerprint[:16]}…, the one here {here[:16]}…. "
+            f"Nothing was changed. Name one of this hub's own"
+        )
+
+
+def _unused(place: Path) -> None:
+    """A process that has the old file open would go on writing it, where nobody reads it any more."""
+    if not place.exists():
+        return
+    try:
+        with closing(sqlite3.connect(place, timeout=1)) as connection:
+            connection.execute("PRAGMA journal_mode=DELETE").fetchone()
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            return
+        raise ConfigurationError(
+            f"{place} is in use. Expected: no process of this hub runs. Stop them (systemctl stop schoolbridge-hub)"
+        ) from None
+    except sqlite3.DatabaseError:
+        return  # it is damaged: that is why one restores

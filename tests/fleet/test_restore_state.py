@@ -1,0 +1,147 @@
+"""A site is backed up and put back, by the real commands: nothing is deleted, and a person ends it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bridge.daemon import board
+from bridge.state.marks import FILE
+from tests.daemon.embedded import Answer, Embedded, person
+
+WHY = ("--reason", "the disk broke")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Embedded:
+    """A school that is mirrored, backed up, and then goes on."""
+    one = Embedded(tmp_path)
+    one.fill(4)
+    done(one.run("sync"))
+    done(one.run("backup", str(tmp_path / "backup")))
+    return one
+
+
+def done(answer: Answer) -> Answer:
+    assert answer.code == 0, answer.err
+    return answer
+
+
+def names(site: Embedded) -> set[str]:
+    return {str(fields["source_anchor"]) for fields in site.accounts().values() if fields["enabled"]}
+
+
+def standing(site: Embedded) -> dict[str, object]:
+    answer: dict[str, object] = site.run("--json", "restored", "show").json["schools"][0]
+    return answer
+
+
+def test_the_backup_is_whole_and_for_its_owner_only(site: Embedded) -> None:
+    folder = site.root / "backup"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert set(manifest["files"]) == {"state.db", "configuration/bridge.yaml", "configuration/schools/a.yaml"}
+    assert manifest["told"]["schools"]["0123"]["stage"] == "hybrid"
+    assert {one.stat().st_mode & 0o777 for one in folder.rglob("*") if one.is_file()} == {0o600}
+    assert folder.stat().st_mode & 0o777 == 0o700
+    again = site.run("backup", str(folder.parent / "nowhere" / "below"))
+    assert again.code == 1
+    assert "no backup was written" in again.err
+    assert not list(folder.parent.glob(".backup*"))
+
+
+def test_a_site_that_is_put_back_deletes_nothing_until_a_person_ends_it(site: Embedded) -> None:
+    with site.school.changing() as side:
+        side.create("user", person(7))
+        site.people.append(side.create("user", person(8)))
+    done(site.run("sync"))
+    with site.school.changing() as side:
+        side.delete(site.people[0])  # nobody mirrors this before the disk breaks
+    done(site.run("restore-state", str(site.root / "backup"), *WHY))
+    assert standing(site)["unread"] == {"0123": ["school", "cloud"]}
+    early = site.run("restored", "end", "--school", "0123", *WHY)
+    assert early.code == 1
+    assert "not everything was read in full" in early.err
+    for _ in range(2):
+        done(site.run("sync"))
+        assert names(site) == {"R0", "R1", "R2", "R3", "R7", "R8"}
+    assert standing(site)["ready"] is True
+    assert standing(site)["held"] == 1
+    status = site.run("--json", "status").json["schools"][0]
+    assert any("nothing is deleted on either side" in one["text"] for one in status["warnings"])
+    done(site.run("restored", "end", "--school", "0123", *WHY))
+    done(site.run("sync"))
+    assert names(site) == {"R1", "R2", "R3", "R7", "R8"}
+    assert standing(site)["restored"] is False
+    done(site.run("journal", "verify"))
+    shown = site.run("journal", "show", "--school", "0123").out
+    assert "the disk broke" in shown
+
+
+def test_what_was_there_is_kept_beside_it(site: Embedded) -> None:
+    before = done(site.run("--json", "restore-state", str(site.root / "backup"), *WHY)).json
+    old = Path(before["kept"])
+    assert old.name.startswith("state.db.before-restore-")
+    assert old.stat().st_mode & 0o777 == 0o600
+    shutil.copy(old, site.root / "state.db")
+    assert standing(site)["restored"] is False
+
+
+def test_a_configuration_that_is_another_one_now_is_left_alone_and_named(site: Embedded) -> None:
+    site.school_file.write_text(site.school_file.read_text() + "# newer\n")
+    answer = done(site.run("--json", "restore-state", str(site.root / "backup"), *WHY)).json
+    assert answer["configuration_differs"] == ["configuration/schools/a.yaml"]
+    assert "# newer" in site.school_file.read_text()
+
+
+@pytest.mark.parametrize("name", ["state.db", "configuration/bridge.yaml"])
+def test_a_backup_that_is_not_what_it_was_is_refused(site: Embedded, name: str) -> None:
+    before = (site.root / "state.db").stat().st_ino
+    with (site.root / "backup" / name).open("ab") as stream:
+        stream.write(b"x")
+    answer = site.run("restore-state", str(site.root / "backup"), *WHY)
+    assert answer.code == 1
+    assert "is not what was backed up" in answer.err
+    assert (site.root / "state.db").stat().st_ino == before
+
+
+def test_the_backup_of_another_bridge_is_refused(site: Embedded, tmp_path_factory: pytest.TempPathFactory) -> None:
+    other = Embedded(tmp_path_factory.mktemp("other"))
+    other.school_file.write_text(other.school_file.read_text().replace("0123", "0999"))
+    other.fill(1)
+    done(other.run("sync"))
+    answer = other.run("restore-state", str(site.root / "backup"), *WHY)
+    assert answer.code == 1
+    assert "the backup of another bridge: it knows 0123, this one has 0999" in answer.err
+
+
+def test_it_is_refused_while_a_daemon_runs(site: Embedded) -> None:
+    board.prepare(site.root / "run")
+    with board.occupied(site.root / "run"):
+        answer = site.run("restore-state", str(site.root / "backup"), *WHY)
+    assert answer.code == 1
+    assert "another schoolbridge daemon runs" in answer.err
+
+
+def test_a_state_that_is_lost_or_broken_comes_back(site: Embedded) -> None:
+    (site.root / "state.db").write_bytes(b"broken" * 1000)
+    assert site.run("sync").code == 1
+    done(site.run("restore-state", str(site.root / "backup"), *WHY))
+    done(site.run("sync"))
+    assert standing(site)["ready"] is True
+
+
+def test_a_file_that_was_put_back_by_hand_is_noticed_by_the_next_cycle(site: Embedded) -> None:
+    with site.school.changing() as side:
+        side.create("user", person(7))
+    done(site.run("sync"))
+    done(site.run("sync"))
+    assert (site.root / FILE).exists()
+    for ending in ("", "-wal", "-shm"):
+        (site.root / f"state.db{ending}").unlink(missing_ok=True)
+    shutil.copy(site.root / "backup" / "state.db", site.root / "state.db")
+    done(site.run("sync"))
+    assert standing(site)["restored"] is True
+    assert "R7" in names(site)
