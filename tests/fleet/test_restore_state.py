@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -145,3 +147,30 @@ def test_a_file_that_was_put_back_by_hand_is_noticed_by_the_next_cycle(site: Emb
     done(site.run("sync"))
     assert standing(site)["restored"] is True
     assert "R7" in names(site)
+
+
+@pytest.mark.postgresql
+def test_a_state_in_postgresql_goes_by_its_own_means(postgresql_url: str, tmp_path: Path) -> None:
+    tools = shutil.which("pg_dump"), shutil.which("pg_restore")
+    if None in tools:
+        pytest.skip("pg_dump and pg_restore are not installed")
+    url = postgresql_url.replace("postgresql+psycopg", "postgresql")
+    site = Embedded(tmp_path)
+    site.config.write_text(f"version: 1\nstate: {{url: '{url}'}}\nruntime: run\n")
+    site.fill(2)
+    done(site.run("sync"))
+    shown = done(site.run("backup", str(tmp_path / "backup"))).out
+    command = next(line.strip() for line in shown.splitlines() if "pg_dump" in line)
+    assert url in command
+    subprocess.run(shlex.split(command), check=True, capture_output=True)
+    with site.school.changing() as side:
+        side.create("user", person(7))
+    done(site.run("sync"))
+    dump = str(tmp_path / "backup" / "state.dump")
+    subprocess.run(["pg_restore", "--clean", "--if-exists", f"--dbname={url}", dump], check=True, capture_output=True)
+    done(site.run("restore-state", str(tmp_path / "backup"), *WHY))
+    for _ in range(2):
+        done(site.run("sync"))
+    assert names(site) == {"R0", "R1", "R7"}
+    assert standing(site)["ready"] is True
+    done(site.run("restored", "end", "--school", "0123", *WHY))
