@@ -6,6 +6,9 @@ import json
 import shlex
 import shutil
 import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -147,6 +150,35 @@ def test_a_file_that_was_put_back_by_hand_is_noticed_by_the_next_cycle(site: Emb
     done(site.run("sync"))
     assert standing(site)["restored"] is True
     assert "R7" in names(site)
+
+
+def test_the_daemon_compares_mirrors_what_is_new_and_keeps_what_is_gone(site: Embedded) -> None:
+    """The memory of a daemon that goes on is not what this is about: it begins with the state that was put back."""
+    done(site.run("restore-state", str(site.root / "backup"), *WHY))
+    with site.school.changing() as side:
+        side.create("user", person(7))
+        side.delete(site.people[0])
+    log = (site.root / "log").open("w")
+    daemon = subprocess.Popen([sys.executable, "-m", "bridge", "run"], env=site.environment(), stderr=log)
+    try:
+        until(lambda: names(site) == {"R0", "R1", "R2", "R3", "R7"}, site)
+        until(lambda: "may have been made or deleted after the backup" in site.run("quarantine").out, site)
+        assert standing(site)["ready"] is True
+        done(site.run("restored", "end", "--school", "0123", *WHY))
+    finally:
+        daemon.terminate()
+        daemon.wait()
+        log.close()
+    done(site.run("sync"))
+    assert names(site) == {"R1", "R2", "R3", "R7"}
+
+
+def until(probe: Callable[[], bool], site: Embedded) -> None:
+    for _ in range(600):
+        if probe():
+            return
+        time.sleep(0.1)
+    raise AssertionError((site.root / "log").read_text())
 
 
 @pytest.mark.postgresql
