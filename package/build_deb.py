@@ -112,7 +112,7 @@ def _forget(packages: Path, place: Path) -> None:
 def lay_out(root: Path, number: str, when: int) -> None:
     """All but the environment."""
     doc = root / "usr/share/doc/schoolbridge"
-    for unit in ("schoolbridge.service", "schoolbridge-local.service"):
+    for unit in ("schoolbridge.service", "schoolbridge-local.service", "schoolbridge-hub.service"):
         _put(ROOT / "systemd" / unit, root / "lib/systemd/system" / unit)
     for kind, name in (("sysusers", ""), ("tmpfiles", ""), ("sysctl", "60-")):
         _put(ROOT / "systemd" / f"{kind}.conf", root / f"usr/lib/{kind}.d" / f"{name}schoolbridge.conf")
@@ -121,7 +121,7 @@ def lay_out(root: Path, number: str, when: int) -> None:
     _put(HERE / "debian/copyright", doc / "copyright")
     for page in sorted((ROOT / "docs").rglob("*.md")):
         _put(page, doc / page.relative_to(ROOT / "docs"))
-    for example in ("bridge.yaml", "schools/gymnasium.yaml", "schools/grundschule.yaml"):
+    for example in ("bridge.yaml", "hub.yaml", "schools/gymnasium.yaml", "schools/grundschule.yaml"):
         _put(ROOT / "config" / example, doc / "examples" / example)
     _packed(doc / "changelog.gz", (ROOT / "CHANGELOG.md").read_text("utf-8"))
     stamp = run("date", "-u", "-R", "-d", f"@{when}").strip()

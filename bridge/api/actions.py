@@ -36,7 +36,7 @@ SCOPES: Mapping[str, Scope] = {
     **dict.fromkeys(
         ("sync", "pause", "resume", "release", "release-all", "retry", "resolve-conflict", "decide-drift"), "operate"
     ),
-    **dict.fromkeys(("measure-gates", "attest-gate", "schedule", "unschedule", "abort"), "operate"),
+    **dict.fromkeys(("measure-gates", "attest-gate", "schedule", "unschedule", "abort", "confirm-share"), "operate"),
     **dict.fromkeys(("waive-gate", "approve", "freeze", "roll-back", "finalise", "rehearse-roll-back"), "approve"),
 }
 _EVENTS = {
@@ -182,6 +182,12 @@ def _unschedule(act: Act) -> str:
     return "the appointment is cancelled"
 
 
+def _confirm(act: Act) -> str:
+    share = act.said("share")
+    changeover.confirm(act.bridge.database, act.school, share, actor=act.actor, reason=act.asked.reason)
+    return f"noted that {share} is read-only; the run goes on"
+
+
 def _rehearse(act: Act) -> str:
     stage = changeover.request(
         act.bridge.database, act.school, Event.FREEZE, actor=act.actor, reason=act.asked.reason,
@@ -203,6 +209,7 @@ _DO: Mapping[str, Callable[[Act], str]] = {
     "schedule": _schedule,
     "unschedule": _unschedule,
     "rehearse-roll-back": _rehearse,
+    "confirm-share": _confirm,
 }
 
 

@@ -22,7 +22,7 @@ class Action(Model):
     action: Literal[
         "sync", "pause", "resume", "release", "release-all", "retry", "resolve-conflict", "decide-drift",
         "measure-gates", "attest-gate", "waive-gate", "approve", "schedule", "unschedule", "freeze", "abort",
-        "roll-back", "finalise", "rehearse-roll-back",
+        "roll-back", "finalise", "rehearse-roll-back", "confirm-share",
     ]  # fmt: skip
     reason: Reason
     link: str | None = Field(default=None, max_length=200)
@@ -32,6 +32,7 @@ class Action(Model):
     keep: Literal["both", "school", "cloud"] | None = None
     drift: str | None = Field(default=None, max_length=300)
     decision: Literal["take", "revert", "hand-over"] | None = None
+    share: str | None = Field(default=None, max_length=100, description="Frozen by hand on its server.")
     gate: str | None = Field(default=None, max_length=100)
     event: EventName | None = None
     at: datetime | None = Field(default=None, description="With a zone.")

@@ -184,6 +184,7 @@ class RunView(Model):
     step_since: datetime
     steps: list[str] = Field(default=[], description="All steps in their order.")
     problem: str = ""
+    by_hand: list[str] = Field(default=[], description="Shares to be made read-only by hand, and confirmed, now.")
     outcome: str = Field(default="", description="Empty while it goes on.")
     ended: datetime | None = None
 

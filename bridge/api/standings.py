@@ -14,6 +14,7 @@ from bridge.core.changeover import steps
 from bridge.core.cutover import Event, Gate, Illegal, Stage, events, gates
 from bridge.core.gates import Standing
 from bridge.daemon import readiness
+from bridge.daemon.changeover import unconfirmed
 from bridge.settings import School
 from bridge.state.approvals import APPROVERS, approvals
 from bridge.state.changeover import Run, past, running
@@ -96,13 +97,13 @@ def cutover(database: Database, school: School, stage: Stage, now: datetime, *, 
         stage=stage.value,
         appointment=when.at if when else None,
         appointment_by=when.actor if when else "",
-        run=_run(run, names=names) if run else None,
-        past=[_run(one, names=names) for one in past(database, school.code)],
+        run=_run(run, school, names=names) if run else None,
+        past=[_run(one, school, names=names) for one in past(database, school.code)],
         events=event_views(database, school, stage, now),
     )
 
 
-def _run(one: Run, *, names: bool) -> models.RunView:
+def _run(one: Run, school: School, *, names: bool) -> models.RunView:
     # What an error says of a folder may name whose it is.
     hidden = _HIDDEN if one.problem else ""
     return models.RunView(
@@ -114,6 +115,7 @@ def _run(one: Run, *, names: bool) -> models.RunView:
         step_since=one.step_at,
         steps=[step.value for step in steps(one.course)],
         problem=one.problem if names else hidden,
+        by_hand=unconfirmed(school, one),
         outcome=str(one.outcome),
         ended=one.ended,
     )

@@ -19,7 +19,6 @@ from bridge.daemon.changeover import Run
 from bridge.settings import School
 from bridge.settings.render import guess
 from bridge.settings.words import in_words
-from bridge.state import changeover as runs
 from bridge.state.database import Database
 
 _Reason = Annotated[str, typer.Option(help="Why; goes into the journal.")]
@@ -77,12 +76,9 @@ def confirm(
     """Say that a share was made read-only by hand on its server, so that the run can go on."""
     session = session_of(context)
     one = session.school(school)
-    known = [share.name for share in one.shares if share.freeze == "by-hand"]
-    if share not in known:
-        raise Mistake(f'no share "{plain(share)}" is frozen by hand; {guess(share, known) if known else "none is"}')
     _reasoned(reason)
     with wiring.database(session.settings, create=False) as database:
-        runs.confirm(database, one.code, share, actor=actor(), reason=reason)
+        changeover.confirm(database, one, share, actor=actor(), reason=reason)
         _show(session, one, database)
     return NOTHING
 
@@ -183,7 +179,7 @@ def _rehearsed(session: Session, one: School, database: Database, event: Event, 
     stage = Stage(database.school(one.code, one.kinds()).stage())
     gates = changeover.wanted(database, one, stage, event, rehearsal=rehearsal)
     closed = [gate for gate in gates if not gate.holds]
-    by_hand = [share.name for share in one.shares if share.freeze == "by-hand"]
+    by_hand = changeover.by_hand(one)
     answer = {
         "school": one.code,
         "stage": stage.value,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from time import sleep
 from typing import Annotated, Any
@@ -13,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from bridge.commands import hub_backup, hub_configure, hub_grant, hub_report, hub_token, hub_waves
 from bridge.commands.hub_session import hub_of
 from bridge.commands.session import ERROR, NOTHING, Mistake, plain, session_of
 from bridge.daemon.actor import actor
@@ -20,12 +19,10 @@ from bridge.hub import authority
 from bridge.hub.settings import HubSettings, database, now, shown
 from bridge.ports import BridgeError
 from bridge.settings.render import guess
-from bridge.state import hub_sites
+from bridge.state import hub_certificates, hub_sites
 from bridge.state.hub_journal import HUB
 from bridge.state.hub_sites import TICKET, Site
 
-#: Commands of the same group that stand in files of their own, in the order in which they are listed.
-_MORE = ("hub_token", "hub_grant", "hub_configure", "hub_waves", "hub_backup")
 #: Seconds until every process of the hub has heard that a site is revoked.
 _HEARD = 2.0
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
@@ -37,9 +34,8 @@ def register(app: typer.Typer) -> None:
     for one in (check, init, run, enrol, assign, revoke):
         group.command()(one)
     group.command(name="sites")(listing)
-    for name in _MORE:
-        if find_spec(f"bridge.commands.{name}"):
-            import_module(f"bridge.commands.{name}").register(group)
+    for module in (hub_token, hub_grant, hub_configure, hub_waves, hub_report, hub_backup):
+        module.register(group)
     app.add_typer(group, name="hub")
 
 
@@ -73,6 +69,9 @@ def _keys(settings: HubSettings) -> str:
 
 def _database(settings: HubSettings) -> str:
     with database(settings) as opened:
+        keys = authority.read(settings.kept)
+        if hub_certificates.bound(opened) is not None:
+            hub_certificates.bind(opened, keys.fingerprint, keys.public, keys.expires)
         return f"{len(hub_sites.sites(opened))} sites"
 
 
@@ -80,10 +79,15 @@ def init(context: typer.Context) -> int:
     """Make the hub's keys and database, once. What is there already stays as it is."""
     session = session_of(context)
     settings = hub_of(session)
-    made = authority.make(settings.kept, now())
-    keys = authority.read(settings.kept)
-    with database(settings, create=True):
-        pass
+    with database(settings, create=True) as opened:
+        if (known := hub_certificates.bound(opened)) and not (settings.kept / authority.KEY).exists():
+            raise Mistake(
+                f"this database belongs to a hub that was set up already (authority {known[0][:16]}…), and its keys "
+                f"are not in {plain(settings.kept)}. Copy them from where it was set up; nothing was made"
+            )
+        made = authority.make(settings.kept, now())
+        keys = authority.read(settings.kept)
+        hub_certificates.bind(opened, keys.fingerprint, keys.public, keys.expires)
     answer = {"ok": True, "made": made, "kept": str(settings.kept), "fingerprint": keys.fingerprint}
 
     def draw(out: Console) -> None:

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from bridge.commands.session import DEFAULT_CONFIG, ERROR, NOTHING, SOMETHING, Mistake, Session, plain, session_of
+from bridge.commands.hub_session import hub_of
+from bridge.commands.session import ERROR, NOTHING, SOMETHING, Mistake, Session, plain, session_of
 from bridge.daemon.actor import actor
 from bridge.fleet.configure import Checked
 from bridge.hub import authority, settings
@@ -50,7 +51,7 @@ def configure(
         raise Mistake("one at a time: a FILE, --apply, --check, --back, --remove or --show")
     if any(wanted) and check is None and not show and len(reason.strip()) < 3:
         raise Mistake("say why: --reason '...' (three letters at least); it goes into the journals of both ends")
-    hub = settings.load_hub(settings.DEFAULT if session.config == DEFAULT_CONFIG else session.config)
+    hub = hub_of(session)
     with settings.database(hub) as database:
         mine = Configurations(database, authority.read(hub.kept).orders, actor=actor())
         if file is not None:

@@ -14,9 +14,14 @@ import typer
 from bridge.commands.session import Mistake, session_of
 from bridge.daemon.catalog import Catalog
 from bridge.settings.reference import reference
-from bridge.settings.schema import bridge_schema, school_schema
+from bridge.settings.schema import bridge_schema, hub_schema, school_schema
 
-FILES = {"bridge": "bridge.schema.json", "school": "school.schema.json", "reference": "reference.md"}
+FILES = {
+    "bridge": "bridge.schema.json",
+    "school": "school.schema.json",
+    "hub": "hub.schema.json",
+    "reference": "reference.md",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -35,8 +40,8 @@ def register(app: typer.Typer) -> None:
 def schema(
     context: typer.Context,
     which: Annotated[
-        Literal["bridge", "school", "reference"],
-        typer.Argument(help="Schema of bridge.yaml, of a school's file, or the reference of both for people."),
+        Literal["bridge", "school", "hub", "reference"],
+        typer.Argument(help="Schema of bridge.yaml, of a school's file, of hub.yaml, or the reference for people."),
     ] = "school",
     write: Annotated[Path | None, typer.Option(help="Directory to write all of them into.")] = None,
 ) -> None:
@@ -54,15 +59,15 @@ def schema(
 
 
 def schemas(catalog: Catalog) -> dict[str, dict[str, Any]]:
-    """Both schemas by name."""
-    return {"bridge": bridge_schema(), "school": school_schema(catalog)}
+    """All schemas by name."""
+    return {"bridge": bridge_schema(), "school": school_schema(catalog), "hub": hub_schema()}
 
 
 def texts(catalog: Catalog) -> dict[str, str]:
     """The schemas and the reference as they stand in their files."""
     trees = schemas(catalog)
     drawn = {name: json.dumps(tree, indent=2, ensure_ascii=False) + "\n" for name, tree in trees.items()}
-    return {**drawn, "reference": reference(trees["bridge"], trees["school"])}
+    return {**drawn, "reference": reference(trees["bridge"], trees["school"], trees["hub"])}
 
 
 def sandbox(context: typer.Context) -> None:

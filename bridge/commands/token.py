@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from time import sleep
 from typing import Annotated, Any
@@ -19,7 +21,30 @@ from bridge.settings.api import LONGEST
 from bridge.settings.render import guess
 from bridge.settings.words import duration
 from bridge.state import tokens
+from bridge.state.database import Database
 from bridge.state.tokens import SCOPES, Token
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Whose tokens they are. ``database(create)`` opens the state; ``school`` checks a code that somebody typed."""
+
+    database: Callable[[bool], AbstractContextManager[Database]]
+    school: Callable[[Database, str], str]
+    lifetime: timedelta
+    zone: str
+    making: str = "schoolbridge token make"
+    hub: bool = False
+
+
+def ground_of(session: Session) -> Ground:
+    """A bridge's own."""
+    return Ground(
+        database=lambda create: wiring.database(session.settings, create=create),
+        school=lambda _, code: session.school(code).code,
+        lifetime=session.settings.bridge.api.lifetime,
+        zone=session.settings.bridge.time_zone,
+    )
 
 
 def register(app: typer.Typer) -> None:
@@ -39,7 +64,11 @@ def make(
     expires: Annotated[str, typer.Option(help="A day (2027-01-31, its end) or a time from now (90 days).")] = "",
 ) -> int:
     """Make a token and print it once: it is stored nowhere."""
-    session = session_of(context)
+    return made(session_of(context), ground_of(session_of(context)), label, scopes, schools, expires)
+
+
+def made(session: Session, ground: Ground, label: str, scopes: str, schools: str, expires: str) -> int:
+    """Make a token of a bridge or of a hub, and print it."""
     name = label.strip()
     if not re.fullmatch(r"[\w .@-]{1,64}", name):
         raise Mistake("--label takes 1 to 64 letters, digits, blanks, . _ @ and -")
@@ -49,12 +78,12 @@ def make(
             raise Mistake(f'no scope is called "{plain(one)}"; {guess(one, SCOPES)}')
     if not wanted:
         raise Mistake(f"say which --scopes: {', '.join(SCOPES)}")
-    codes = [session.school(one).code for one in _words(schools)]
-    with wiring.database(session.settings, create=True) as database:
-        end = _end(session, expires)
+    with ground.database(True) as database:
+        codes = [ground.school(database, one) for one in _words(schools)]
+        end = _end(ground, expires)
         token, text = tokens.make(
-            database, label=name, scopes=wanted, schools=codes, expires=end, actor=actor()
-        )  # fmt: skip
+            database, label=name, scopes=wanted, schools=codes, expires=end, actor=actor(), hub=ground.hub
+        )
     answer = {"ok": True, "token": text, **_tree(token, wiring.now())}
 
     def draw(out: Console) -> None:
@@ -70,11 +99,15 @@ def listing(
     everything: Annotated[bool, typer.Option("--all", help="Also expired and revoked ones.")] = False,
 ) -> int:
     """List the tokens: whose, for what, until when, and when they were used last."""
-    session = session_of(context)
+    return listed(session_of(context), ground_of(session_of(context)), everything)
+
+
+def listed(session: Session, ground: Ground, everything: bool) -> int:
+    """List the tokens of a bridge or of a hub."""
     now = wiring.now()
-    with wiring.database(session.settings, create=False) as database:
+    with ground.database(False) as database:
         found = [one for one in tokens.listed(database) if everything or one.state(now) == "valid"]
-    session.show({"tokens": [_tree(one, now) for one in found]}, lambda out: _draw(out, found, now))
+    session.show({"tokens": [_tree(one, now) for one in found]}, lambda out: _draw(out, found, now, ground))
     return NOTHING
 
 
@@ -84,9 +117,13 @@ def revoke(
     reason: Annotated[str, typer.Option(help="Why; goes into the journal.")] = "",
 ) -> int:
     """End a token: once this is said, every request with it is refused. Takes two seconds."""
-    session = session_of(context)
-    with wiring.database(session.settings, create=False) as database:
-        found = tokens.revoke(database, name, actor=actor(), reason=reason)
+    return revoked(session_of(context), ground_of(session_of(context)), name, reason)
+
+
+def revoked(session: Session, ground: Ground, name: str, reason: str) -> int:
+    """End a token of a bridge or of a hub."""
+    with ground.database(False) as database:
+        found = tokens.revoke(database, name, actor=actor(), reason=reason, hub=ground.hub)
         if found is None:
             known = [one.id for one in tokens.listed(database)]
             raise Mistake(f'no token has the id "{plain(name)}"; {guess(name, known)}')
@@ -100,13 +137,13 @@ def _words(text: str) -> list[str]:
     return [one.strip() for one in text.split(",") if one.strip()]
 
 
-def _end(session: Session, text: str) -> datetime:
+def _end(ground: Ground, text: str) -> datetime:
     """When a token ends: what was said, or the configured lifetime."""
     now = wiring.now()
     if not text:
-        return now + session.settings.bridge.api.lifetime
+        return now + ground.lifetime
     try:
-        zone = ZoneInfo(session.settings.bridge.time_zone)
+        zone = ZoneInfo(ground.zone)
         end = datetime.combine(date.fromisoformat(text) + timedelta(days=1), time(0), zone)
     except ValueError:
         try:
@@ -137,9 +174,9 @@ def _said(one: Token) -> str:
     return f"{one.id} for {one.label}: {scopes} of {schools}, until {until}"
 
 
-def _draw(out: Console, found: Sequence[Token], now: datetime) -> None:
+def _draw(out: Console, found: Sequence[Token], now: datetime, ground: Ground) -> None:
     if not found:
-        out.print("no tokens; make one with: schoolbridge token make --label ... --scopes read")
+        out.print(f"no tokens; make one with: {ground.making} --label ... --scopes read")
     for one in found:
         used = f"used {one.used:%Y-%m-%d}" if one.used else "never used"
         out.print(f"[bold]{one.id}[/] {plain(_said(one).partition(' for ')[2])}; {used}; {one.state(now)}")

@@ -34,8 +34,8 @@ def apply_roster(
     asked = roster_year.Asked(told, read(session, one, before), chosen, expect, actor(), reason)
     with wiring.database(session.settings, create=False) as database:
         store = database.school(one.code, one.kinds())
-        with store.lock():
-            carried = asyncio.run(_apply(session, one, store, asked))
+        with store.lock() as mine:
+            carried = asyncio.run(_apply(session, one, mine.school(one.code, one.kinds()), asked))
     session.show(_tree(one, carried), lambda out: _draw(out, one, carried))
     return NOTHING if carried.whole else ERROR
 
@@ -55,8 +55,8 @@ def takes_back_roster(store: SchoolStore) -> bool:
 
 def undo_roster(session: Session, one: School, store: SchoolStore, reason: str) -> int:
     """Take back; what changed since is told and left, with exit code 1."""
-    with store.lock():
-        carried = asyncio.run(_undo(session, one, store, reason))
+    with store.lock() as mine:
+        carried = asyncio.run(_undo(session, one, mine.school(one.code, one.kinds()), reason))
     session.show(_tree(one, carried), lambda out: _draw_undone(out, one, carried))
     return NOTHING if carried.whole else ERROR
 

@@ -16,9 +16,12 @@ from bridge.core.changeover import Course, Step
 from bridge.core.cutover import Event, Gate, Illegal, Stage
 from bridge.core.gates import Standing
 from bridge.daemon import readiness, wiring
+from bridge.daemon.freezing import BY_HAND
 from bridge.daemon.ids import TimeOrdered
 from bridge.ports import ConfigurationError
 from bridge.settings import School
+from bridge.settings.render import guess
+from bridge.settings.source import shown
 from bridge.state import approvals as given
 from bridge.state import changeover as runs
 from bridge.state import journal, stages
@@ -214,6 +217,27 @@ def approve(
         raise ConfigurationError(f"{school.code}: not approved")
     given.approve(database, school.code, Approval(event, actor, reason, typed, now, now + school.cutover.approval))
     return given.approvals(database, school.code, event, now)
+
+
+def by_hand(school: School) -> list[str]:
+    """The shares that somebody makes read-only on their server."""
+    return [share.name for share in school.shares if share.freeze == BY_HAND]
+
+
+def unconfirmed(school: School, run: Run) -> list[str]:
+    """Of those, what a run waits for now."""
+    if run.step is not Step.FREEZE or run.ended is not None:
+        return []
+    return [name for name in by_hand(school) if name not in run.state.get("confirmed", ())]
+
+
+def confirm(database: Database, school: School, share: str, *, actor: str, reason: str) -> None:
+    """Note that a share was made read-only by hand. Raises ConfigurationError where that is not waited for."""
+    known = by_hand(school)
+    if share not in known:
+        right = guess(share, known) if known else "none is"
+        raise ConfigurationError(f'{school.code}: no share "{shown(share)}" is frozen by hand; {right}')
+    runs.confirm(database, school.code, share, actor=actor, reason=reason)
 
 
 def _new_id(now: datetime) -> str:

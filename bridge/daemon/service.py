@@ -59,6 +59,7 @@ def serve(config: Path, *, verbose: bool = False, front: Callable[[Service], Fro
     logs.configure("debug" if verbose else settings.bridge.logging.level, settings.bridge.logging.format)
     boards.prepare(settings.runtime)
     with boards.occupied(settings.runtime), wiring.database(settings, create=True) as database:
+        database.same_key()
         service = Service(settings, catalog, database, verbose=verbose)
         service.mark()
         service.front = front(service) if front else None

@@ -32,6 +32,7 @@ from bridge.core.kinds import Authority
 from bridge.core.model import Action, Side
 from bridge.daemon.catalog import Catalog
 from bridge.daemon.ids import TimeOrdered
+from bridge.daemon.purses import PURSES
 from bridge.engine.bridged import Bridged, Naming, Progress, silent
 from bridge.engine.wrap import Leased, ReadOnly
 from bridge.ports import ConfigurationError, Connector, Context, permitted
@@ -125,6 +126,7 @@ def context(settings: Settings, school: School, *, permit: Callable[[], None] = 
         sleep=asyncio.sleep,
         monotonic=time.monotonic,
         random=random.SystemRandom().random,
+        purse=PURSES.purse,
         common=settings.indexes / "common",
         permit=permit,
         attributes={

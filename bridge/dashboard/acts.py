@@ -29,7 +29,7 @@ def action_of(form: Mapping[str, str], code: str, zone: tzinfo) -> Action:
     """The action for the school ``code``; raises Amiss. Times of a form are local ones of the bridge's zone."""
     values: dict[str, object] = {key: text.strip() for key, text in form.items() if key not in _OURS and text.strip()}
     for key in _TIMES & values.keys():
-        values[key] = _moment(str(values[key]), zone)
+        values[key] = moment_of(str(values[key]), zone)
     if "full" in values:
         values["full"] = values["full"] == "yes"
     if len(str(values.get("reason", ""))) < 3:
@@ -51,7 +51,7 @@ def none_more(action: Action, seen: str, groups: Sequence[ErrorGroup]) -> None:
         raise Amiss("more_held", now=now, seen=shown)
 
 
-def _moment(text: str, zone: tzinfo) -> datetime:
+def moment_of(text: str, zone: tzinfo) -> datetime:
     """A local time as browsers send it; one that does not exist or exists twice is refused, never guessed."""
     try:
         local = datetime.fromisoformat(text)

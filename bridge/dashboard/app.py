@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, tzinfo
 from http import HTTPStatus
 
@@ -18,7 +18,7 @@ from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.api.actions import SCOPES
-from bridge.api.source import Denied, Source, Unknown
+from bridge.api.source import ASKING, Away, Denied, Source, Unknown
 from bridge.dashboard.acts import Amiss, action_of, none_more
 from bridge.dashboard.doors import Doors
 from bridge.dashboard.drawn import HEADERS, STATIC, VERSION, Drawer, Look
@@ -30,6 +30,7 @@ from bridge.dashboard.speech import Speech
 from bridge.ports import BridgeError
 
 Clock = Callable[[], datetime]
+Routes = Sequence[web.RouteDef]
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _PAGES = {"waiting", "cutover", "timeline"}
 _SCHOOL = "/school/{code:[A-Za-z0-9][A-Za-z0-9._-]{0,31}}"
@@ -41,14 +42,15 @@ def _now() -> datetime:
 
 def add_to(
     app: web.Application, source: Source, tokens: Tokens, *, zone: tzinfo = UTC, language: str = "en",
-    secure: bool = False, proxied: bool = False, clock: Clock = _now,
+    secure: bool = False, proxied: bool = False, clock: Clock = _now, more: Callable[[Dashboard], Routes] | None = None,
 ) -> None:  # fmt: skip
     """Add the dashboard to an application, below its root. Add it last: it answers what nobody else does.
 
     ``secure``: browsers reach it by TLS, here or at a proxy. ``proxied``: a proxy on this machine tells addresses.
+    ``more``: pages beside those of a bridge.
     """
     board = Dashboard(source, tokens, zone=zone, language=language, secure=secure, proxied=proxied, clock=clock)
-    app.add_routes(board.routes())
+    app.add_routes([*(more(board) if more is not None else ()), *board.routes()])
     app.on_shutdown.append(board.close)
 
 
@@ -68,19 +70,19 @@ class Dashboard:
         """All addresses; the last answers for every page that is not there."""
         pages = self.pages
         return [
-            web.get("/", self._shown(pages.board)),
-            web.get(_SCHOOL, self._shown(pages.school)),
-            web.get(f"{_SCHOOL}/waiting", self._shown(pages.waiting)),
-            web.get(f"{_SCHOOL}/cutover", self._shown(pages.cutover)),
-            web.get(f"{_SCHOOL}/timeline", self._shown(pages.timeline)),
-            web.get(f"{_SCHOOL}/reports/{{report:[^/.]+}}.{{form:[^/]+}}", self._shown(pages.report)),
-            web.post(f"{_SCHOOL}/act", self._caught(self.act)),
+            web.get("/", self.shown(pages.board)),
+            web.get(_SCHOOL, self.shown(pages.school)),
+            web.get(f"{_SCHOOL}/waiting", self.shown(pages.waiting)),
+            web.get(f"{_SCHOOL}/cutover", self.shown(pages.cutover)),
+            web.get(f"{_SCHOOL}/timeline", self.shown(pages.timeline)),
+            web.get(f"{_SCHOOL}/reports/{{report:[^/.]+}}.{{form:[^/]+}}", self.shown(pages.report)),
+            web.post(f"{_SCHOOL}/act", self.caught(self.act)),
             web.get("/live", self.live),
-            web.get("/static/{name}", self._caught(self.static)),
-            web.get("/login", self._caught(self.doors.page)),
-            web.post("/login", self._caught(self.doors.log_in)),
-            web.post("/logout", self._caught(self.doors.log_out)),
-            web.get("/{rest:(?!api/|static/).*}", self._caught(self.nothing)),
+            web.get("/static/{name}", self.caught(self.static)),
+            web.get("/login", self.caught(self.doors.page)),
+            web.post("/login", self.caught(self.doors.log_in)),
+            web.post("/logout", self.caught(self.doors.log_out)),
+            web.get("/{rest:(?!api/|static/).*}", self.caught(self.nothing)),
         ]
 
     async def close(self, _: web.Application) -> None:
@@ -101,12 +103,12 @@ class Dashboard:
             return await self.doors.form(request, "login_over", status=401, to=to)
         form = await posted(request)
         if form is None or not ours(session, form):
-            return await self._wrong(look, session, HTTPStatus.FORBIDDEN, "error_foreign")
+            return await self.wrong(look, session, HTTPStatus.FORBIDDEN, "error_foreign")
         code, action = request.match_info["code"], form.get("action", "")
         if not session.held.who.may("read", code):
             raise Unknown(code)
         if action not in SCOPES or not session.held.who.may(SCOPES[action], code):
-            return await self._wrong(look, session, HTTPStatus.FORBIDDEN, "error_scope")
+            return await self.wrong(look, session, HTTPStatus.FORBIDDEN, "error_scope")
         if not session.twice(form, self.clock()):
             done = False
             try:
@@ -127,8 +129,10 @@ class Dashboard:
             answer = await self.source.act(code, action, session.held.who)
         except Amiss as error:
             return Said(False, speech.fill(error.word, **error.values))
-        except (Denied, Unknown, BridgeError) as error:
+        except (Denied, Unknown, Away, BridgeError) as error:
             return Said(False, speech.words["not_done"], str(error))
+        if answer.pending:
+            return Said(True, speech.words["asked_pending"], answer.text)
         text = speech.of("done", action.action) if answer.done else speech.words["not_done"]
         return Said(answer.done, text, answer.text)
 
@@ -159,7 +163,7 @@ class Dashboard:
 
     # --- around every page
 
-    def _shown(self, page: Shown) -> Answer:
+    def shown(self, page: Shown) -> Answer:
         """A page for who is logged in and may see it."""
 
         async def shown(request: web.Request) -> web.StreamResponse:
@@ -174,12 +178,13 @@ class Dashboard:
             code = request.match_info.get("code")
             if code is not None and not session.held.who.may("read", code):
                 raise Unknown(code)
+            ASKING.set(session.held.who)
             answer = await page(request, session, look)
             return tagged(request, answer) if look.fragment else answer
 
-        return self._caught(shown)
+        return self.caught(shown)
 
-    def _caught(self, answer: Answer) -> Answer:
+    def caught(self, answer: Answer) -> Answer:
         """Whatever goes wrong becomes a page."""
 
         async def caught(request: web.Request) -> web.StreamResponse:
@@ -188,22 +193,27 @@ class Dashboard:
                 return await answer(request)
             except (Unknown, web.HTTPNotFound):
                 session = await self.doors.session(request, touch=False)
-                return await self._wrong(look, session, HTTPStatus.NOT_FOUND, "error_404")
+                return await self.wrong(look, session, HTTPStatus.NOT_FOUND, "error_404")
+            except Away as error:
+                session = await self.doors.session(request, touch=False)
+                said = Said(False, look.speech.away(error.site, error.heard))
+                return await self.wrong(look, session, HTTPStatus.SERVICE_UNAVAILABLE, "error_away", said=said)
             except web.HTTPRequestEntityTooLarge:
-                return await self._wrong(look, None, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "error_413")
+                return await self.wrong(look, None, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "error_413")
             except (BridgeError, SQLAlchemyError, OSError) as error:
                 self.log.warning("a page can't be shown", path=request.path, reason=type(error).__name__)
-                return await self._wrong(look, None, HTTPStatus.SERVICE_UNAVAILABLE, "error_503")
+                return await self.wrong(look, None, HTTPStatus.SERVICE_UNAVAILABLE, "error_503")
             except Exception:
                 number = secrets.token_hex(4)
                 self.log.exception("a page can't be shown", path=request.path, number=number)
-                return await self._wrong(look, None, HTTPStatus.INTERNAL_SERVER_ERROR, "error_500", number=number)
+                return await self.wrong(look, None, HTTPStatus.INTERNAL_SERVER_ERROR, "error_500", number=number)
 
         return caught
 
-    async def _wrong(
-        self, look: Look, session: Session | None, status: HTTPStatus, word: str, number: str = ""
-    ) -> web.Response:
+    async def wrong(
+        self, look: Look, session: Session | None, status: HTTPStatus, word: str, number: str = "",
+        said: Said | None = None,
+    ) -> web.Response:  # fmt: skip
         return await self.drawer.draw(
-            "error.html", look, session, status=status, word=word, code=int(status), number=number
+            "error.html", look, session, status=status, word=word, code=int(status), number=number, said=said
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
@@ -12,7 +12,13 @@ from bridge.api.models import Colour, SchoolRow
 from bridge.core.cutover import Stage
 
 COLOURS: tuple[Colour, ...] = ("red", "amber", "green")
+_WORST = {colour: place for place, colour in enumerate(COLOURS)}
 STAGES = tuple(stage.value for stage in Stage)
+#: In place of a colour: those of whose site nothing is heard.
+SILENT = "silent"
+#: Schools on one page of the board.
+MOST = 100
+_USUAL = {("by", "wave"), ("page", "1")}
 #: Stages after which a school is over: they count as cut over on the board.
 OVER = frozenset(
     {Stage.SOAKING.value, Stage.PAUSED_SOAKING.value, Stage.CLOUD.value, Stage.PAUSED_CLOUD.value, Stage.RETIRED.value}
@@ -28,6 +34,7 @@ class Wanted:
     wave: str = ""
     health: str = ""
     by: str = "wave"
+    page: int = 1
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> Wanted:
@@ -38,18 +45,19 @@ class Wanted:
             query.get("q", "").strip()[:100],
             query.get("stage", ""),
             query.get("wave", ""),
-            health if health in COLOURS else "",
+            health if health in (*COLOURS, SILENT) else "",
             by,
+            int(page) if (page := query.get("page", "")).isascii() and page.isdigit() and 0 < len(page) < 5 else 1,
         )
 
     def fits(self, row: SchoolRow) -> bool:
         """Whether a school is among them."""
         text = self.text.casefold()
         return (
-            (not text or text in row.code.casefold() or text in row.name.casefold())
+            (not text or text in row.code.casefold() or text in row.name.casefold() or text == row.site.casefold())
             and (not self.stage or row.stage == self.stage)
             and (not self.wave or row.wave == self.wave)
-            and (not self.health or row.health == self.health)
+            and (not self.health or (row.silent if self.health == SILENT else row.health == self.health))
         )
 
     @property
@@ -58,27 +66,32 @@ class Wanted:
         return bool(self.text or self.stage or self.wave or self.health)
 
     def query(self, **other: str) -> str:
-        """The address of the same with something changed, or without it where that is chosen already."""
+        """The address of the same with something changed, or without it where that is chosen already; its first page,
+        unless one is named."""
         values = {"q": self.text, "stage": self.stage, "wave": self.wave, "health": self.health, "by": self.by}
         for key, value in other.items():
-            values[key] = "" if values[key] == value and key != "by" else value
-        kept = {key: value for key, value in values.items() if value and (key, value) != ("by", "wave")}
+            values[key] = "" if values.get(key) == value and key != "by" else value
+        kept = {key: value for key, value in values.items() if value and (key, value) not in _USUAL}
         return "/?" + urlencode(kept) if kept else "/"
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Schools under one heading."""
+    """Schools under one heading; those of this page are ``rows``, ``total`` and ``over`` count all of them."""
 
     name: str
     rows: Sequence[SchoolRow]
+    total: int
     over: int
     next: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class Arranged:
-    """The whole board. ``stages`` and ``health`` count all schools, not only those shown."""
+    """The board. ``stages`` and ``health`` count all schools, not only those shown; ``silent``: those of silent sites.
+
+    ``shown``: how many fit what is wanted; ``page`` of ``pages`` is what ``groups`` hold.
+    """
 
     groups: Sequence[Group]
     stages: Sequence[tuple[str, int]]
@@ -86,37 +99,53 @@ class Arranged:
     waves: Sequence[str]
     shown: int
     total: int
+    silent: int
+    page: int
+    pages: int
 
 
-def arrange(rows: Iterable[SchoolRow], wanted: Wanted) -> Arranged:
-    """Worst first within each group; waves in their order, stages in that of a cutover."""
+def arrange(rows: Iterable[SchoolRow], wanted: Wanted, most: int = MOST) -> Arranged:
+    """In groups: waves in their order, stages in that of a cutover. Worst first within each; of equally bad ones those
+    first of whose site nothing is heard, because nobody knows how they are. So many on one page."""
     every = list(rows)
-    shown = sorted(filter(wanted.fits, every), key=lambda row: (COLOURS.index(row.health), row.code))
     waves = {row.wave: row.wave_order for row in every if row.wave}
-    order: dict[str, tuple[int, int | str]]
-    if wanted.by == "stage":
-        order = {row.stage: (place(row.stage), row.stage) for row in shown}
-        found = {name: [row for row in shown if row.stage == name] for name in sorted(order, key=order.__getitem__)}
-    else:
-        names = sorted({row.wave for row in shown}, key=lambda name: (not name, waves.get(name, 0), name))
-        found = {name: [row for row in shown if row.wave == name] for name in names}
-    stages = Counter(row.stage for row in every)
+    fitting = filter(wanted.fits, every) if wanted.any else every
+    found: dict[str, list[SchoolRow]] = {}
+    for row in fitting:
+        found.setdefault(row.stage if wanted.by == "stage" else row.wave, []).append(row)
+    by_stage = wanted.by == "stage"
+    names = sorted(found, key=lambda name: (place(name), 0, name) if by_stage else (not name, waves.get(name, 0), name))
+    shown = sum(map(len, found.values()))
+    pages = max(1, -(-shown // most))
+    page = min(wanted.page, pages)
+    stages, health = Counter(row.stage for row in every), Counter(row.health for row in every)
     return Arranged(
-        groups=[_group(name, rows) for name, rows in found.items()],
+        groups=list(_groups([(name, found[name]) for name in names], (page - 1) * most, page * most)),
         stages=sorted(stages.items(), key=lambda one: place(one[0])),
-        health={colour: sum(row.health == colour for row in every) for colour in COLOURS},
+        health={colour: health[colour] for colour in COLOURS},
         waves=sorted(waves, key=lambda name: (waves[name], name)),
-        shown=len(shown),
+        shown=shown,
         total=len(every),
+        silent=sum(row.silent for row in every),
+        page=page,
+        pages=pages,
     )
+
+
+def _groups(found: Iterable[tuple[str, Sequence[SchoolRow]]], first: int, last: int) -> Iterator[Group]:
+    """Those that have a part between two places of the whole."""
+    at = 0
+    for name, rows in found:
+        begin, end = max(0, first - at), last - at
+        at += len(rows)
+        if begin >= len(rows) or end <= 0:
+            continue
+        some = sorted(rows, key=lambda row: (_WORST[row.health], not row.silent, row.code))[begin:end]
+        next_one = min((row.appointment for row in rows if row.appointment), default=None)
+        yield Group(name, some, len(rows), sum(row.stage in OVER for row in rows), next_one)
 
 
 def place(stage: str) -> int:
     """Where a stage stands on the way; a paused one beside that which it pauses."""
     name = stage.removeprefix("paused-")
     return STAGES.index(name) * 2 + (name != stage) if name in STAGES else 99
-
-
-def _group(name: str, rows: Sequence[SchoolRow]) -> Group:
-    next_one = min((row.appointment for row in rows if row.appointment), default=None)
-    return Group(name, rows, sum(row.stage in OVER for row in rows), next_one)

@@ -14,6 +14,8 @@ LONGEST = 160
 
 def bounded(text: object, longest: int = LONGEST) -> str:
     """``text`` as it may stand on a page: one line, no control characters, no longer than ``longest``."""
+    if type(text) is str and len(text) <= longest and text.isascii() and text.isprintable():
+        return text  # nearly all of them: a page has thousands
     shown: list[str] = []
     marks = 0
     for sign in str(text)[: longest * 4]:

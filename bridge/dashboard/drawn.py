@@ -56,7 +56,11 @@ class Drawer:
             trim_blocks=True, lstrip_blocks=True, auto_reload=False, finalize=_shown,
         )  # fmt: skip
         self._templates.filters["bounded"] = bounded
-        self._templates.globals.update(version=VERSION, changes=changes, done=done, frees=frees)
+        self._templates.globals.update(version=VERSION, changes=changes, done=done, frees=frees, beside=())
+
+    def beside(self, *pages: tuple[str, str]) -> None:
+        """Pages beside those of a bridge, in the head of each: address, word."""
+        self._templates.globals["beside"] = pages
 
     async def draw(
         self, template: str, look: Look, session: Session | None, *, status: int = 200, said: Said | None = None,

@@ -7,24 +7,28 @@ import base64
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 
 from bridge.api import models
 from bridge.api.actions import SCOPES
 from bridge.api.models import EventView, GateView
-from bridge.api.source import Source
+from bridge.api.source import Away, Source
 from bridge.api.standings import holds
 from bridge.core.cutover import Event, Stage
 from bridge.daemon.changeover import NOT_REHEARSED
-from bridge.dashboard.arranged import COLOURS, Wanted, arrange, place
+from bridge.dashboard.arranged import COLOURS, Arranged, Wanted, arrange, place
 from bridge.dashboard.drawn import HEADERS, Drawer, Look
 from bridge.dashboard.law import ruled
 from bridge.dashboard.sessions import Session
 from bridge.state.drift import HELD
 
+T = TypeVar("T")
+
 _LIMIT = 50
+#: Ways to see one board that are remembered as long as it stays the same.
+_KNOWN = 50
 _CURSOR = re.compile(r"[\x21-\x7e]{1,400}")
 _REPORT = re.compile(r"[A-Za-z0-9._-]{1,120}")
 #: How the forms of a report end. Only HTML is shown; the others are to be kept.
@@ -51,54 +55,75 @@ class Pages:
 
     def __init__(self, source: Source, drawer: Drawer) -> None:
         self.source, self.drawer = source, drawer
+        self._seen: Sequence[models.SchoolRow] = ()
+        self._known: dict[Wanted, Arranged] = {}
 
     async def board(self, request: web.Request, session: Session, look: Look) -> web.Response:
         """All schools that this person may see."""
-        rows = [row for row in await self.source.board() if session.held.who.may("read", row.code)]
+        rows, who = await self.source.board(), session.held.who
+        if not who.everywhere("read"):
+            rows = [row for row in rows if who.may("read", row.code)]
         wanted = Wanted.of(request.query)
         ready, why = self.source.ready()
         return await self.drawer.draw(
-            "board.html", look, session, board=arrange(rows, wanted), wanted=wanted, colours=COLOURS,
+            "board.html", look, session, board=self._arranged(rows, wanted), wanted=wanted, colours=COLOURS,
             trouble="" if ready or _RED.fullmatch(why) else why,
         )  # fmt: skip
+
+    def _arranged(self, rows: Sequence[models.SchoolRow], wanted: Wanted) -> Arranged:
+        """Once for all who see the same board in the same way."""
+        if rows is not self._seen:
+            self._seen, self._known = rows, {}
+        known = self._known.get(wanted)
+        if known is None:
+            known = arrange(rows, wanted)
+            if isinstance(rows, tuple) and len(self._known) < _KNOWN:
+                self._known[wanted] = known
+        return known
 
     async def school(self, request: web.Request, session: Session, look: Look) -> web.Response:
         """How one school is."""
         code = request.match_info["code"]
-        view, journal = await asyncio.gather(
+        rows: models.Page[models.JournalRow] = models.Page(rows=[])
+        view, (journal, away) = await asyncio.gather(
             self.source.school(code),
-            self.source.journal(code, names=self._names(session, code), before=None, limit=8),
+            # What the page shows of the journal needs no names: nobody's look at them is to be noted each minute.
+            _told(self.source.journal(code, names=False, before=None, limit=8), rows),
         )
         fastest = max([1.0, *(one.speed_up for one in view.shares), *(one.speed_down for one in view.shares)])
         return await self._of_school(
-            "school.html", look, session, view, tab="school", journal=journal.rows, fastest=fastest
+            "school.html", look, session, view, tab="school", away=away, journal=journal.rows, fastest=fastest
         )
 
     async def waiting(self, request: web.Request, session: Session, look: Look) -> web.Response:
         """What waits for a person: held, conflicts, drift."""
         code, names = request.match_info["code"], self._names(session, request.match_info["code"])
         before, part = _cursor(request, "before"), request.query.get("part", "")
-        view, held, conflicts, drift = await asyncio.gather(
+        none, neither = models.Page[models.OperationView](rows=[]), models.Page[models.ConflictView](rows=[])
+        view, (held, away), (conflicts, gone), (drift, lost) = await asyncio.gather(
             self.source.school(code),
-            self.source.held(code, names=names, before=before if part == "held" else None, limit=_LIMIT),
-            self.source.conflicts(code, names=names, before=before if part == "conflicts" else None, limit=_LIMIT),
-            self.source.drift(code, names=names),
+            _told(self.source.held(code, names=names, before=before if part == "held" else None, limit=_LIMIT), none),
+            _told(
+                self.source.conflicts(code, names=names, before=before if part == "conflicts" else None, limit=_LIMIT),
+                neither,
+            ),
+            _told(self.source.drift(code, names=names), list[models.DriftView]()),
         )
         drift = sorted(
             drift, key=lambda one: one.state != HELD
         )  # what waits must not be behind what is only to be read
         return await self._of_school(
             "waiting.html", look, session, view, tab="waiting", held=held, conflicts=conflicts, drift=drift[:_LIMIT],
-            more_drift=max(0, len(drift) - _LIMIT), names=names,
+            more_drift=max(0, len(drift) - _LIMIT), names=names, away=away or gone or lost,
         )  # fmt: skip
 
     async def cutover(self, request: web.Request, session: Session, look: Look) -> web.Response:
         """The cutover: what is planned, under way, and was."""
         code = request.match_info["code"]
-        view, cutover, reports = await asyncio.gather(
+        view, cutover, (reports, away) = await asyncio.gather(
             self.source.school(code),
             self.source.cutover(code, names=self._names(session, code)),
-            self.source.reports(code),
+            _told(self.source.reports(code), list[models.ReportView]()),
         )
         language = look.speech.language
         gates = {
@@ -109,7 +134,7 @@ class Pages:
             "cutover.html", look, session, view, tab="cutover", cutover=cutover,
             reports=[(one, forms(one.formats, language)) for one in reports],
             events={one.event: one for one in cutover.events}, gates=gates, ahead=ahead(cutover.events),
-            rehearsable=rehearsable(cutover.events),
+            rehearsable=rehearsable(cutover.events), away=away,
         )  # fmt: skip
 
     async def timeline(self, request: web.Request, session: Session, look: Look) -> web.Response:
@@ -118,17 +143,19 @@ class Pages:
         names, before = self._names(session, code), _cursor(request, "before")
         part = "cycles" if request.query.get("part") == "cycles" else "journal"
         if part == "cycles":
-            view, page = await asyncio.gather(
-                self.source.school(code), self.source.cycles(code, before=before, limit=_LIMIT)
+            some: models.Page[models.CycleView] = models.Page(rows=[])
+            view, (page, away) = await asyncio.gather(
+                self.source.school(code), _told(self.source.cycles(code, before=before, limit=_LIMIT), some)
             )
             return await self._of_school(
-                "timeline.html", look, session, view, tab="timeline", part=part, page=page, names=names
+                "timeline.html", look, session, view, tab="timeline", part=part, page=page, names=names, away=away
             )
-        view, rows = await asyncio.gather(
-            self.source.school(code), self.source.journal(code, names=names, before=before, limit=_LIMIT)
+        none: models.Page[models.JournalRow] = models.Page(rows=[])
+        view, (rows, away) = await asyncio.gather(
+            self.source.school(code), _told(self.source.journal(code, names=names, before=before, limit=_LIMIT), none)
         )
         return await self._of_school(
-            "timeline.html", look, session, view, tab="timeline", part=part, page=rows, names=names
+            "timeline.html", look, session, view, tab="timeline", part=part, page=rows, names=names, away=away
         )
 
     async def report(self, request: web.Request, session: Session, look: Look) -> web.StreamResponse:
@@ -160,6 +187,14 @@ class Pages:
 
 
 Shown = Callable[[web.Request, Session, Look], Awaitable[web.StreamResponse]]
+
+
+async def _told(asked: Awaitable[T], none: T) -> tuple[T, Away | None]:
+    """What a site is asked for; where it is away the page says so and shows all the rest."""
+    try:
+        return await asked, None
+    except Away as error:
+        return none, error
 
 
 def worst_first(gates: Sequence[GateView]) -> list[GateView]:

@@ -51,6 +51,12 @@ class Speech:
             return Saying(plain_words.words(rule, "de"), "de")
         return saying(text, self.language)
 
+    def away(self, site: str, heard: datetime | None) -> str:
+        """A site does not answer; since when."""
+        if heard is None:
+            return self.fill("away_never", site=site)
+        return self.fill("away_since", site=site, span=self.span((self.now - heard).total_seconds()))
+
     # --- times
 
     def age(self, moment: datetime) -> str:

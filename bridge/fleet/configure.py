@@ -14,7 +14,7 @@ from pydantic import Field
 from bridge.fleet.messages import Spoken
 
 #: Characters of a school's file, and of each diff in an answer: an order and a message have to hold them.
-LONGEST, DIFF = 128 << 10, 64 << 10
+LONGEST, DIFF = 128 << 10, 24 << 10
 Digest = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$", description="SHA-256, hexadecimal; empty: none.")]
 
 

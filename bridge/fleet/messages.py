@@ -53,6 +53,7 @@ class Demand(Spoken):
     tenant: Id
     budget: Literal["directory", "writes", "files"]
     wanted: float = Field(ge=0, le=1e9)
+    holds: datetime | None = Field(default=None, description="`until` of the allowance that the site got last.")
 
 
 class Report(Spoken):
@@ -108,12 +109,16 @@ class Look(Spoken):
 
 
 class Allowance(Spoken):
-    """What a site may use of a tenant's budget until then, units a minute."""
+    """What a site may use of a tenant's budget, units a minute: for ``seconds`` from when it made its report.
+
+    ``until`` is the end on the hub's clock; by it the site says which allowance it goes by.
+    """
 
     tenant: Id
     budget: Literal["directory", "writes", "files"]
     given: float = Field(ge=0)
     until: datetime
+    seconds: float = Field(default=0, ge=0, le=3600)
 
 
 class Receipt(Spoken):

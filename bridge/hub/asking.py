@@ -34,6 +34,8 @@ from bridge.state.journal import Entry
 
 #: Seconds that somebody waits for an answer.
 PATIENCE = 20.0
+#: The same for a site that did not answer the last time: nobody waits long twice.
+SHORT = 3.0
 #: How long a question is good at the site: clocks differ.
 _GOOD = timedelta(minutes=3)
 #: Questions at once to one site, and to all.
@@ -68,7 +70,7 @@ class Desk:
     ) -> None:
         self._database, self._key, self._run, self._awaited = database, key, run, awaited
         self._process, self._opener, self._patience = process, Opener(), patience
-        self._open = Counter[str]()
+        self._open, self._late = Counter[str](), set[str]()
 
     async def rows(self, site: Site, code: str, what: str, *, names: bool = False, **more: Any) -> Any:
         """A page or a list of rows, checked. Raises Away, Unknown."""
@@ -105,13 +107,18 @@ class Desk:
         wanted = Look.model_validate({"names": names, "key": self._opener.public, **look})
         who = ASKING.get()
         name = await self._run(self._put, site, code, wanted, who)
-        answer = await self._awaited.answer(name, self._patience)
+        patience = self._patience if site.name not in self._late else min(self._patience, SHORT)
+        answer = await self._awaited.answer(name, patience)
         if answer is None:
-            raise away(site, f"it did not answer within {self._patience:g} seconds")
+            self._late.add(site.name)
+            raise away(site, f"it did not answer within {patience:g} seconds")
+        self._late.discard(site.name)
         try:
             told = Answer.model_validate_json(answer)
+            if told.problem and (wanted.what == "report" or wanted.before is not None):
+                raise Unknown(told.problem)  # no such report, or no such place in the list
             if told.problem:
-                raise Unknown(told.problem)
+                raise away(site, told.problem)
             return json.loads(self._opener.open(told.sealed, purpose=name))
         except (ValidationError, Unsealable, ValueError):
             raise _unreadable(site) from None
@@ -151,6 +158,8 @@ def _nameless(rows: Any) -> Any:
         for field, empty in (("names", {}), ("reason", "")):
             if field in type(one).model_fields and (field == "names" or isinstance(one, _REASONED)):
                 setattr(one, field, empty)
+        if isinstance(one, models.JournalRow):
+            one.outcome = one.outcome.partition(":")[0]
     return rows
 
 

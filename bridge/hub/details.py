@@ -49,7 +49,9 @@ def cutover(database: Database, shot: Shot) -> models.CutoverView:
 def _cutover(shot: Shot, told: Any) -> models.CutoverView:
     mine = {"school": shot.row.code, "stage": shot.row.stage}
     found = _fit(models.CutoverView, {**mine, **_known(models.CutoverView, told), "school": shot.row.code})
-    return found or models.CutoverView.model_validate(mine)
+    if found is None or found.stage not in set(Stage):
+        return models.CutoverView.model_validate(mine)
+    return found
 
 
 def _fit(model: type[M], tree: dict[str, Any]) -> M | None:

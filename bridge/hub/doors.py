@@ -107,7 +107,10 @@ class Doors:
             raise Refused(403, outcome.refused)
         orders = await self.waiting.now(peer.site)
         mark = outcome.taken.mark
-        return self._receipt(peer, outcome.taken.verdict.value, orders, epoch=mark.epoch, seq=mark.seq)
+        missing = outcome.taken.missing
+        return self._receipt(
+            peer, outcome.taken.verdict.value, orders, epoch=mark.epoch, seq=mark.seq, missing=missing
+        )  # fmt: skip
 
     async def _read(self, raw: bytes) -> Report:
         """Another version of the protocol may have other fields: that is said before what does not fit."""
@@ -133,11 +136,13 @@ class Doors:
             raise Refused(403, hub_certificates.refusal(peer.site, known=True))
         return self._receipt(peer, "none", orders)
 
-    def _receipt(self, peer: Peer, verdict: Any, orders: Orders, *, epoch: int = 0, seq: int = 0) -> web.Response:
+    def _receipt(
+        self, peer: Peer, verdict: Any, orders: Orders, *, epoch: int = 0, seq: int = 0, missing: int = 0
+    ) -> web.Response:
         now = self.database.clock()
         receipt = Receipt(
             verdict=verdict, epoch=epoch, seq=seq, now=now, commands=orders.commands, questions=orders.questions,
-            allowances=list(self.given(peer.site)), renew=peer.renew(now),
+            allowances=list(self.given(peer.site)), renew=peer.renew(now), missing=missing,
         )  # fmt: skip
         return _json(receipt)
 
@@ -180,6 +185,7 @@ class Doors:
                 403, "this ticket is not good: it is another site's, was used, or is over. At the hub, make a new one: "
                 "schoolbridge hub enrol SITE"
             ) from None  # fmt: skip
+        self.waiting.forgive(asked.site)
         structlog.get_logger().info("a site enrolled", site=asked.site, certificate=issued.serial)
         return self._enrolled(issued, schools)
 

@@ -14,14 +14,14 @@ from datetime import datetime, timedelta
 
 from bridge.api.models import Cause, Colour, SchoolRow
 from bridge.core.cutover import Stage
-from bridge.hub.honest import EPOCHS_WITHIN, Asked, Site, anew, elsewhere, of_asked, of_site, silence_of, worst
+from bridge.hub.honest import EPOCHS_WITHIN, WORST, Asked, Site, anew, elsewhere, of_asked, of_site, silence_of, worst
 from bridge.hub.told import MARGIN, Memory, Told
 from bridge.settings.hub import HubFile
 from bridge.settings.waves import REST
 from bridge.state.database import Database
 
-#: So often everything is looked at anew: that schools were given to another site has no time of its own.
-_WHOLE = {"sites": timedelta(seconds=30), "schools": timedelta(minutes=10)}
+#: So often it is looked which schools are whose, and whether a school's row was missed or is gone.
+_WHOLE = {"sites": timedelta(seconds=15), "schools": timedelta(minutes=10)}
 UNREADABLE = "what the site {site} tells of this school can't be read here: update the hub (schoolbridge --version)"
 UNTOLD = "the site {site} has told nothing of this school yet; on its machine: schoolbridge uplink show"
 
@@ -63,10 +63,10 @@ class Fleet:
     def look(self, before: Sight | None) -> Sight:
         """The fleet as it is now."""
         now, hub = self._database.clock(), self._hub()
-        since = {name: self._since(name, before, now, every) for name, every in _WHOLE.items()}
+        whole = {name: now - self._last.get(name, now - every) >= every for name, every in _WHOLE.items()}
         with self._database.read() as connection:
-            self._memory.look(connection, **since)
-        self._last |= {name: now for name, at in since.items() if at is None}
+            self._memory.look(connection, before.at - MARGIN if before else None, **whole)
+        self._last |= {name: now for name, due in whole.items() if due}
         if hub is not self._known:  # other limits, other waves
             self._known = hub
             self._memory.sites_moved |= self._memory.sites.keys()
@@ -75,11 +75,6 @@ class Fleet:
         same = before is not None and shots is before.shots
         rows = before.rows if same and before is not None else tuple(one.row for one in shots.values())
         return Sight(now, shots, rows, dict(self._memory.sites), dict(self._silent), self._memory.asked)
-
-    def _since(self, name: str, before: Sight | None, now: datetime, every: timedelta) -> datetime | None:
-        """From when on rows are new; None: all of them are looked at."""
-        last = self._last.get(name)
-        return None if before is None or last is None or now - last >= every else before.at - MARGIN
 
     def _judge(self, hub: HubFile, now: datetime) -> set[str]:
         """Sites of which something is to be said anew."""
@@ -151,16 +146,18 @@ class Fleet:
                 "heard": site.heard,
                 "silent": silent != "green" or site.revoked is not None,
                 "health": worst(row.health, *(one.colour for one in causes)),
-                "causes": _ordered(causes, row.causes),
+                "causes": _ordered(causes, row.causes, silent=silent != "green"),
                 **({"wave": wave, "wave_order": order} if hub.waves else {}),
             }
         )
         return Shot(site, told, tuple(causes), shown)
 
 
-def _ordered(own: Sequence[Cause], told: Sequence[Cause]) -> list[Cause]:
-    """What is true of the site first, then what it told; what is no trouble last."""
-    return sorted([*own, *told], key=lambda one: one.colour == "green")
+def _ordered(own: Sequence[Cause], told: Sequence[Cause], *, silent: bool) -> list[Cause]:
+    """The worst first; of a silent site what is true of it before all that it told."""
+    if silent:
+        return [*own, *told]
+    return sorted([*own, *told], key=lambda one: WORST.index(one.colour))
 
 
 def _assigned(sites: Mapping[str, Site]) -> Iterator[tuple[str, Site]]:

@@ -62,9 +62,10 @@ class Ear:
             self._thread.start()
 
     def stop(self) -> None:
-        """End; takes a second at most."""
+        """End; takes a second at most, and two where the database is away."""
         self._ended.set()
         if self._thread.is_alive():
+            tell(self._database, "end")  # it need not wait out its look
             self._thread.join(2 * _LOOK)
 
     def _run(self) -> None:
@@ -93,5 +94,7 @@ class Ear:
             while not self._ended.is_set():
                 for hint in line.notifies(timeout=_LOOK):
                     _here(self._database, hint.payload)
+                    if self._ended.is_set():
+                        break
         finally:
             raw.close()

@@ -24,7 +24,10 @@ _SLOTS = ("school", "cutover")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One school. ``view``: its SchoolView as it was told, empty before. ``site`` empty: no site speaks for it."""
+    """One school. ``view``: its SchoolView as it was told, empty before, and ``at`` when.
+
+    ``site`` empty: no site speaks for it.
+    """
 
     school: str
     site: str = ""
@@ -34,6 +37,7 @@ class Known:
     runs: Sequence[Run] = ()
     ahead: timedelta = timedelta(0)
     stage: Stage = Stage.CLASSIC
+    at: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -72,13 +76,15 @@ def known(connection: Connection, codes: Iterable[str] | None = None) -> dict[st
         for row in connection.execute(select(hub_site.c.site, hub_site.c.heard, hub_site.c.ahead))
     }
     told: dict[str, dict[str, Mapping[str, Any]]] = {}
-    columns = (hub_school.c.school, hub_school.c.slot, hub_school.c.body)
+    columns = (hub_school.c.school, hub_school.c.slot, hub_school.c.at, hub_school.c.body)
     stages: dict[str, Stage] = {}
+    times: dict[str, datetime] = {}
     for start in range(0, len(wanted), BATCH):
         mine = hub_school.c.school.in_(wanted[start : start + BATCH])
         query = select(*columns).where(mine, hub_school.c.slot.in_(_SLOTS)).order_by(hub_school.c.at)
         for row in connection.execute(query):
             told.setdefault(row.school, {})[row.slot] = body = _tree(row.body)
+            times |= {row.school: row.at} if row.slot == "school" else {}
             said = (body.get("view") or {}).get("stage") if row.slot == "school" else body.get("stage")
             if said in frozenset(Stage):  # what was told last counts
                 stages[row.school] = Stage(said)
@@ -87,6 +93,7 @@ def known(connection: Connection, codes: Iterable[str] | None = None) -> dict[st
         code: replace(
             _known(code, sites.get(code, ""), told.get(code, {}), *heard.get(sites.get(code, ""), nothing)),
             stage=stages.get(code, Stage.CLASSIC),
+            at=times.get(code),
         )
         for code in wanted
     }

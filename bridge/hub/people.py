@@ -6,8 +6,11 @@ them; who uses the dashboard has to come back to the same one, because sessions 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import web
@@ -17,68 +20,106 @@ from bridge.api.app import Kin, build
 from bridge.api.keyring import Keyring
 from bridge.api.listening import address, context, listen
 from bridge.api.talk import Runner
+from bridge.daemon.trouble import place, said
 from bridge.dashboard.app import add_to
 from bridge.hub.figures import Figures
 from bridge.hub.settings import HubSettings
 from bridge.hub.source import HubSource
+from bridge.hub.wave_page import WavePage
+from bridge.ports import BridgeError
 from bridge.settings.hub import HubFile
 from bridge.state import grants
 from bridge.state.database import Database
 
+if TYPE_CHECKING:
+    from bridge.hub.run import Hub
+
 #: Seconds that requests under way get when the hub stops.
 GRACE = 2.0
+#: Seconds until listening is tried again, and that a start waits for the first try.
+AGAIN, _FIRST = 15.0, 5.0
+#: What makes a token here.
 MAKING = "schoolbridge hub token make"
 
 
 class People:
-    """Listens as ``api`` in ``hub.yaml`` says. ``listening`` says where, empty while it does not."""
+    """A part of ``bridge.hub.run``: listens as ``api`` in ``hub.yaml`` says, and begins anew when that changes.
 
-    def __init__(self, database: Database, key: Ed25519PrivateKey) -> None:
-        self._database, self._key = database, key
-        self._settings: HubSettings | None = None
+    That it can't listen ends nothing else: it is said in the log, and tried again. ``listening``: where it does.
+    """
+
+    def __init__(
+        self, database: Database, key: Ed25519PrivateKey, settings: Callable[[], HubSettings], *, again: float = AGAIN
+    ) -> None:
+        self._database, self._key, self._settings, self._again = database, key, settings, again
+        self._built: HubFile | None = None
+        self._task: asyncio.Task[None] | None = None
         self._running: tuple[Runner, HubSource] | None = None
-        self.listening = ""
+        self._log = structlog.get_logger()
+        self.listening = self.trouble = ""
 
-    async def start(self, settings: HubSettings) -> None:
-        """Listen. Raises OSError, ConfigurationError; nothing runs then."""
-        self._settings = settings
-        if not settings.hub.api.enabled:
-            return
-        source = HubSource(self._database, self._hub, self._key, process=secrets.token_hex(8))
-        try:
-            runner = Runner(self.application(settings, source), access_log=None, shutdown_timeout=GRACE)
-            api = settings.hub.api
-            secure = context(api.tls, settings.secret) if api.tls else None
-            try:
-                await runner.setup()
-                await listen(runner, api, secure)
-            except BaseException:
-                await runner.cleanup()
-                raise
-        except BaseException:
-            await source.close()
-            raise
-        self._running, self.listening = (runner, source), address(runner, api)
-        structlog.get_logger().info("status API and dashboard of the hub", listen=self.listening)
+    async def start(self) -> None:
+        """Listen, now or as soon as it is possible."""
+        self._built = self._settings().hub
+        if self._built.api.enabled:
+            self._task = asyncio.create_task(self._begin(), name="people's door")
+            await asyncio.wait({self._task}, timeout=_FIRST)
 
-    async def reload(self, settings: HubSettings) -> None:
+    async def reload(self) -> None:
         """Another configuration: limits and waves count at once; where ``api`` changed, listen as it says now."""
-        before, self._settings = self._settings, settings
-        api = settings.hub.api
-        kept = before is not None and _concerned(before.hub) == _concerned(settings.hub)
-        if kept and api.tls is None and api.proxied is None:  # their secrets are read again
+        before, now = self._built, self._settings().hub
+        same = before is not None and _concerned(before) == _concerned(now)
+        if same and now.api.tls is None and now.api.proxied is None:  # their secrets are read again
             if self._running is not None:
                 self._running[1].events.configuration("the configuration was loaded anew")
             return
         await self.stop()
-        await self.start(settings)
+        await self.start()
 
     async def stop(self) -> None:
         """End all requests and streams."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
         if self._running is not None:
-            (runner, source), self._running, self.listening = self._running, None, ""
+            (runner, source), self._running = self._running, None
             await runner.cleanup()
             await source.close()
+        self.listening = self.trouble = ""
+
+    async def _begin(self) -> None:
+        while True:
+            try:
+                await self._listen(self._settings())
+            except (OSError, BridgeError) as error:
+                self._note(said(error))
+            except Exception as error:  # noqa: BLE001 - a bug must not leave it silent: it is told, and tried again
+                self._note(f"internal error: {type(error).__name__} at {place(error)[-1]}")
+            else:
+                return
+            await asyncio.sleep(self._again)
+
+    def _note(self, trouble: str) -> None:
+        if self.trouble != trouble:
+            self._log.error("people can't see the board; it is tried again", reason=trouble)
+        self.trouble = trouble
+
+    async def _listen(self, settings: HubSettings) -> None:
+        api = settings.hub.api
+        secure = context(api.tls, settings.secret) if api.tls else None
+        hub = self._settings
+        source = HubSource(self._database, lambda: hub().hub, self._key, process=secrets.token_hex(8))
+        runner = Runner(self.application(settings, source), access_log=None, shutdown_timeout=GRACE)
+        try:
+            await runner.setup()
+            await listen(runner, api, secure)
+        except BaseException:
+            await runner.cleanup()
+            await source.close()
+            raise
+        self._running, self.trouble, self.listening = (runner, source), "", address(runner, api)
+        self._log.info("status API and dashboard", listen=self.listening)
 
     def application(self, settings: HubSettings, source: HubSource) -> web.Application:
         """The API and the dashboard over a source."""
@@ -92,12 +133,9 @@ class People:
         add_to(
             app, source, keyring, zone=settings.zone, language=hub.language, clock=database.clock,
             secure=bool(hub.api.tls or hub.api.proxied), proxied=hub.api.proxied is not None,
+            more=WavePage(lambda: self._settings().hub, database, self._key, source.run).routes,
         )  # fmt: skip
         return app
-
-    def _hub(self) -> HubFile:
-        assert self._settings is not None  # noqa: S101
-        return self._settings.hub
 
 
 def _concerned(hub: HubFile) -> tuple[object, ...]:
@@ -108,3 +146,8 @@ def _concerned(hub: HubFile) -> tuple[object, ...]:
 def _cursors(key: Ed25519PrivateKey) -> bytes:
     """What cursors are signed with: the same for every process of the hub, and of no use for anything else."""
     return hashlib.blake2b(key.private_bytes_raw(), person=b"sb hub cursors", digest_size=32).digest()
+
+
+def part(hub: Hub) -> People:
+    """What ``bridge.hub.run`` starts beside the sites' door."""
+    return People(hub.database, hub.keys.orders, lambda: hub.settings)

@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,7 +22,7 @@ from bridge.api.limits import Wrong
 from bridge.daemon import logs, sd, threads
 from bridge.daemon.trouble import place, said
 from bridge.fleet.messages import Allowance
-from bridge.hub import authority
+from bridge.hub import authority, budgets, people, waves
 from bridge.hub.authority import Keys, ServerCertificate
 from bridge.hub.doors import Doors
 from bridge.hub.hints import Ear
@@ -34,7 +32,7 @@ from bridge.hub.settings import HubSettings, database, load_hub, now
 from bridge.hub.waiting import Waiting
 from bridge.ports import BridgeError
 from bridge.settings import SettingsError
-from bridge.state import hub_orders, hub_retention
+from bridge.state import hub_certificates, hub_orders, hub_retention
 from bridge.state.database import Database
 
 #: Seconds between beats, between looks for what expired, and until listening is tried again.
@@ -56,16 +54,13 @@ class Part(Protocol):
         """End."""
 
 
-#: Parts by name, for they stand above or beside: ``part(hub) -> Part`` of each of these modules that is there.
-PARTS = ("bridge.hub.people", "bridge.hub.budgets", "bridge.hub.waves")
-
-
 def serve(config: Path, *, verbose: bool = False) -> None:
     """Run until SIGTERM. Raises SettingsError or ConfigurationError when it can't even begin."""
     settings = load_hub(config)
     logs.configure("debug" if verbose else settings.hub.level)
     keys = authority.read(settings.kept)
     with database(settings, create=True) as opened:
+        hub_certificates.bind(opened, keys.fingerprint, keys.public, keys.expires)
         hub = Hub(settings, keys, opened, verbose=verbose)
         try:
             threads.run(hub.run())
@@ -94,9 +89,7 @@ class Hub:
             days=lambda: self.settings.hub.sites.certificate_days, given=lambda site: self.given(site),
         )  # fmt: skip
         self.address: tuple[str, int] | None = None
-        self.parts: list[Part] = [
-            import_module(name).part(self) for name in PARTS if find_spec(name) and hasattr(import_module(name), "part")
-        ]
+        self.parts: list[Part] = [people.part(self), budgets.part(self), waves.part(self)]
         self._listening: Listening | None = None
         self._opening: asyncio.Task[None] | None = None
         self._ending, self._reload = asyncio.Event(), asyncio.Event()
@@ -128,7 +121,7 @@ class Hub:
         self._job(self._retain, "retention", trigger="cron", hour=3, minute=10, jitter=1800)
         self._job(self._renew, "certificate", trigger="interval", hours=6)
         self._opening = asyncio.create_task(self._open(), name="sites' door")
-        await asyncio.wait({self._opening}, timeout=AGAIN / 3)
+        await asyncio.wait({self._opening}, timeout=1.0)
         for part in self.parts:
             await part.start()
 

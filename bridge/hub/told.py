@@ -16,12 +16,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy import Connection, or_, select
 
 from bridge.api.models import SchoolRow
+from bridge.core.cutover import Stage
 from bridge.hub.honest import Asked, Site
 from bridge.state.fleet_tables import hub_command, hub_event, hub_school, hub_site
 from bridge.state.transaction import BATCH
 
 #: How far a look goes back behind the last one.
-MARGIN = timedelta(seconds=10)
+MARGIN = timedelta(seconds=5)
 #: A school's row among its slots.
 SCHOOL = "school"
 #: States of a command that is not answered yet.
@@ -30,6 +31,9 @@ OPEN = ("waiting", "sent")
 
 #: So long it is shown that a journal was written anew.
 ALARMED = timedelta(days=30)
+
+
+_STAGES = frozenset(stage.value for stage in Stage)
 
 
 class _Row(SchoolRow):
@@ -74,26 +78,40 @@ class Memory:
     sites_moved: set[str] = field(default_factory=set)
     schools_moved: set[str] = field(default_factory=set)
 
-    def look(self, connection: Connection, *, sites: datetime | None, schools: datetime | None) -> None:
-        """Take in what is new since then; without a time everything, and forget what is gone."""
-        self._sites(connection, sites)
-        self._schools(connection, schools)
+    def look(self, connection: Connection, since: datetime | None, *, sites: bool, schools: bool) -> None:
+        """Take in what is new since then, without a time everything. ``sites``, ``schools``: and what has no time of
+        its own: whose schools are others, what is gone."""
+        self._sites(connection, since, whole=sites)
+        self._schools(connection, None if schools else since)
         self._commands(connection)
-        self._heads(connection, schools)
+        self._heads(connection, since)
 
-    def _sites(self, connection: Connection, since: datetime | None) -> None:
-        query, of = select(hub_site), hub_site.c
+    def _sites(self, connection: Connection, since: datetime | None, *, whole: bool) -> None:
+        of = hub_site.c
         if since is not None:
-            query = query.where(or_(of.heard >= since, of.made >= since, of.revoked >= since))
-        found = {row.site: _site(row) for row in connection.execute(query)}
-        for name, site in found.items():
-            if self.sites.get(name) != site:
-                self.sites[name] = site
-                self.sites_moved.add(name)
-        if since is None:
-            for name in self.sites.keys() - found.keys():
-                del self.sites[name]
-                self.sites_moved.add(name)
+            new = or_(of.heard >= since, of.made >= since, of.revoked >= since)
+            self._met(connection.execute(select(hub_site).where(new)))
+        if not whole:
+            return
+        schools = {row.site: row.schools for row in connection.execute(select(of.site, of.schools))}
+        names = [name for name, codes in schools.items() if name not in self.sites or self._other(name, codes)]
+        if len(names) > BATCH:
+            self._met(connection.execute(select(hub_site)))
+        elif names:
+            self._met(connection.execute(select(hub_site).where(of.site.in_(names))))
+        for name in self.sites.keys() - schools.keys():
+            del self.sites[name]
+            self.sites_moved.add(name)
+
+    def _other(self, name: str, codes: str) -> bool:
+        return " ".join(self.sites[name].schools) != codes
+
+    def _met(self, rows: Iterable[Any]) -> None:
+        for row in rows:
+            site = _site(row)
+            if self.sites.get(site.name) != site:
+                self.sites[site.name] = site
+                self.sites_moved.add(site.name)
 
     def _schools(self, connection: Connection, since: datetime | None) -> None:
         of = hub_school.c
@@ -173,9 +191,10 @@ def _bodies(connection: Connection, codes: Sequence[str]) -> Iterator[Any]:
 
 def _read(body: str) -> SchoolRow | None:
     try:
-        return _Body.model_validate_json(body).view
+        row = _Body.model_validate_json(body).view
     except ValidationError:
         return None
+    return row if row.stage in _STAGES else None
 
 
 def slots(connection: Connection, code: str, names: Iterable[str]) -> Mapping[str, Any]:

@@ -74,6 +74,10 @@ class Waiting:
         names, serials = self._revoked
         return site in names or serial in serials
 
+    def forgive(self, site: str) -> None:
+        """It was enrolled again: it need not wait for the next look to be let in."""
+        self._revoked[0].discard(site)
+
     async def now(self, site: str) -> Orders:
         """What waits for a site, without waiting: asked of the database only where the last look saw something."""
         if site not in self._due:

@@ -27,6 +27,7 @@ from bridge.hub import wave_rows as rows
 from bridge.hub.known import Known, known, schools_of
 from bridge.hub.wave_plan import Plan, plan_of
 from bridge.hub.wave_rows import Began
+from bridge.hub.wave_shown import seen_of
 from bridge.ports import ConfigurationError
 from bridge.settings.hub import HubFile
 from bridge.state import hub_orders
@@ -129,11 +130,6 @@ class Waves:
             entry = Entry(ACTION, actor=actor, reason=reason, after=after, outcome="attested")
             note(tx.connection, tx.now, {HUB: [entry]})
 
-    def stands(self, connection: Connection, one: Began, schools: Mapping[str, Known]) -> Decided:
-        """Where its schools stand now; changes nothing."""
-        seen = self._seen(connection, one.wave, schools)
-        return wave_run.look(replace(one.wave, state="shown"), seen, self.database.clock())
-
     # -- steps
 
     @contextmanager
@@ -191,13 +187,7 @@ class Waves:
         return self._write(tx, one, decided, schools, actor="hub", reason=decided.wave.why or one.reason)
 
     def _seen(self, connection: Connection, wave: wave_run.Wave, schools: Mapping[str, Known]) -> dict[str, Seen]:
-        orders = rows.answers(connection, wave)
-        found = {}
-        for part in wave.parts:
-            one = schools.get(part.code, Known(part.code))
-            state, answer = orders.get(part.code, ("", ""))
-            found[part.code] = Seen(one.stage, heard=one.heard, order=state, answer=answer, runs=one.runs)
-        return found
+        return seen_of(wave, rows.answers(connection, wave), schools)
 
     def _write(
         self, tx: Transaction, one: Began, decided: Decided, schools: Mapping[str, Known], *, actor: str, reason: str

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
-import secrets
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +17,7 @@ from bridge.lab.cloud_writer import CloudWriter
 from bridge.lab.directories import Directory, EmbeddedDirectory, SambaDirectory
 from bridge.lab.drive_reader import DriveReader
 from bridge.lab.processes import ProcessTree, Unavailable
+from bridge.lab.sandboxed import GRANTED, HURRY, READ, SKUS, Application, Sandbox, private
 from bridge.lab.school_server import SchoolServer
 from bridge.lab.seed import School, draw_school
 
@@ -30,19 +28,6 @@ _TEACHERS_APP = "8c1f3f2e-0b7d-4f0e-9a53-2d6a7f1e0003"
 #: The city's cloud platform, where people are made once the school is cut over.
 _PLATFORM_APP = "8c1f3f2e-0b7d-4f0e-9a53-2d6a7f1e0004"
 _DOMAIN = "schule.example"
-_READ = ("User.Read.All", "Group.Read.All", "Organization.Read.All")
-_GRANTED = (
-    *_READ, "User.ReadWrite.All", "User.EnableDisableAccount.All", "User.DeleteRestore.All", "Group.ReadWrite.All",
-    "GroupMember.ReadWrite.All", "LicenseAssignment.ReadWrite.All", "User-PasswordProfile.ReadWrite.All",
-    "Files.ReadWrite.All",
-)  # fmt: skip
-_READY_SECONDS = 20.0
-#: How much faster than real ones the budgets of the cloud run.
-_HURRY = 20
-_SKUS = {
-    "M365EDU_A3_STUDENT": "7cfd9a2b-e110-4c39-bf20-c6a3f36a3121",
-    "M365EDU_A3_FACULTY": "4b590615-0888-425a-a965-b3bf7789848d",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +48,7 @@ class Stage:
         self.homes = self.root / "homes"
         self.why_embedded = ""
         self.daemon: ProcessTree | None = None
-        self.sandbox: ProcessTree | None = None
+        self.sandbox: Sandbox | None = None
         self.last: Answer | None = None
         # Passwords and names lie below it: it goes also when this process is killed and can remove nothing any more.
         self._keeper = ProcessTree.start(["sleep", "infinity"], log=self.root / "keeper.log", scratch=self.root)
@@ -73,8 +58,9 @@ class Stage:
             self._keeper.stop()
             raise
         try:
-            self.cloud = self._start_sandbox()
-            self.config = self._configure()
+            self.sandbox = sandbox = self._start_sandbox()
+            self.cloud = self._look_into(sandbox)
+            self.config = self._configure(sandbox)
         except BaseException:
             self.stop()
             raise
@@ -98,45 +84,22 @@ class Stage:
 
     # -- the cloud
 
-    def _start_sandbox(self) -> CloudReader:
-        admin_key, bridge_secret, reader_secret, teachers_secret, platform_secret = (
-            secrets.token_urlsafe(24) for _ in range(5)
-        )
-        applications = self.root / "applications.json"
+    def _start_sandbox(self) -> Sandbox:
         known = (
-            (_BRIDGE_APP, bridge_secret, _GRANTED),
-            (_READER_APP, reader_secret, (*_READ, "Files.Read.All")),
-            (_TEACHERS_APP, teachers_secret, ("Files.ReadWrite.All",)),
-            (_PLATFORM_APP, platform_secret, ("User.ReadWrite.All", "GroupMember.ReadWrite.All")),
+            Application(_BRIDGE_APP, GRANTED),
+            Application(_READER_APP, (*READ, "Files.Read.All")),
+            Application(_TEACHERS_APP, ("Files.ReadWrite.All",)),
+            Application(_PLATFORM_APP, ("User.ReadWrite.All", "GroupMember.ReadWrite.All")),
         )
-        _private(
-            applications,
-            json.dumps(
-                [
-                    {"client_id": app, "secrets": [key], "permissions": list(may), "roles": ["User Administrator"]}
-                    for app, key, may in known
-                ]
-            ),
-        )
-        _private(self.root / "client.secret", bridge_secret)
-        seed = self.root / "tenant.json"
-        seed.write_text(json.dumps(_tenant()))
-        log = self.root / "sandbox.log"
-        command = [
-            sys.executable, "-m", "connectors.sandbox", "--tls", "--tenant", _TENANT, "--domain", _DOMAIN, "--budgets",
-            "--budget-scale", str(_HURRY), "--drives", "all", "--applications", applications, "--seed", seed,
-            "--random-seed", "1",
-        ]  # fmt: skip
-        self.sandbox = ProcessTree.start(list(map(str, command)), log=log, environment={"SANDBOX_ADMIN_KEY": admin_key})
-        ready = _first_line(log, self.sandbox, "the sandbox")
-        self.endpoint, self.ca_file = ready["base_url"], ready["ca_file"]
-        reader = {"tenant": _TENANT, "client_id": _READER_APP, "secret": reader_secret, "ca_file": self.ca_file}
-        teachers = {**reader, "client_id": _TEACHERS_APP, "secret": teachers_secret}
-        self.drives = DriveReader(self.endpoint, **reader)
-        self.browser = DriveReader(self.endpoint, **teachers)
-        platform = {**reader, "client_id": _PLATFORM_APP, "secret": platform_secret}
-        self.platform = CloudWriter(self.endpoint, **platform)
-        return CloudReader(self.endpoint, admin_key=admin_key, **reader)
+        sandbox = Sandbox.start(self.root, tenant=_TENANT, domain=_DOMAIN, applications=known)
+        private(self.root / "client.secret", sandbox.secret(_BRIDGE_APP))
+        return sandbox
+
+    def _look_into(self, sandbox: Sandbox) -> CloudReader:
+        self.drives = DriveReader(sandbox.endpoint, **sandbox.access(_READER_APP))
+        self.browser = DriveReader(sandbox.endpoint, **sandbox.access(_TEACHERS_APP))
+        self.platform = CloudWriter(sandbox.endpoint, **sandbox.access(_PLATFORM_APP))
+        return CloudReader(sandbox.endpoint, admin_key=sandbox.admin_key, **sandbox.access(_READER_APP))
 
     def storm(self) -> list[dict[str, Any]]:
         """The faults of the storm, aimed at what the bridge does (not at the demo's own look)."""
@@ -161,7 +124,7 @@ class Stage:
 
     # -- the bridge
 
-    def _configure(self) -> Path:
+    def _configure(self, cloud: Sandbox) -> Path:
         yaml = YAML()
         config = self.root / "bridge.yaml"
         (self.root / "schools").mkdir()
@@ -189,13 +152,13 @@ class Stage:
                 "tenant_id": _TENANT,
                 "client_id": _BRIDGE_APP,
                 "client_secret": f"file:{self.root / 'client.secret'}",
-                "endpoint": self.endpoint,
-                "authority": self.endpoint,
-                "ca_file": self.ca_file,
+                "endpoint": cloud.endpoint,
+                "authority": cloud.endpoint,
+                "ca_file": cloud.ca_file,
                 "domains": [_DOMAIN],
-                "licenses": list(_SKUS),
+                "licenses": list(SKUS),
                 "fallback_owner": f"it@{_DOMAIN}",
-                "budgets": {"clock_scale": _HURRY},
+                "budgets": {"clock_scale": HURRY},
                 "poll_seconds": 5,
                 "newcomers": {"users": "user.department != ''"},
             },
@@ -243,21 +206,6 @@ class Stage:
         self._keeper.stop()
 
 
-def _tenant() -> dict[str, Any]:
-    return {
-        "users": [
-            {
-                "userPrincipalName": f"it@{_DOMAIN}",
-                "displayName": "IT der Stadt",
-                "mailNickname": "it",
-                "accountEnabled": True,
-                "usageLocation": "DE",
-            }
-        ],
-        "skus": [{"skuId": sku, "skuPartNumber": name, "enabled": 5000} for name, sku in _SKUS.items()],
-    }
-
-
 def _homes(base: Path) -> dict[str, Any]:
     """The share of the teachers' homes, as it stands in the school's file."""
     return {
@@ -270,22 +218,6 @@ def _homes(base: Path) -> dict[str, Any]:
             "drive": {"user": "{cloud_id}"},
             "poll_seconds": 2,
             "fragment": 4 * 327_680,
-            "file_budgets": {"clock_scale": _HURRY},
+            "file_budgets": {"clock_scale": HURRY},
         },
     }
-
-
-def _private(path: Path, text: str) -> None:
-    path.touch(mode=0o600)
-    path.write_text(text)
-
-
-def _first_line(log: Path, tree: ProcessTree, what: str) -> dict[str, Any]:
-    until = time.monotonic() + _READY_SECONDS
-    while time.monotonic() < until and tree.alive():
-        for line in log.read_text().splitlines() if log.exists() else []:
-            if line.startswith("{"):
-                ready: dict[str, Any] = json.loads(line)
-                return ready
-        time.sleep(0.05)
-    raise Unavailable(f"{what} did not start within {_READY_SECONDS:.0f} s:\n{tree.last_words()}")

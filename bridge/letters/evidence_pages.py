@@ -37,8 +37,13 @@ _TEMPLATES = Environment(
 def html(said: Mapping[str, Any], *, language: str, foot: str) -> bytes:
     """One page that needs nothing else: no script, no style or picture from elsewhere; printable."""
     title, parts = _drawn(said, language)
-    page = _TEMPLATES.get_template("report.html")
-    return page.render(lang=language, title=title, school=said["name"], parts=parts, foot=foot).encode()
+    return page(title, parts, school=str(said["name"]), language=language, foot=foot)
+
+
+def page(title: str, parts: Sequence[Part], *, school: str, language: str, foot: str) -> bytes:
+    """Any report as such a page."""
+    template = _TEMPLATES.get_template("report.html")
+    return template.render(lang=language, title=title, school=school, parts=parts, foot=foot).encode()
 
 
 def pdf(said: Mapping[str, Any], *, language: str, foot: str) -> bytes:

@@ -23,8 +23,10 @@ class Part:
     table: Sequence[Sequence[str]] = ()
 
 
-def report(title: str, parts: Iterable[Part], *, school: str, language: str, foot: str) -> bytes:
-    """The PDF. ``language`` is ``de`` or ``en``; ``foot`` stands at the foot of every page."""
+def report(
+    title: str, parts: Iterable[Part], *, school: str, language: str, foot: str, size: float = 6
+) -> bytes:  # fmt: skip
+    """The PDF. ``language`` is ``de`` or ``en``; ``foot`` stands at the foot of every page; ``size``: of tables."""
     logging.getLogger("fontTools").setLevel(logging.ERROR)  # it logs every table of a font that it cuts
     sheet = _Sheet(language, foot)
     sheet.set_title(title)
@@ -41,7 +43,7 @@ def report(title: str, parts: Iterable[Part], *, school: str, language: str, foo
         for line in part.lines:
             sheet.write_line(line, 9)
         if part.table:
-            sheet.draw_table(part.table)
+            sheet.draw_table(part.table, size)
     return bytes(sheet.output())
 
 
@@ -65,14 +67,14 @@ class _Sheet(FPDF):
         self.set_font("sans", size=size)
         self.multi_cell(WIDTH, size * 0.5, self._plain(text), align="L", new_x="LMARGIN", new_y="NEXT")
 
-    def draw_table(self, rows: Sequence[Sequence[str]]) -> None:
+    def draw_table(self, rows: Sequence[Sequence[str]], size: float) -> None:
         """A table; columns as wide as their longest values want, within reason."""
-        self.set_font("sans", size=6)
+        self.set_font("sans", size=size)
         plain = FontFace(emphasis="NONE")  # the font comes in one weight
         widest = [[max(map(len, cell.split("\n"))) for cell in row] for row in rows]
         widths = tuple(min(max(*column, 6), 36) for column in zip(*widest, strict=True))
         with self.table(
-            col_widths=widths, line_height=3.6, text_align="LEFT", width=int(WIDTH), headings_style=plain
+            col_widths=widths, line_height=size * 0.6, text_align="LEFT", width=int(WIDTH), headings_style=plain
         ) as table:
             for row in rows:
                 cells = table.row()

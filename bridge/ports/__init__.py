@@ -8,6 +8,7 @@ foundation  how a root comes into being
 freezing how people are kept from changing it for a while
 open_files  which files are open
 passwords  setting one account's password
+purse    what it may spend of a budget that many share
 rights   who may get at the root of a share
 trash    what a side keeps of deleted and overwritten files
 trees    what it remembers of trees and of the bytes in them
@@ -31,6 +32,7 @@ from bridge.ports.freezing import NOTICE, Freezing, Frozen, KeptModes, Mode
 from bridge.ports.memory import Candidate, Done, Loose, Pair, Store, Tallies, Trouble, chunks
 from bridge.ports.open_files import AllOpened, Opened, OpenFiles
 from bridge.ports.passwords import Asked, InDoubt, LogIn, NotSet, Passwords
+from bridge.ports.purse import BudgetName, Purse
 from bridge.ports.rights import Rights, RightsTold, Sharing
 from bridge.ports.side import (
     Capabilities,
@@ -61,6 +63,7 @@ __all__ = [
     "AllOpened",
     "Asked",
     "BridgeError",
+    "BudgetName",
     "Busy",
     "Candidate",
     "Capabilities",
@@ -94,6 +97,7 @@ __all__ = [
     "Pair",
     "Passwords",
     "Purge",
+    "Purse",
     "Refused",
     "Removal",
     "Rights",

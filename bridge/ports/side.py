@@ -15,6 +15,7 @@ from bridge.ports.foundation import Foundation
 from bridge.ports.freezing import Freezing, KeptModes
 from bridge.ports.open_files import OpenFiles
 from bridge.ports.passwords import LogIn, Passwords
+from bridge.ports.purse import BudgetName, Purse
 from bridge.ports.rights import RightsTold, Sharing
 from bridge.ports.trash import Trash
 from bridge.ports.trees import Meaning
@@ -286,6 +287,8 @@ class Context:
     """A directory that all connectors of this machine share, for what they spend together; None: nowhere."""
     modes: KeptModes | None = None
     """Where a root's permissions are remembered while it is frozen; None: it can't be frozen."""
+    purse: Callable[[str, BudgetName], Purse] | None = None
+    """Id of a tenant, name of a budget -> what this process may spend of it; None: nobody shares it out."""
     permit: Callable[[], None] = permitted
     """To be called right before each request that changes something is sent, from any thread; raises Fenced where this
     process does not look after the school any more: the connector lets it through, and sends nothing more."""

@@ -15,8 +15,8 @@ _NAMES = {
 }
 
 
-def reference(bridge: Mapping[str, Any], school: Mapping[str, Any]) -> str:
-    """The whole reference: ``bridge.yaml``, the schools' files, the options of each connector."""
+def reference(bridge: Mapping[str, Any], school: Mapping[str, Any], hub: Mapping[str, Any]) -> str:
+    """The whole reference: ``bridge.yaml``, the schools' files, the options of each connector, ``hub.yaml``."""
     parts = [
         "# Configuration reference",
         "",
@@ -32,6 +32,7 @@ def reference(bridge: Mapping[str, Any], school: Mapping[str, Any]) -> str:
         connector = _resolved(school, choice)
         name = connector["properties"]["connector"]["const"]
         parts += [f"## Options of the connector `{name}`", *_block(school, connector, "")]
+    parts += ["## `hub.yaml`", *_block(hub, hub, "")]
     return "\n".join(parts).rstrip() + "\n"
 
 

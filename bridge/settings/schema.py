@@ -10,6 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from bridge.core.model import Side
 from bridge.ports import ConfigurationError
+from bridge.settings.hub import HubFile
 from bridge.settings.load import Catalog
 from bridge.settings.models import BridgeFile, SchoolFile
 
@@ -19,6 +20,11 @@ DIALECT = GenerateJsonSchema.schema_dialect
 def bridge_schema() -> dict[str, Any]:
     """The schema of ``bridge.yaml``."""
     return {"$schema": DIALECT, **BridgeFile.model_json_schema(by_alias=True)}
+
+
+def hub_schema() -> dict[str, Any]:
+    """The schema of ``hub.yaml``."""
+    return {"$schema": DIALECT, **HubFile.model_json_schema(by_alias=True)}
 
 
 def school_schema(catalog: Catalog) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from bridge.ports import ConfigurationError
 from bridge.state.copy import copy_files, copy_rows
 from bridge.state.lease import LASTS, Lease, Timing, bound
 from bridge.state.leases import Leases, name_of
+from bridge.state.names import marks
 from bridge.state.queue import Queue
 from bridge.state.reserved import FILE, Key
 from bridge.state.store import SchoolStore
@@ -96,6 +97,12 @@ class Database:
         """Asked before anything is sent to a side; raises Fenced where the lease does not last any more."""
         if self.lease is not None:
             self.lease.permit()
+
+    def same_key(self) -> None:
+        """Raise ConfigurationError where this machine's key of erased names is not the one of a shared state."""
+        if self.path is None and self.engine.dialect.name == "postgresql":
+            with self.read() as connection:
+                self.key.expect(marks(connection))
 
     def copy_school(self, code: str, other: Database) -> None:
         """Copy every row of a school but the journal's; the other database knows nothing of it yet."""

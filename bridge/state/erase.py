@@ -26,6 +26,7 @@ from bridge.state import journal as chain
 from bridge.state.canonical import dump, shift, to_hex
 from bridge.state.columns import owner_column
 from bridge.state.database import Database
+from bridge.state.names import marks
 from bridge.state.persons import RULES, Rule, Whom, about, mentions, spellings
 from bridge.state.tables import journal, metadata, name, observation, reference
 from bridge.state.transaction import Transaction
@@ -82,6 +83,7 @@ def _run(tx: Transaction, statement: Any) -> int:
 def _reserve(tx: Transaction, person: Whom) -> int:
     mine = and_(name.c.school == tx.school, name.c.link == person.link)
     given = tx.rows(select(name.c.space, name.c.folded, name.c.at).where(mine))
+    tx.key.expect(marks(tx.connection))
     hashed = [
         {"space": one.space, "folded": tx.key.hash_name(one.space, one.folded), "name": "", "link": "", "at": one.at}
         for one in given

@@ -122,6 +122,7 @@ hub_event = Table(
     _text("body", default="{}"),
     Index(None, "school", "received"),
     Index(None, "received"),
+    Index(None, "kind", "received"),
 )
 #: What sites are asked to do. ``state``: waiting, sent, done, refused, expired, withdrawn. ``order``: the signed text
 #: as the site gets it. ``wave``: by which wave it was asked.
@@ -194,7 +195,7 @@ hub_need = Table(
     "hub_need", metadata, _key("wave"), _key("need"), _text("actor"), _text("reason"), _time("at", optional=False)
 )  # fmt: skip
 #: What a site wants of a tenant's budgets, units a minute, and what it was promised: ``promises`` is JSON, all of them
-#: that may still be spent; ``given`` and ``until`` are the newest of them.
+#: that may still be spent; ``given`` and ``until`` are the newest of them, ``holds`` is the end of the one it goes by.
 hub_demand = Table(
     "hub_demand",
     metadata,
@@ -206,6 +207,7 @@ hub_demand = Table(
     _time("at", optional=False),
     _time("until", optional=False),
     _text("promises", default="[]"),
+    _time("holds"),
 )
 #: Heads of the schools' journals as they were told: a journal written anew at a site is noticed here.
 hub_head = Table(

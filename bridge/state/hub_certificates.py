@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, func, select, update
 
 from bridge.fleet.certificates import Issued
+from bridge.ports import ConfigurationError
 from bridge.state.database import Database
 from bridge.state.fleet_tables import hub_certificate, hub_site
-from bridge.state.hub_journal import HUB, note, under
+from bridge.state.hub_journal import HUB, alone, note, under
 from bridge.state.hub_sites import digest, locked, revoke_certificates
 from bridge.state.journal import Entry
 from bridge.state.transaction import Transaction
@@ -57,6 +58,38 @@ def enrolled(
         entry = Entry("enrol site", actor=f"site:{site}", anchor=site, after={"certificate": issued.serial})
         note(connection, now, under(codes, entry))
     return issued, codes
+
+
+def bind(database: Database, fingerprint: str, public: str, expires: datetime) -> None:
+    """Remember by which authority and key this hub speaks, once; every process has to have the same.
+
+    Raises ConfigurationError where they are others: sites would be refused, or refuse what they are asked.
+    """
+    known = bound(database)
+    if known is None:
+        with database.write() as connection:
+            row = {"serial": fingerprint, "site": "", "made": database.clock(), "expires": expires, "reason": public}
+            alone(connection)
+            if _bound(connection) is None:
+                connection.execute(hub_certificate.insert(), row)
+            known = _bound(connection)
+    if known is not None and known != (fingerprint, public):
+        raise ConfigurationError(
+            f"the hub's keys are not those of its database: expected the authority {known[0][:16]}…, found "
+            f"{fingerprint[:16]}…. Every process of a hub needs the same keys: copy the directory `kept` of the one "
+            f"that was set up first (mode 0600), or put it back from a backup"
+        )
+
+
+def bound(database: Database) -> tuple[str, str] | None:
+    """Fingerprint and public key that the database belongs to; None while nobody was ever bound to it."""
+    with database.read() as connection:
+        return _bound(connection)
+
+
+def _bound(connection: Connection) -> tuple[str, str] | None:
+    row = connection.execute(select(hub_certificate).where(hub_certificate.c.site == "")).first()
+    return None if row is None else (row.serial, row.reason)
 
 
 def renewed(database: Database, site: str, *, issue: Callable[[], Issued]) -> tuple[Issued, list[str]]:

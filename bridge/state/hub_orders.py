@@ -20,8 +20,8 @@ from bridge.state.transaction import Transaction
 
 #: After so long without an answer a command is sent again; the site carries each out once.
 AGAIN = timedelta(seconds=30)
-#: Orders in one receipt.
-MOST = 50
+#: Orders in one receipt, and bytes of them all: one that a site can't read would keep the others from it for ever.
+MOST, BYTES = 50, 4 << 20
 OPEN = ("waiting", "sent")
 #: Characters of a value in a journaled action.
 _BRIEF = 200
@@ -53,6 +53,11 @@ class Orders:
 
     commands: list[Signed] = field(default_factory=list)
     questions: list[Signed] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Letters of them all."""
+        return sum(len(one.text) + len(one.value) for one in (*self.commands, *self.questions))
 
     def __bool__(self) -> bool:
         return bool(self.commands or self.questions)
@@ -219,8 +224,9 @@ def take(database: Database, sites: Iterable[str]) -> dict[str, Orders]:
 
 
 def _add(found: dict[str, Orders], row: Any, kind: str) -> bool:
-    many: list[Signed] = getattr(found.setdefault(row.site, Orders()), kind)
-    if len(many) >= MOST:
+    orders = found.setdefault(row.site, Orders())
+    many: list[Signed] = getattr(orders, kind)
+    if len(many) >= MOST or (orders and orders.size + len(row.order) > BYTES):
         return False
     many.append(Signed.model_validate_json(row.order))
     return True

@@ -47,7 +47,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who has a lease: the name of the machine, since when, and whether the lease has not ended."""
+    """Who has a lease, since when, and whether it has not ended. ``owner``: machine, process, a number of its own."""
 
     owner: str
     token: int
@@ -66,9 +66,9 @@ class HeldElsewhere(Busy):
     def __init__(self, code: str, holder: Holder) -> None:
         ConfigurationError.__init__(
             self,
-            f"{code or 'the uplink'}: {holder.host} looks after it since {holder.since:%Y-%m-%d %H:%M:%S} UTC (a "
-            f"schoolbridge process there). Expected: nobody. Stop it there (systemctl stop schoolbridge) or wait "
-            f"until it is done; if it died, its lease ends by itself within a minute",
+            f"{code or 'the uplink'}: {holder.host} looks after it since {holder.since:%Y-%m-%d %H:%M:%S} UTC "
+            f"(process {holder.owner.split()[1]}). Expected: nobody. Stop it there (systemctl stop schoolbridge) or "
+            f"wait until it is done; if it died, its lease ends by itself within a minute",
         )
         self.holder = holder
 

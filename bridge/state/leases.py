@@ -12,6 +12,7 @@ a lock on a file is the lease: the system gives it back when the process dies, a
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 import threading
@@ -68,7 +69,7 @@ class Leases:
         clock: Callable[[], float] = boot_clock,
     ) -> None:
         self.timing = timing or Timing()
-        self.owner = f"{socket.gethostname()} {secrets.token_hex(8)}"
+        self.owner = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(8)}"
         self._shared, self._path, self._clock = url.get_backend_name() == "postgresql", path, clock
         self._held: dict[str, Lease] = {}
         self._files: dict[str, ExitStack] = {}

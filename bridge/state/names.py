@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import Connection, and_, func, select, update
 
 from bridge.ports import chunks
 from bridge.state.canonical import folded
@@ -98,6 +98,12 @@ def _hashed(tx: Transaction, space: str) -> list[str]:
     """What is left of the names of people who were erased."""
     mine = and_(name.c.school == tx.school, name.c.space == space, name.c.folded.startswith(MARK))
     return [row.folded for row in tx.rows(select(name.c.folded).where(mine))]
+
+
+def marks(connection: Connection) -> list[str]:
+    """Which keys the names of erased people were hashed with, in all schools: one, unless somebody mixed files up."""
+    mark = func.substr(name.c.folded, len(MARK) + 1, 8)
+    return list(connection.scalars(select(mark).where(name.c.folded.startswith(MARK)).distinct()))
 
 
 def spoil(tx: Transaction, link: str) -> None:

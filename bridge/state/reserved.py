@@ -46,6 +46,20 @@ class Key:
         there = set(hashed)
         return {one for one in candidates if self._hashed(space, one, key) in there}
 
+    def expect(self, marks: Iterable[str]) -> None:
+        """Raise ConfigurationError unless these marks, of all that was hashed so far, are of this key.
+
+        Daemons that share a state on PostgreSQL have a file each: all of them have to be the same.
+        """
+        for mark in marks:
+            there = self._path is not None and self._path.exists()
+            if not there or _mark(self._read(make=False)) != mark:
+                raise ConfigurationError(
+                    f"the key {self._path} of this machine is {'another one' if there else 'missing'}. Expected: the "
+                    f"one ({mark}) by which the state knows the names of people who were erased. Copy the file from "
+                    f"the machine where that was done, or from its backup (mode 0600, owned by the bridge's account)"
+                )
+
     @staticmethod
     def _hashed(space: str, folded: str, key: bytes) -> str:
         value = hashlib.blake2b(f"{space}\0{folded}".encode(), key=key, digest_size=24).hexdigest()

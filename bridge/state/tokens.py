@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import Row, delete, select, update
 
-from bridge.state import journal
+from bridge.state import hub_journal, journal
 from bridge.state.cutover_tables import api_answer, api_token
 from bridge.state.database import Database
 from bridge.state.tables import school
@@ -58,9 +58,16 @@ class Token:
 
 
 def make(
-    database: Database, *, label: str, scopes: Sequence[str], schools: Sequence[str], expires: datetime, actor: str
+    database: Database,
+    *,
+    label: str,
+    scopes: Sequence[str],
+    schools: Sequence[str],
+    expires: datetime,
+    actor: str,
+    hub: bool = False,
 ) -> tuple[Token, str]:
-    """Make a token; the second value is its whole text, which is known to nobody afterwards."""
+    """Make a token; the second value is its whole text, which is known to nobody afterwards. ``hub``: of a hub."""
     name, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     with writing(database, NOBODY) as tx:
         token = Token(name, label, frozenset(scopes), frozenset(schools), tx.now, expires)
@@ -77,11 +84,11 @@ def make(
         }
         tx.put(api_token, [row])
         after = {"token": name, "scopes": sorted(token.scopes), "expires": expires.isoformat()}
-        _journal(tx, token, journal.Entry("make token", actor=actor, after=after))
+        _journal(tx, token, journal.Entry("make token", actor=actor, after=after), hub=hub)
     return token, f"sb_{name}_{secret}"
 
 
-def revoke(database: Database, name: str, *, actor: str, reason: str) -> Token | None:
+def revoke(database: Database, name: str, *, actor: str, reason: str, hub: bool = False) -> Token | None:
     """End a token now; None where there is none of this id. A second time changes nothing."""
     with writing(database, NOBODY) as tx:
         found = next(iter(_rows(tx, name)), None)
@@ -91,7 +98,8 @@ def revoke(database: Database, name: str, *, actor: str, reason: str) -> Token |
         if token.revoked is None:
             mine = (api_token.c.school == NOBODY) & (api_token.c.id == name)
             tx.run(update(api_token).where(mine).values(revoked=tx.now))
-            _journal(tx, token, journal.Entry("revoke token", actor=actor, reason=reason, before={"token": name}))
+            entry = journal.Entry("revoke token", actor=actor, reason=reason, before={"token": name})
+            _journal(tx, token, entry, hub=hub)
             token = _token(_rows(tx, name)[0])
     return token
 
@@ -150,8 +158,14 @@ def _token(row: Row[Any]) -> Token:
     )
 
 
-def _journal(tx: Transaction, token: Token, entry: journal.Entry) -> None:
-    """In the journal of each school that it opens: whoever looks after one school has to see who may look in."""
+def _journal(tx: Transaction, token: Token, entry: journal.Entry, *, hub: bool) -> None:
+    """In the journal of each school that it opens: whoever looks after one school has to see who may look in.
+
+    At a hub a token of all schools stands in the hub's own journal: thousands of rows would say the same.
+    """
+    if hub:
+        hub_journal.note(tx.connection, tx.now, hub_journal.under(sorted(token.schools), entry))
+        return
     known = [row.code for row in tx.rows(select(school.c.code).order_by(school.c.code)) if "/" not in row.code]
     for code in known:
         if not token.schools or code in token.schools:

@@ -65,6 +65,7 @@ class Configuration:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._turn = asyncio.Lock()
+        self._told: tuple[Settings, dict[str, dict[str, Any]]] = service.settings, {}
 
     async def configure(self, order: Order) -> tuple[State, str]:
         """What becomes of an order: the answer to a check is ``Checked`` as JSON, else it is a sentence.
@@ -82,12 +83,20 @@ class Configuration:
             return "done", text
 
     def standing(self, code: str) -> dict[str, Any]:
-        """What a site tells of a school's configuration: the body of a message of that kind."""
-        settings, problem = self._service.settings, self._service.board.configuration_error
-        school, source = settings.school(code), source_of(settings)
-        number = Versions(settings.from_hub, code).number() if source == "hub" else 0
-        told = "" if school is None else digest(school)
-        return {"digest": told, "source": source, "version": number, "problem": problem}
+        """What a site tells of a school's configuration: the body of a message of that kind. Raises OSError.
+
+        Asked all the time: what can't change before another configuration is loaded is made once.
+        """
+        settings, problem = self._service.settings, self._service.board.configuration_error[:2000]
+        if self._told[0] is not settings:
+            self._told = settings, {}
+        told = self._told[1]
+        if code not in told:
+            school, hub = settings.school(code), settings.bridge.hub
+            source = hub.configuration if hub is not None else "site"
+            number = Versions(settings.from_hub, code).number() if source == "hub" else 0
+            told[code] = {"digest": digest(school) if school else "", "source": source, "version": number}
+        return {**told[code], "problem": problem}
 
     # -- what may be asked
 
@@ -213,11 +222,6 @@ class Configuration:
         except SettingsError:
             return False
         return running is not None and running == wanted and asked.code in self._service.supervisors
-
-
-def source_of(settings: Settings) -> Literal["site", "hub"]:
-    """Where the schools' files of a site come from."""
-    return settings.bridge.hub.configuration if settings.bridge.hub is not None else "site"
 
 
 def _secrets(settings: Settings, school: School) -> Sequence[str]:

@@ -20,6 +20,7 @@ from bridge.daemon.notice_text import titled
 from bridge.settings.models import Language
 from bridge.state.database import Database
 from bridge.state.outbox import News
+from bridge.state.roots import BETWEEN
 from bridge.state.tables import journal, school
 
 #: What is wrong for so long is told, and what was calm for at least so long is over.
@@ -33,8 +34,9 @@ def heads(database: Database, codes: Sequence[str]) -> dict[str, tuple[int, str]
     """Code -> number and hash of the newest row of its journal; schools that were never met are left out."""
     query = select(school.c.code, school.c.journal_seq, school.c.journal_hash)
     with database.read() as connection:
-        rows = connection.execute(query).all()
-    return {row.code: (row.journal_seq, row.journal_hash) for row in rows if row.code in set(codes)}
+        rows = connection.execute(query.where(school.c.code.not_like(f"%{BETWEEN}%"))).all()
+    mine = set(codes)
+    return {row.code: (row.journal_seq, row.journal_hash) for row in rows if row.code in mine}
 
 
 def stages(database: Database, code: str, told: Told, head: int) -> tuple[list[News], dict[str, Any]]:

@@ -85,6 +85,8 @@ class Line:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise trouble(self.url, error) from None
         if status not in {200, 204}:
+            if path == paths.ENROL and status in {400, 403, 422}:
+                raise Away(f"{self.url} took no ticket for this site; nothing was kept{_detail(raw)}")
             raise refusal(self.url, status, raw)
         if model is None:
             return None  # type: ignore[return-value]
@@ -116,10 +118,9 @@ def trouble(url: str, error: BaseException) -> Away:
     if found is not None:
         return _alert(url, str(found.reason or found))
     if isinstance(error, aiohttp.ClientConnectorError | OSError):
-        why = getattr(error, "strerror", None) or getattr(getattr(error, "os_error", None), "strerror", None)
-        return Away(
-            f"{url} can't be reached ({why or type(error).__name__}). See that the hub runs and hub.url is right"
-        )
+        inner = getattr(error, "os_error", None) or error
+        why = getattr(inner, "strerror", None) or "the connection was ended while it began"
+        return Away(f"{url} can't be reached ({why}). See that the hub runs and hub.url is right")
     return Away(f"{url}: the connection broke off ({type(error).__name__})")
 
 
@@ -128,9 +129,9 @@ def _tls(error: BaseException | None) -> ssl.SSLError | None:
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        if isinstance(error, ssl.SSLError):
-            return error
         inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", None)
+        if inner is None and isinstance(error, ssl.SSLError):
+            return error
         error = inner or error.__cause__ or error.__context__
     return None
 

@@ -16,7 +16,8 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from pydantic import ValidationError
@@ -39,7 +40,8 @@ from bridge.state.outbox import News
 TOKEN, UNFIT = "hub", "hub unfit"
 #: The action of the journal's row about an order.
 ORDER = "order"
-_KEPT, _TEXT = 200, 2000
+#: Characters of an answer (that to a check of a configuration holds diffs), and of what is journaled of it.
+_KEPT, _TEXT, _JOURNALED = 200, 200_000, 2000
 _UNKNOWN = (
     "this order was begun and it is not known whether it was carried out: look at the school and its journal, then ask "
     "anew if it is still wanted"
@@ -55,18 +57,24 @@ class Outcome:
     stage: str = ""
 
 
+#: Carries out an order that is fit. Raises Denied, Unknown or BridgeError where nothing was done.
+Carry = Callable[[Order], Awaitable[Outcome]]
+
+
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What orders are carried out on. ``hub`` gives the block of the configuration as it is now."""
+    """What orders are carried out on. ``hub`` gives the block of the configuration as it is now.
+
+    ``configured``: what a site tells of a school's configuration. ``carry``: action -> what carries it out, other than
+    those of the status API; it looks itself what ``hub.allow`` holds, and may be about a school that is not there yet.
+    """
 
     source: LocalSource
     site: str
     key: bytes
     hub: Callable[[], Uplink]
-
-
-#: Carries out an order that is fit and allowed. Raises Denied or Unknown where nothing was done.
-Carry = Callable[[Ground, Order], Awaitable[Outcome]]
+    configured: Callable[[str], dict[str, Any]]
+    carry: Mapping[str, Carry] = field(default_factory=dict)
 
 
 async def _act(ground: Ground, order: Order) -> Outcome:
@@ -90,12 +98,6 @@ async def _act(ground: Ground, order: Order) -> Outcome:
         )
     answer = await ground.source.act(order.school, action, who)
     return Outcome("done" if answer.done else "refused", answer.text, answer.stage)
-
-
-#: Action of an order -> what carries it out, other than those of the status API.
-CARRY: dict[str, Carry] = {}
-#: Those that may be about a school which this site does not have yet.
-FOUNDING: set[str] = set()
 
 
 def label_of(order: Order) -> str:
@@ -150,12 +152,13 @@ class Orders:
     async def _do(self, order: Order) -> Outcome:
         """Raises what is a bug: then nobody knows what was done."""
         name = str((order.action or {}).get("action", ""))
-        if self._ground.source.bridge.settings().school(order.school) is None and name not in FOUNDING:
+        carry = self._ground.carry.get(name)
+        if carry is None and self._ground.source.bridge.settings().school(order.school) is None:
             return Outcome("refused", f"this site looks after no school {order.school or 'without a code'}")
         if order.action is None:
             return Outcome("refused", f"the order {order.id} asks for nothing")
         try:
-            return await CARRY.get(name, _act)(self._ground, order)
+            return await (carry(order) if carry is not None else _act(self._ground, order))
         except (Denied, Unknown, BridgeError) as error:
             return Outcome("refused", said(error))
 
@@ -163,7 +166,7 @@ class Orders:
         body = json.dumps({"state": outcome.state, "text": outcome.text[:_TEXT], "stage": outcome.stage})
         after = {"id": order.id, "action": str((order.action or {}).get("action", ""))}
         entry = Entry(
-            ORDER, actor=f"hub:{label_of(order)}", reason=outcome.text[:_TEXT], after=after, outcome=outcome.state
+            ORDER, actor=f"hub:{label_of(order)}", reason=_sentence(outcome.text), after=after, outcome=outcome.state
         )
         answer = tokens.Answer(mark, _KEPT, body)
         await self._run(
@@ -195,6 +198,11 @@ class Orders:
             if known is None:
                 await self._end(order, outcome, mark=mark, token=UNFIT, key=mark)
         await self._answer(order, outcome)
+
+
+def _sentence(text: str) -> str:
+    """What is journaled of an answer: JSON, the result of a check, is for who asked."""
+    return "" if text.startswith("{") else text[:_JOURNALED]
 
 
 def _again(known: tokens.Answer, mark: str) -> Outcome:

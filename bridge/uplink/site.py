@@ -19,16 +19,24 @@ from bridge.daemon import threads
 from bridge.daemon.service import Service
 from bridge.daemon.threads import aside
 from bridge.daemon.trouble import place, said
-from bridge.ports import BridgeError, ConfigurationError
+from bridge.fleet.messages import Order
+from bridge.ports import BridgeError
 from bridge.settings.hub import Uplink as Block
 from bridge.state import outbox
+from bridge.state.lease import HeldElsewhere
 from bridge.state.lock import Busy
 from bridge.state.tokens import NOBODY
 from bridge.uplink import papers
+from bridge.uplink.configuration import Configuration
 from bridge.uplink.line import Line
-from bridge.uplink.orders import Ground
+from bridge.uplink.orders import Ground, Outcome
 from bridge.uplink.shown import Shown
 from bridge.uplink.talk import Talk
+
+
+class Lost(BridgeError):
+    """The lease of the uplink is another one's."""
+
 
 #: Seconds until it is looked again whether this site is enrolled, or whether another daemon gave up.
 AGAIN = 15.0
@@ -43,6 +51,8 @@ class Uplink:
         self._task: asyncio.Task[None] | None = None
         self._block: Block | None = None
         self._look = asyncio.Event()
+        self._talking: Talk | None = None
+        self._configuration = Configuration(service)
 
     async def start(self) -> None:
         """Begin, if there is a hub."""
@@ -52,11 +62,13 @@ class Uplink:
             self._task = asyncio.create_task(self._begin(self._block), name="uplink")
 
     async def reload(self) -> None:
-        """Another configuration: the schools are told by themselves; another block ``hub`` begins anew."""
+        """Another configuration: with another block ``hub`` it begins anew; an away hub is tried at once."""
         if self._block != self._service.settings.bridge.hub:
             await self.stop()
             await self.start()
         self._look.set()
+        if self._talking is not None:
+            self._talking.again()
 
     async def stop(self) -> None:
         """End; what was not confirmed waits in the state."""
@@ -99,21 +111,41 @@ class Uplink:
         source = LocalSource(bridge_of(service))
         try:
             async with Line(block.url, context) as line:
-                await Talk(Ground(source, found.site, found.hub, self._hub), found, line, shown).run()
+                told, carry = self._configuration.standing, {"configure": self._configure}
+                ground = Ground(source, found.site, found.hub, self._hub, told, carry)
+                self._talking = Talk(ground, found, line, shown)
+                await self._talking.run()
         finally:
+            self._talking = None
             await source.close()
+
+    async def _configure(self, order: Order) -> Outcome:
+        state, text = await self._configuration.configure(order)
+        return Outcome(state, text)
 
     @contextlib.asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
-        """Be the only one that speaks for this state. Raises ConfigurationError."""
-        held = contextlib.ExitStack()
+        """Be the only one that speaks for this state, until the end or until the lease is lost. Raises Lost."""
+        leases, loop, task = self._service.database.leases, asyncio.get_running_loop(), asyncio.current_task()
         try:
-            await aside(lambda: held.enter_context(self._service.database.lock(NOBODY)))
-        except Busy:
-            raise ConfigurationError(
-                "another daemon of the same state reports to the hub; this one stands by"
-            ) from None
+            lease = await aside(lambda: leases.take(NOBODY))
+        except Busy as error:
+            where = f" on {error.holder.host}" if isinstance(error, HeldElsewhere) else ""
+            raise Lost(f"another daemon of the same state{where} reports to the hub; this one stands by") from None
+        over = False
+
+        def lost() -> None:
+            nonlocal over
+            over = True
+            if task is not None:
+                loop.call_soon_threadsafe(task.cancel)
+
+        lease.lost = lost
         try:
             yield
+        except asyncio.CancelledError:
+            if not over or task is None or task.uncancel():
+                raise
+            raise Lost("another daemon of the same state may report to the hub now; this one stands by") from None
         finally:
-            await aside(held.close)
+            await aside(lambda: leases.give(lease))

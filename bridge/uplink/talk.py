@@ -1,6 +1,6 @@
 """What a site and its hub say to each other while the line stands: reports, and a wait for orders.
 
-report   at once, then at news and at least every ``hub.every``: look, pack, send, conclude, until nothing waits
+report   first how far this state is, then at news and at least every ``hub.every``, until nothing waits
 wait     a request that the hub answers as soon as there is an order; orders come with receipts as well
 away     tried again in growing gaps, each a random part of the longest one: a city's sites come back one by one
 renew    a new certificate for a new key once two thirds of the old one's time are over, or when the hub says so
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import ParamSpec, TypeVar
 
@@ -25,10 +26,10 @@ from bridge.fleet.paths import PATIENCE
 from bridge.ports import ConfigurationError
 from bridge.state import outbox, restored
 from bridge.state.outbox import Packed
-from bridge.uplink import enrol
+from bridge.uplink import demands, enrol
 from bridge.uplink.line import Away, Line
 from bridge.uplink.orders import Ground, Orders
-from bridge.uplink.papers import Papers
+from bridge.uplink.papers import Papers, read
 from bridge.uplink.questions import Questions
 from bridge.uplink.shown import Shown
 from bridge.uplink.tell import Telling
@@ -42,6 +43,8 @@ SIZE, LONGEST, PERIOD = 3 << 20, 240.0, 1.0
 _SHARE = 0.1
 #: Seconds that orders under way get at the end.
 _GRACE = 3.0
+#: Seconds between looks whether the papers are others.
+_PAPERS = 5.0
 #: A renewal that failed is tried again after this.
 _RENEWAL = timedelta(minutes=10)
 
@@ -52,11 +55,14 @@ class Talk:
     def __init__(self, ground: Ground, papers: Papers, line: Line, shown: Shown) -> None:
         self._ground, self._papers, self._line, self._shown = ground, papers, line, shown
         self._bridge = ground.source.bridge
-        self._telling = Telling(ground.source)
+        self._telling = Telling(ground.source, ground.configured)
         self._orders = Orders(ground, self.news)
         self._questions = Questions(ground, line)
-        self._news, self._renewed = asyncio.Event(), asyncio.Event()
+        self._news, self._renewed, self._again = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._loop = asyncio.get_running_loop()
         self._tried: datetime | None = None
+        #: Whether the hub has heard how far this state is, before new numbers are given.
+        self._greeted = False
         self._beside: set[asyncio.Task[None]] = set()
         self._log = structlog.get_logger()
 
@@ -83,7 +89,7 @@ class Talk:
     async def _reports(self) -> None:
         while True:
             self._news.clear()
-            await self._retrying(self._report, lambda error: self._shown.away(str(error)))
+            await self._retrying(self._report, self._away)
             every = self._ground.hub().every.total_seconds()
             try:
                 await asyncio.wait_for(self._news.wait(), every * random.uniform(0.8, 1.0))  # noqa: S311
@@ -97,7 +103,8 @@ class Talk:
         while True:
             packed = await self._run(self._pack)
             receipt = await self._line.report(self._written(packed))
-            anew = await self._run(self._concluded, packed, receipt)
+            demands.allow(receipt.allowances)
+            anew, self._greeted = await self._run(self._concluded, packed, receipt), True
             if anew:
                 self._telling.anew()
                 await self._telling.look()
@@ -109,6 +116,8 @@ class Talk:
         await self._renew(receipt)
 
     def _pack(self) -> Packed:
+        if not self._greeted:
+            return outbox.flying(self._bridge.database)
         return outbox.pack(self._bridge.database, most=MOST, size=SIZE)
 
     def _written(self, packed: Packed) -> Report:
@@ -118,7 +127,7 @@ class Talk:
         ]
         return Report(
             epoch=packed.epoch, last=packed.last, oldest=packed.oldest, now=self._bridge.clock(), version=__version__,
-            schools=self._codes(), messages=messages,
+            schools=self._codes(), messages=messages, demands=demands.current(),
         )  # fmt: skip
 
     def _codes(self) -> list[str]:
@@ -142,6 +151,13 @@ class Talk:
         )  # fmt: skip
         reason = f"the hub knows message {receipt.seq} of epoch {receipt.epoch}, which this state never sent"
         restored.note(self._bridge.database, self._codes(), reason=reason)
+
+    def _away(self, error: Away) -> None:
+        """A hub ends the connection of an expired certificate without a word (RFC 8446, section 6.2)."""
+        ends, now = self._papers.ends, self._bridge.clock()
+        expired = f"this site's certificate ended {ends:%Y-%m-%d %H:%M} UTC, and it is {now:%Y-%m-%d %H:%M} here. If "
+        expired += "this clock is right, enrol this site again: schoolbridge uplink enrol. The hub: "
+        self._shown.away((expired if now >= ends else "") + str(error))
 
     # -- orders
 
@@ -167,14 +183,23 @@ class Talk:
     # -- news
 
     async def _looks(self) -> None:
-        loop = asyncio.get_running_loop()
+        looked = self._loop.time()
         while True:
-            began = loop.time()
+            began = self._loop.time()
+            if began - looked >= _PAPERS:
+                looked = began
+                await self._run(self._others)
             if not self._news.is_set() and await self._telling.urgent():
                 self.news()
-            await asyncio.sleep(max(PERIOD, (loop.time() - began) * (1 / _SHARE - 1)))
+            await asyncio.sleep(max(PERIOD, (self._loop.time() - began) * (1 / _SHARE - 1)))
 
     # -- the certificate
+
+    def _others(self) -> None:
+        """Whether somebody enrolled this site anew meanwhile: then the old certificate is good no more. In a thread."""
+        with suppress(ConfigurationError):
+            if read(self._papers.folder).serial != self._papers.serial:
+                self._loop.call_soon_threadsafe(self._renewed.set)
 
     async def _renew(self, receipt: Receipt) -> None:
         now = self._bridge.clock()
@@ -195,10 +220,19 @@ class Talk:
 
     # -- what both loops do
 
+    def again(self) -> None:
+        """Somebody changed something: an away hub is tried now."""
+        self._again.set()
+
+    async def _nap(self, seconds: float) -> None:
+        self._again.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._again.wait(), seconds)
+
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._ground.source.run(work, *args, **kwargs)
 
-    async def _retrying(self, work: Callable[[], Awaitable[Receipt | None]], told: Callable[[Away], None]) -> Receipt:
+    async def _retrying(self, work: Callable[[], Awaitable[T]], told: Callable[[Away], None]) -> T:
         def say(state: tenacity.RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None
             if isinstance(error, Away):
@@ -208,5 +242,9 @@ class Talk:
             retry=tenacity.retry_if_exception_type(Away),
             wait=tenacity.wait_random_exponential(multiplier=1, max=LONGEST),
             before_sleep=say,
+            sleep=self._nap,
         )
-        return await retrying(work)
+        async for attempt in retrying:
+            with attempt:
+                return await work()
+        raise AssertionError("tenacity ended without an outcome")

@@ -8,7 +8,7 @@ urgent   a cheap look between the reports: what people wait for goes at once, a 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,11 +20,9 @@ from bridge.api.models import CutoverView
 from bridge.api.survey import Shot, Survey
 from bridge.api.views import progress_view
 from bridge.daemon.concerns import Watch
-from bridge.settings import Settings
 from bridge.state import outbox
 from bridge.state.outbox import LARGEST_BODY, News
 from bridge.uplink import happened
-from bridge.uplink.configured import configurations
 from bridge.uplink.nameless import cutover_state, school_state
 
 #: All states are told anew after this: whatever a hub may have lost heals by itself.
@@ -43,16 +41,15 @@ class Look:
 
 
 class Telling:
-    """Puts into the outbox what changed. ``source`` is the uplink's own."""
+    """Puts into the outbox what changed. ``source`` is the uplink's own; ``configured`` gives what is in force."""
 
-    def __init__(self, source: LocalSource) -> None:
-        self._source, self._bridge = source, source.bridge
+    def __init__(self, source: LocalSource, configured: Callable[[str], dict[str, Any]]) -> None:
+        self._source, self._bridge, self._configured = source, source.bridge, configured
         self._log = structlog.get_logger()
         self._digests: dict[tuple[str, str], bytes] = {}
         self._since = self._bridge.clock()
         self._marks: dict[str, object] = {}
         self._cutovers: dict[str, tuple[Shot, CutoverView]] = {}
-        self._configured: tuple[Settings | None, dict[str, dict[str, Any]]] = (None, {})
         self._watch, self._watched = Watch(), self._since - _CONCERNS
         self._large: set[tuple[str, str]] = set()
 
@@ -75,7 +72,6 @@ class Telling:
         states = {
             **{(code, "school"): school_state(one.view, progress_view(one.seen)) for code, one in survey.shots.items()},
             **{(code, "cutover"): cutover_state(view) for code, view in cutovers.items()},
-            **{(code, "configuration"): body for code, body in self._configurations().items()},
         }
         self._marks = _marks(survey)
         await self._source.run(self._keep, Look(now, states, cutovers))
@@ -89,19 +85,13 @@ class Telling:
             self._cutovers[code] = (shot, known)
         return known
 
-    def _configurations(self) -> dict[str, dict[str, Any]]:
-        settings = self._bridge.settings()
-        if self._configured[0] is not settings:
-            self._configured = settings, configurations(settings)
-        problem = str((self._bridge.told() or {}).get("configuration_error", ""))[:2000]
-        return {code: {**body, "problem": problem} for code, body in self._configured[1].items()}
-
     # -- in a thread
 
     def _keep(self, look: Look) -> None:
         database, now = self._bridge.database, look.now
         heads = happened.heads(database, list(look.cutovers))
         states = dict(look.states)
+        states |= {(code, "configuration"): self._configured(code) for code in look.cutovers}
         states |= {(code, "head"): {"seq": seq, "hash": text} for code, (seq, text) in heads.items()}
         fresh = dict(self._changed(states))
         with database.read() as connection:

@@ -8,12 +8,14 @@ whether it is a bucket or a counter, ever holds more than the limit. Facts: Grap
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 
+from bridge.ports import Purse
+from connectors.graph.common import Common
 from connectors.graph.options import Budgets
+from connectors.graph.window import Window
 
 WARNED_AT = 0.8  # x-ms-throttle-limit-percentage starts to be sent here
 FLOOR = 0.1  # never slower than this part of our share
@@ -47,38 +49,6 @@ def cost(method: str, path: str) -> Cost:
     return Cost(units=max(1, units))
 
 
-@dataclass(slots=True)
-class Window:
-    """How much was spent in the last ``length`` seconds."""
-
-    limit: float
-    length: float
-    pending: int = 0
-    spent: deque[tuple[float, int]] = field(default_factory=deque)
-    total: int = 0
-
-    def wait(self, amount: int, now: float, factor: float) -> float:
-        """Seconds until ``amount`` more fits; 0 when it does. More than the limit fits when nothing else is spent."""
-        while self.spent and self.spent[0][0] <= now - self.length:
-            self.total -= self.spent.popleft()[1]
-        excess = self.total + self.pending + amount - max(self.limit * factor, 1)
-        if excess <= 0 or not (self.total or self.pending):
-            return 0.0
-        freed = 0
-        for when, count in self.spent:
-            freed += count
-            if freed >= excess:
-                return max(when + self.length - now, 0.001)
-        return self.length / 100 if self.pending else max(self.spent[-1][0] + self.length - now, 0.001)
-
-    def settle(self, amount: int, real: int, now: float) -> None:
-        """The answer to a pending request came: it counts from now."""
-        self.pending -= amount
-        if real:
-            self.spent.append((now, real))
-            self.total += real
-
-
 class Budget:
     """One application's budget in one tenant. Requests wait their turn in order."""
 
@@ -88,12 +58,16 @@ class Budget:
         *,
         monotonic: Callable[[], float],
         sleep: Callable[[float], Awaitable[object]],
+        purses: tuple[Purse | None, Purse | None] = (None, None),
     ) -> None:
         self._now = monotonic
         self._sleep = sleep
         self._turn = asyncio.Lock()
         self.units = Window(budgets.units * budgets.share, budgets.units_window / budgets.clock_scale)
         self.writes = Window(budgets.writes * budgets.share, budgets.writes_window / budgets.clock_scale)
+        units, writes = purses
+        self._units = Common(self.units, full=budgets.units, purse=units)
+        self._writes = Common(self.writes, full=budgets.writes, purse=writes)
         self._paused_until = 0.0
         self._factor = 1.0
         self._adapted = 0.0
@@ -127,8 +101,8 @@ class Budget:
             self._adapted = now
         return max(
             self._paused_until - now,
-            self.units.wait(price.units, now, self._factor),
-            self.writes.wait(price.writes, now, self._factor) if price.writes else 0.0,
+            self._units.wait(price.units, now, self._factor),
+            self._writes.wait(price.writes, now, self._factor) if price.writes else 0.0,
         )
 
     async def _pass(self, seconds: float) -> None:
@@ -138,10 +112,13 @@ class Budget:
     async def spend(self, price: Cost) -> AsyncIterator[Callable[[int], None]]:
         """Wait until ``price`` may be spent, then spend it. The yielded function corrects the units afterwards."""
         async with self._turn:
-            while (seconds := self._wait(price)) > 0:
-                await self._pass(seconds)
-            self.units.pending += price.units
-            self.writes.pending += price.writes
+            if (seconds := self._wait(price)) > 0:
+                with self._waiting(price):
+                    while seconds > 0:
+                        await self._pass(seconds)
+                        seconds = self._wait(price)
+            self._units.begin(price.units)
+            self._writes.begin(price.writes)
         real = price.units
 
         def correct(units: int) -> None:
@@ -152,5 +129,16 @@ class Budget:
             yield correct
         finally:
             now = self._now()
-            self.units.settle(price.units, real, now)
-            self.writes.settle(price.writes, price.writes, now)
+            self._units.settle(price.units, real, now)
+            self._writes.settle(price.writes, price.writes, now)
+
+    @contextmanager
+    def _waiting(self, price: Cost) -> Iterator[None]:
+        """Whoever shares the budget out learns that somebody waits."""
+        self._units.waiting(price.units)
+        self._writes.waiting(price.writes)
+        try:
+            yield
+        finally:
+            self._units.waiting(-price.units)
+            self._writes.waiting(-price.writes)

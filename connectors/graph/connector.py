@@ -171,7 +171,9 @@ def build(options: Options, context: Context) -> GraphConnector:
         names = Names(options, context.school, attributes)
     except ValueError as error:
         raise ConfigurationError(f"School {context.school}: {error}") from None
-    budget = Budget(options.budgets, monotonic=context.monotonic, sleep=context.sleep)
+    purse, tenant = context.purse, options.tenant_id
+    purses = (purse(tenant, "directory"), purse(tenant, "writes")) if purse is not None else (None, None)
+    budget = Budget(options.budgets, monotonic=context.monotonic, sleep=context.sleep, purses=purses)
     client = Client(options, context, budget=budget)
     desk = Desk(
         options=options,

@@ -10,7 +10,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
-from bridge.ports import Spent
+from bridge.ports import Purse, Spent
 from connectors.graph.budget import EASE, FLOOR, Budget, Cost
 from connectors.graph.options import Budgets
 from connectors.graph_drive.day import Day
@@ -46,6 +46,7 @@ class FileBudget(Budget):
         monotonic: Callable[[], float],
         sleep: Callable[[float], Awaitable[object]],
         day: Day | None = None,
+        purse: Purse | None = None,
     ) -> None:
         minute = Budgets.model_validate(
             {
@@ -55,7 +56,7 @@ class FileBudget(Budget):
                 "share": budgets.share,
             }
         )
-        super().__init__(minute, monotonic=monotonic, sleep=sleep)
+        super().__init__(minute, monotonic=monotonic, sleep=sleep, purses=(purse, None))
         self._most = budgets.day * budgets.share
         self.day = day or Day(scale=budgets.clock_scale, monotonic=monotonic)
 

@@ -58,7 +58,8 @@ def enter(options: Options, context: Context) -> Shared:
         lanes = Lanes(options.parallel)
         budgets, monotonic, sleep = options.file_budgets, context.monotonic, context.sleep
         day = Day(_file(options, context), scale=budgets.clock_scale, monotonic=monotonic, clock=context.clock)
-        budget = FileBudget(budgets, monotonic=monotonic, sleep=sleep, day=day)
+        purse = context.purse(options.tenant_id, "files") if context.purse is not None else None
+        budget = FileBudget(budgets, monotonic=monotonic, sleep=sleep, day=day, purse=purse)
         client = FilesClient(options, context, budget=budget, lanes=lanes)
         volumes = Volumes(budgets, monotonic=monotonic, sleep=sleep)
         pace = Pace(share=budgets.share, scale=budgets.clock_scale, monotonic=monotonic)

@@ -203,3 +203,28 @@ async def test_what_holds_a_run_up_is_told_only_to_who_may_see_names(source: Loc
     assert [one is not None and "grunwald" in one.problem for one in told] == [True, False]
     assert told[1] is not None
     assert told[1].problem.startswith("held up")
+
+
+async def test_a_share_that_was_frozen_by_hand_is_confirmed_while_a_run_waits_for_it(
+    source: LocalSource, school: Embedded
+) -> None:
+    ends = f"{{connector: memory, name: a, path: {school.root}/a.json, kinds: [folder, file]}}"
+    shares = f"shares: [{{name: homes, for: user, freeze: by-hand, school: {ends}, cloud: {ends}}}]\n"
+    school.school_file.write_text(school.school_file.read_text() + shares)
+    settings = load(school.config, Catalog())
+    source.bridge = replace(source.bridge, settings=lambda: settings)
+    source._surveyor.bridge = source.bridge
+    with pytest.raises(Denied, match="homes: expected a run that waits for it"):
+        await source.act("0123", act(action="confirm-share", share="homes"), WHO)
+    now = wiring.now()
+    with wiring.database(settings, create=False) as database, writing(database, "0123") as tx:
+        begin(tx, Run("R1", now, now + timedelta(hours=4), "anna", Step.FREEZE, now))
+    assert (run := (await source.cutover("0123", names=False)).run) is not None
+    assert run.by_hand == ["homes"]
+    with pytest.raises(Denied, match='no share "hoems" is frozen by hand; did you mean homes'):
+        await source.act("0123", act(action="confirm-share", share="hoems"), WHO)
+    with pytest.raises(Denied, match="needs the field `share`"):
+        await source.act("0123", act(action="confirm-share"), WHO)
+    assert (await source.act("0123", act(action="confirm-share", share="homes"), WHO)).done
+    assert (run := (await source.cutover("0123", names=False)).run) is not None
+    assert run.by_hand == []

@@ -380,7 +380,7 @@ def test_references_are_resolved_and_guarded(tmp_path: Path) -> None:
 def test_the_effective_configuration_shows_references_and_no_secret(tmp_path: Path) -> None:
     found = loaded(tmp_path, 'version: 1\nstate: {url: "postgresql://u@h/d", password: "env:DB"}\n')
     tree = shown(found)
-    assert tree["bridge"]["state"] == {"url": "postgresql://u@h/d", "password": "env:DB"}
+    assert tree["bridge"]["state"] == {"url": "postgresql://u@h/d", "password": "env:DB", "lease_seconds": 15.0}
     assert tree["schools"][0]["leavers"]["user.pupil"] == {"disable": "0s", "retire": "30 days", "purge": "30 days"}
     assert masked({"password": CANARY, "a": [{"client_secret": CANARY, "token": ["x"]}]}) == {
         "password": "********",

@@ -62,7 +62,7 @@ def test_a_state_that_is_taken_away_is_told_and_nothing_is_written_into_nowhere(
 def test_a_full_disk_is_told_without_a_name_and_without_a_traceback(tmp_path: Path) -> None:
     school = Embedded(tmp_path)
     school.fill(400)
-    limit = 448 * 1024  # of each file: enough for the schema, too small for the people
+    limit = 640 * 1024  # of each file: enough for the schema, too small for the people
 
     def small() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

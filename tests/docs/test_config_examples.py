@@ -26,12 +26,12 @@ def test_shipped_schema_is_up_to_date(name: str) -> None:
     assert shipped == texts(Catalog())[name], "run: make schema"
 
 
-@pytest.mark.parametrize("name", ["bridge", "school"])
+@pytest.mark.parametrize("name", ["bridge", "school", "hub"])
 def test_schema_is_itself_valid(name: str) -> None:
     jsonschema.Draft202012Validator.check_schema(schemas(Catalog())[name])
 
 
-@pytest.mark.parametrize("file", [CONFIG / "bridge.yaml", *SCHOOLS], ids=lambda file: file.name)
+@pytest.mark.parametrize("file", [CONFIG / "bridge.yaml", CONFIG / "hub.yaml", *SCHOOLS], ids=lambda file: file.name)
 def test_examples_follow_the_schema_that_they_name(file: Path) -> None:
     """The modeline leads an editor to the schema, and the schema takes the example."""
     first = file.read_text(encoding="utf-8").splitlines()[0]

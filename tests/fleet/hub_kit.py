@@ -140,7 +140,7 @@ class Hub:
     sites: Sites
     people: People
     loop: asyncio.AbstractEventLoop
-    hub: HubFile
+    settings: HubSettings
     root: str = ""
 
     @property
@@ -202,14 +202,15 @@ def serving(url: str, *, hub: HubFile | None = None) -> Iterator[Hub]:
     """The door, until the end of the block. Three schools at two sites are invited, nothing is told."""
     clock = Clock()
     database = open_database(url, clock=clock)
-    said, key = hub or hub_file(), Ed25519PrivateKey.generate()
+    key = Ed25519PrivateKey.generate()
     loop, began, ending = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
-    it = Hub(database, clock, key, Sites(database), People(database, key), loop, said)
+    said = HubSettings(Path("/nowhere/hub.yaml"), hub or hub_file())
+    it = Hub(database, clock, key, Sites(database), People(database, key, lambda: it.settings), loop, said)
     enrol(database, "north", FIRST, OTHER)
     enrol(database, "south", THIRD)
 
     async def run() -> None:
-        await it.people.start(HubSettings(Path("/nowhere/hub.yaml"), said))
+        await it.people.start()
         it.root = it.people.listening
         began.set()
         await ending.wait()

@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import update
 
 from bridge.api import live
+from bridge.hub.people import People
+from bridge.hub.settings import HubSettings
+from bridge.state import open_database
 from bridge.state.fleet_tables import hub_site
 from tests.fleet.hub_kit import FIRST, OTHER, THIRD, Hub, hub_file, serving
 
@@ -133,11 +139,32 @@ def test_a_school_in_full(hub: Hub) -> None:
 
 def test_what_a_newer_site_tells_otherwise_does_not_break_the_board(hub: Hub) -> None:
     hub.sites.school("north", FIRST)
-    hub.sites.tell("north", (OTHER, "school", {"view": {"code": OTHER, "health": "violet"}}))
+    strange = {"code": OTHER, "name": "x", "health": "green", "stage": "beyond"}
+    hub.sites.tell("north", (OTHER, "school", {"view": strange}), (OTHER, "cutover", {**strange, "school": OTHER}))
     found = rows(hub)
     assert found[FIRST]["health"] == "green"
     assert "can't be read here: update the hub" in texts(found[OTHER])[0]
     assert hub.ask(f"{SCHOOLS}/{OTHER}", hub.token("read")).status == 200
+    assert hub.ask(f"{SCHOOLS}/{OTHER}/cutover", hub.token("read")).json["stage"] == "classic"
+    more = {"stage": "hybrid", "tomorrow": 1}  # what a row has not yet is passed over
+    hub.sites.tell("north", (OTHER, "school", {"view": {**strange, **more}}))
+    assert rows(hub)[OTHER]["health"] == "green"
+
+
+async def test_a_port_that_is_taken_is_tried_again(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settings = HubSettings(tmp_path / "hub.yaml", hub_file(api={"listen": f"127.0.0.1:{port}"}))
+        database = open_database(f"sqlite:///{tmp_path / 'hub.db'}")
+        people = People(database, Ed25519PrivateKey.generate(), lambda: settings, again=0.05)
+        starting = asyncio.create_task(people.start())
+        await asyncio.sleep(0.3)
+        assert "in use" in people.trouble
+    await asyncio.wait_for(starting, 30)
+    assert (people.listening, people.trouble) == (f"http://127.0.0.1:{port}", "")
+    await people.stop()
+    assert people.listening == ""
+    database.close()
 
 
 def test_the_board_is_small_for_who_asks_and_known_for_who_has_it(hub: Hub) -> None:
@@ -203,10 +230,9 @@ def test_other_limits_count_at_once(tmp_path: Path) -> None:
         hub.sites.school("north", FIRST)
         hub.clock.jump(minutes=20)
         assert rows(hub)[FIRST]["health"] == "green"
-        settings = hub.people._settings
-        assert settings is not None
         other = hub_file(waves=[{"name": "pilot", "schools": [FIRST]}])
-        hub.do(hub.people.reload(type(settings)(settings.file, other)))
+        hub.settings = replace(hub.settings, hub=other)
+        hub.do(hub.people.reload())
         found = rows(hub)[FIRST]
         assert (found["health"], found["wave"]) == ("red", "pilot")
 

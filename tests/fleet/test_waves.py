@@ -16,6 +16,7 @@ from sqlalchemy import event, select
 from bridge.fleet.messages import Signed
 from bridge.fleet.orders import checked
 from bridge.hub import wave_rows as rows
+from bridge.hub.wave_shown import shown_plan
 from bridge.hub.wave_steps import Start, Waves
 from bridge.ports import ConfigurationError
 from bridge.settings.hub import HubFile
@@ -160,11 +161,8 @@ def test_it_is_through_when_all_say_so(hub: Waves, clock: Clock) -> None:  # noq
     for code in ("0201", "0202", "0203"):
         told.cutover(hub.database, code, stage="freezing", run=told.run("r", began, deadline=began + 4 * HOUR))
     hear(hub)
-    with hub.database.read() as connection:
-        one = rows.begun(connection, "north")
-        assert one is not None
-        _, schools = hub._read(connection)
-        assert {stand.value for _, stand, _ in hub.stands(connection, one, schools).stands} == {"under way"}
+    shown = shown_plan(hub_file(), hub.database)["waves"][1]
+    assert [row["stand"] for row in shown["schools"]] == ["under way"] * 3
     over = clock.pass_(hours=1)
     for code in ("0201", "0202", "0203"):
         told.cutover(

@@ -12,10 +12,13 @@ import pytest
 
 from bridge.api import serve
 from bridge.daemon import board, threads, watched
+from bridge.hub import listening
+from bridge.hub import run as hub
 from package import build_deb
 
 ROOT = build_deb.ROOT
-UNITS = {"schoolbridge.service": 15, "schoolbridge-local.service": 23}
+UNITS = {"schoolbridge.service": 15, "schoolbridge-local.service": 23, "schoolbridge-hub.service": 15}
+DAEMONS = ("schoolbridge.service", "schoolbridge-local.service")
 SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
 needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs Debian's package systemd")
 needs_dpkg = pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg")
@@ -51,7 +54,7 @@ def test_systemd_finds_nothing_wrong_in_the_units(tmp_path: Path) -> None:
     assert analyzed("verify", "--man=no", tmp_path / "schoolbridge.service").stderr, "a mistake is found"
 
 
-@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("unit", DAEMONS)
 def test_the_times_of_the_units_fit_those_of_the_daemon(unit: str) -> None:
     schools, beside = 2 * (watched.GRACE + threads.LAST), 3 * threads.LAST + serve.GRACE
     stopping = schools + beside + 3 * threads.LAST
@@ -59,6 +62,15 @@ def test_the_times_of_the_units_fit_those_of_the_daemon(unit: str) -> None:
     assert float(setting(unit, "WatchdogSec")) >= 6 * board.BEAT
     assert setting(unit, "Type") == "notify"
     assert setting(unit, "ExecReload").endswith("reload --wait")
+
+
+def test_the_hub_has_no_rights_and_its_times_fit() -> None:
+    unit = "schoolbridge-hub.service"
+    assert setting(unit, "CapabilityBoundingSet") == setting(unit, "AmbientCapabilities") == ""
+    assert (setting(unit, "DynamicUser"), setting(unit, "Type")) == ("yes", "notify")
+    assert float(setting(unit, "WatchdogSec")) >= 6 * hub.BEAT
+    assert float(setting(unit, "TimeoutStopSec")) > 3 * threads.LAST + 2 * listening.GRACE
+    assert int(setting(unit, "LimitNOFILE")) > listening.MOST
 
 
 def test_only_the_local_profile_has_capabilities_and_no_more_than_the_folder_connector_needs() -> None:
@@ -87,6 +99,8 @@ def test_the_package_has_everything_in_its_place_and_none_of_the_admins_files(pa
         "./usr/bin/schoolbridge": "-rwxr-xr-x",
         "./lib/systemd/system/schoolbridge.service": "-rw-r--r--",
         "./lib/systemd/system/schoolbridge-local.service": "-rw-r--r--",
+        "./lib/systemd/system/schoolbridge-hub.service": "-rw-r--r--",
+        "./usr/share/doc/schoolbridge/examples/hub.yaml": "-rw-r--r--",
         "./usr/lib/sysusers.d/schoolbridge.conf": "-rw-r--r--",
         "./usr/lib/tmpfiles.d/schoolbridge.conf": "-rw-r--r--",
         "./usr/lib/sysctl.d/60-schoolbridge.conf": "-rw-r--r--",
@@ -151,6 +165,7 @@ def test_words_that_nobody_knows_are_noticed() -> None:
     ("words", "beside"),
     [
         (["status"], True),
+        (["hub", "sites"], True),
         (["--json", "explain", "user", "demo"], True),
         (["release", "0123", "schema", "--reason", "sandbox"], True),
         (["sandbox"], False),
@@ -164,7 +179,7 @@ def test_root_s_commands_run_beside_the_service_whatever_is_asked_and_wherever(
 ) -> None:
     """Run directly they would leave files of root in the state, which the service can't open."""
     text = (ROOT / "package/schoolbridge").read_text("utf-8")
-    for path in ("/run/systemd/system", "/etc/schoolbridge/bridge.yaml"):
+    for path in ("/run/systemd/system", "/etc/schoolbridge/bridge.yaml", "/etc/schoolbridge/hub.yaml"):
         assert path in text
         text = text.replace(path, str(tmp_path))
     command = tmp_path / "schoolbridge"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,7 +51,7 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def migrated_url(postgresql_server: PostgresServer) -> str:
     """A PostgreSQL database for all tests of the store, emptied after each."""
-    url = postgresql_server.create_database("state_tests")
+    url = postgresql_server.create_database(f"state_tests_{uuid.uuid4().hex[:8]}")  # once a package that uses it
     open_database(url).close()
     return url
 

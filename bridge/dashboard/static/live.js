@@ -69,7 +69,7 @@ function renew(html) {
     if (inUse(old)) whole = false;
     else replace(old, document.adoptNode(fresh));
   }
-  for (const [name, old] of known) if (name === "run" || name === "final" || name === "trouble") old.remove();
+  for (const [name, old] of known) if (["run", "final", "trouble", "silent", "away"].includes(name)) old.remove();
   // A part that is new on the page has no place here: the page is loaded anew, unless somebody is at work.
   const missing = parts.some((one) => one.dataset.part && !document.querySelector(`[data-part="${one.dataset.part}"]`));
   if (missing && !inUse(document.getElementById("content"))) location.reload();

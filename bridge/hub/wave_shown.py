@@ -1,0 +1,115 @@
+"""The plan of waves as people see it: on the command line, on the page of waves, in the report for the council."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from bridge.core import wave_run
+from bridge.core.wave_run import Seen, Stand
+from bridge.core.waves import Wave
+from bridge.hub import wave_rows as rows
+from bridge.hub.known import Known, known
+from bridge.hub.wave_plan import Plan, plan_of
+from bridge.hub.wave_rows import Began
+from bridge.settings.hub import HubFile
+from bridge.settings.words import in_words
+from bridge.state.database import Database
+
+
+def shown_plan(hub: HubFile, database: Database) -> dict[str, Any]:
+    """``waves``, each with its needs and schools; ``others``: schools in none. Counts and codes, no names of people."""
+    now = database.clock()
+    with database.read() as connection:
+        schools = known(connection)
+        begun = rows.all_begun(connection)
+        attested = rows.attested(connection)
+        orders = {name: rows.answers(connection, one.wave) for name, one in begun.items()}
+    plan = plan_of(hub, sorted(schools))
+    waves = [_wave(plan, one, begun.get(one.name), orders.get(one.name, {}), schools, now) for one in plan.waves]
+    for wave in waves:
+        wave["needs"] = [_need(need, attested.get((wave["name"], need))) for need in plan.needs(wave["name"])]
+    planned = {code for one in plan.waves for code in one.schools}
+    others = [_row(schools[code], None, None, "") for code in schools if code not in planned]
+    return {"waves": waves, "others": others}
+
+
+def _need(need: str, said: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {
+        "need": need,
+        "by": said["actor"] if said else "",
+        "reason": said["reason"] if said else "",
+        "at": said["at"] if said else None,
+    }
+
+
+def _wave(
+    plan: Plan,
+    wave: Wave,
+    one: Began | None,
+    orders: Mapping[str, tuple[str, str]],
+    schools: Mapping[str, Known],
+    now: datetime,
+) -> dict[str, Any]:
+    stands, times = _stands(one, orders, schools, now) if one is not None else ({}, {})
+    places = {code: school.place for code, school in schools.items()}
+    found = []
+    for code in wave.schools:
+        school = schools.get(code, Known(code))
+        stand, why = stands.get(code, (None, ""))
+        if stand is None:
+            stand = Stand.THROUGH if school.place.through else None
+            why = "" if stand or one is not None else plan.hindrance(code, places, now)
+        found.append(_row(school, stand, times.get(code), why))
+    return {
+        "name": wave.name,
+        "state": one.wave.state if one else "",
+        "since": one.changed if one else None,
+        "begun": one.wave.begun if one else None,
+        "by": one.actor if one else "",
+        "reason": one.reason if one else "",
+        "why": one.wave.why if one else "",
+        "owner": plan.said[wave.name].owner,
+        "needs": [],
+        "stop_after": wave.stop_after,
+        "not_before": wave.not_before.astimezone(plan.calendar.zone).isoformat() if wave.not_before else None,
+        "pause": in_words(wave.pause) if wave.pause else None,
+        "schools": found,
+    }
+
+
+def _stands(
+    one: Began, orders: Mapping[str, tuple[str, str]], schools: Mapping[str, Known], now: datetime
+) -> tuple[dict[str, tuple[Stand, str]], dict[str, datetime | None]]:
+    """Where the schools of a wave that was begun stand now, and when each begins."""
+    seen = seen_of(one.wave, orders, schools)
+    shown = wave_run.look(replace(one.wave, state="shown"), seen, now).stands
+    times = {part.code: part.at for part in one.wave.parts}
+    return {code: (stand, why) for code, stand, why in shown}, times
+
+
+def seen_of(
+    wave: wave_run.Wave, orders: Mapping[str, tuple[str, str]], schools: Mapping[str, Known]
+) -> dict[str, Seen]:
+    """What the hub knows of a wave's schools, for the law."""
+    found = {}
+    for part in wave.parts:
+        one = schools.get(part.code, Known(part.code))
+        state, answer = orders.get(part.code, ("", ""))
+        found[part.code] = Seen(one.stage, heard=one.heard, order=state, answer=answer, runs=one.runs)
+    return found
+
+
+def _row(school: Known, stand: Stand | None, at: datetime | None, why: str) -> dict[str, Any]:
+    return {
+        "school": school.school,
+        "name": school.name,
+        "site": school.site,
+        "stage": school.stage.value,
+        "stand": stand.value if stand else "not begun",
+        "at": at or school.appointment,
+        "heard": school.heard,
+        "why": why,
+    }
