@@ -93,7 +93,8 @@ class Daemon:
     def start(self) -> None:
         with (self.root / "log").open("a") as stream:
             command = [sys.executable, "-m", "bridge", "--config", str(self.config), "run"]
-            self.process = subprocess.Popen(command, stderr=stream)
+            # A session of its own: the kernel wakes stopped members of a process group that loses its shell.
+            self.process = subprocess.Popen(command, stderr=stream, start_new_session=True)
 
     def strike(self, number: int) -> None:
         os.kill(self.pid, number)
