@@ -126,7 +126,7 @@ class HubServer:
 
     def ask(self, path: str, content: dict[str, Any] | None = None) -> Any:
         """A request to the status API. LookupError with what the hub answers where that is an error."""
-        request = urllib.request.Request(  # noqa: S310 - an address of this machine
+        request = urllib.request.Request(
             f"http://127.0.0.1:{self.people}/api/v1{path}",
             data=None if content is None else json.dumps(content).encode(),
             headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
@@ -146,7 +146,7 @@ class HubServer:
 
 
 def _free_port() -> int:
-    """A port that nobody has now. It has to be known before the process starts, and be the same when it starts again."""
+    """A port that nobody has now: known before the process starts, and the same when it starts again."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
