@@ -25,6 +25,8 @@ from bridge.core.waves import THROUGH, Calendar, Wave
 HORIZON = timedelta(days=400)
 #: Units of a tenant's budget that a file costs: down, up.
 CHEAP, DEAR = 1.0, 2.0
+#: So often a tenant's budget is shared anew at most.
+_STEPS = 200
 #: A budget that makes a school this part later is what it waits for.
 _FELT = 1.05
 #: How long a cutover takes, as long as none was measured.
@@ -155,20 +157,22 @@ def _through(
 
 
 def _fluid(work: Mapping[str, tuple[float, float]], limit: float) -> dict[str, float]:
-    """School -> minutes until its units are spent, each at its own pace at most, together at the limit at most."""
+    """School -> minutes until its units are spent, each at its own pace at most, together at the limit at most.
+
+    What one no longer spends is shared anew each time that one is through; of very many, each time that a few are.
+    """
     left = {code: units for code, (units, _) in work.items()}
+    few = max(1, len(work) // _STEPS)
     at, found = 0.0, dict[str, float]()
     while left:
         caps = {code: work[code][1] for code in left}
-        rates = caps if sum(caps.values()) <= limit else shares(caps, limit)
+        free = sum(caps.values()) <= limit
+        rates = caps if free else shares(caps, limit)
         times = {code: left[code] / rates[code] if rates[code] > 0 else math.inf for code in left}
-        step = min(times.values())
-        if math.isinf(step):
-            return found | dict.fromkeys(left, math.inf)
+        step = math.inf if free else sorted(times.values())[min(few, len(times)) - 1]
+        found |= {code: at + minutes for code, minutes in times.items() if minutes <= step * (1 + 1e-12)}
+        left = {code: max(0.0, units - rates[code] * step) for code, units in left.items() if code not in found}
         at += step
-        done = [code for code in left if times[code] <= step * (1 + 1e-12)]
-        left = {code: max(0.0, units - rates[code] * step) for code, units in left.items() if code not in done}
-        found |= dict.fromkeys(done, at)
     return found
 
 

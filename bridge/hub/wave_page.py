@@ -7,6 +7,7 @@ command, with its gates, journaled with the label of the token.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -31,8 +32,8 @@ from bridge.state.database import Database
 
 #: Schools of a wave that are drawn; those that need somebody come first.
 _DRAWN = 100
-#: A plan this old is good enough to be shown, seconds.
-_FRESH = 3.0
+#: A plan this old is good enough to be shown, seconds; of a large fleet, so many times as long as it took to make.
+_FRESH, _TIMES = 3.0, 10
 _FIRST = {"failed": 0, "unknown": 1, "kept back": 2, "under way": 3}
 #: State of a wave -> what may be done with it.
 _MAY = {"": "start", "cancelled": "start", "running": "stop", "stopped": "resume"}
@@ -41,7 +42,7 @@ _LONGEST_GAP = 7 * 24 * 60
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    at: float
+    until: float
     waves: Sequence[Mapping[str, Any]]
     ahead: Foreseen
 
@@ -138,14 +139,15 @@ class WavePage:
 
     async def _plan(self) -> _Plan:
         async with self._looking:
-            now = asyncio.get_running_loop().time()
-            if self._known is None or now - self._known.at > _FRESH:
-                self._known = await self._run(self._look, now)
+            if self._known is None or time.monotonic() > self._known.until:
+                self._known = await self._run(self._look)
             return self._known
 
-    def _look(self, at: float) -> _Plan:
-        hub = self._hub()
-        return _Plan(at, shown_plan(hub, self._database)["waves"], foresee(hub, self._database))
+    def _look(self) -> _Plan:
+        hub, began = self._hub(), time.monotonic()
+        waves, ahead = shown_plan(hub, self._database)["waves"], foresee(hub, self._database)
+        ended = time.monotonic()
+        return _Plan(ended + max(_FRESH, (ended - began) * _TIMES), waves, ahead)
 
     @property
     def _board(self) -> Dashboard:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from bridge.core.local_time import shown
 from bridge.core.waves import Calendar, Place, Wave, hindrance
 from bridge.settings.hub import HubFile, WavePlan
 from bridge.settings.waves import spans_of, waves_of
@@ -34,6 +35,17 @@ class Plan:
         calm = {one: replace(place, failed=False) for one, place in places.items()}
         found = hindrance(code, waves=self.waves, places=calm, calendar=self.calendar, now=at)
         return found.text if found is not None else ""
+
+    def hindrances(self, times: Mapping[str, datetime], places: Mapping[str, Place]) -> list[str]:
+        """The same for schools of one wave. Whatever lets the first of them begin lets the others, but a blackout."""
+        codes = sorted(times, key=lambda code: (times[code], code))
+        found = [self.hindrance(code, places, times[code]) for code in codes[:1]]
+        for code in codes[1:]:
+            if (closed := self.calendar.closed(times[code])) is not None:
+                why = f" ({closed.reason})" if closed.reason else ""
+                until = shown(closed.ends, self.calendar.zone)
+                found.append(f"{code}: no cutover begins before {until}: blackout{why}")
+        return [text for text in found if text]
 
 
 def plan_of(hub: HubFile, codes: Sequence[str]) -> Plan:

@@ -9,7 +9,7 @@ from typing import Any
 
 from bridge.core import wave_run
 from bridge.core.wave_run import Seen, Stand
-from bridge.core.waves import Wave
+from bridge.core.waves import Place, Wave
 from bridge.hub import wave_rows as rows
 from bridge.hub.known import Known, known
 from bridge.hub.wave_plan import Plan, plan_of
@@ -28,7 +28,10 @@ def shown_plan(hub: HubFile, database: Database) -> dict[str, Any]:
         attested = rows.attested(connection)
         orders = {name: rows.answers(connection, one.wave) for name, one in begun.items()}
     plan = plan_of(hub, sorted(schools))
-    waves = [_wave(plan, one, begun.get(one.name), orders.get(one.name, {}), schools, now) for one in plan.waves]
+    places = {code: school.place for code, school in schools.items()}
+    waves = [
+        _wave(plan, one, begun.get(one.name), orders.get(one.name, {}), schools, places, now) for one in plan.waves
+    ]
     for wave in waves:
         wave["needs"] = [_need(need, attested.get((wave["name"], need))) for need in plan.needs(wave["name"])]
     planned = {code for one in plan.waves for code in one.schools}
@@ -51,17 +54,19 @@ def _wave(
     one: Began | None,
     orders: Mapping[str, tuple[str, str]],
     schools: Mapping[str, Known],
+    places: Mapping[str, Place],
     now: datetime,
 ) -> dict[str, Any]:
     stands, times = _stands(one, orders, schools, now) if one is not None else ({}, {})
-    places = {code: school.place for code, school in schools.items()}
+    # Not begun: what keeps one school of it keeps all.
+    keeps = "" if one is not None or not wave.schools else plan.hindrance(wave.schools[0], places, now)
     found = []
     for code in wave.schools:
         school = schools.get(code, Known(code))
         stand, why = stands.get(code, (None, ""))
         if stand is None:
             stand = Stand.THROUGH if school.place.through else None
-            why = "" if stand or one is not None else plan.hindrance(code, places, now)
+            why = f"{code}{keeps.removeprefix(wave.schools[0])}" if keeps and stand is None else ""
         found.append(_row(school, stand, times.get(code), why))
     return {
         "name": wave.name,

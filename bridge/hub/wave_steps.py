@@ -168,8 +168,7 @@ class Waves:
             if at is not None and not tx.now < at <= tx.now + FURTHEST:
                 zone = plan.calendar.zone
                 wrong.append(f"{code}: {shown(at, zone)} is over, or too far ahead; it is {shown(tx.now, zone)} now")
-            elif text := plan.hindrance(code, places, at or tx.now):
-                wrong.append(text)
+        wrong = wrong or plan.hindrances({code: at or tx.now for code, at in times.items()}, places)
         said = rows.attested(tx.connection)
         wrong += [
             f'"{need}" is not attested: schoolbridge hub wave attest "{name}" "{need}" --reason WHY'

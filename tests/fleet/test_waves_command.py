@@ -13,14 +13,21 @@ import pytest
 from sqlalchemy import select
 
 from bridge import cli
+from bridge.core.fair import tenant_key
 from bridge.core.notices import Severity
 from bridge.daemon.notice_text import Message
+from bridge.fleet.messages import Demand, Report
 from bridge.hub import authority
+from bridge.hub import wave_rows as rows
+from bridge.hub.run import Hub
 from bridge.hub.settings import HubSettings, database, load_hub
 from bridge.hub.telling import concerns, teller
 from bridge.hub.waves import Conductor
+from bridge.state import Database
 from bridge.state.fleet_tables import hub_command
+from bridge.state.hub_inbox import Posted
 from tests.fleet import told
+from tests.fleet.site import until
 
 YAML = """\
 version: 1
@@ -145,3 +152,34 @@ async def _look(tellers: Sequence[Any], now: datetime) -> None:
     for one in tellers:
         await one.look(now)
         await one.settled()
+
+
+async def test_a_running_hub_shares_budgets_and_looks_after_waves(
+    hub: HubSettings, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The process itself, with all its parts: a demand is met, a refusal stops the wave, without anybody's help."""
+    text = hub.file.read_text().replace("sites: {", 'budgets: {t-1: {files: 100}}\nsites: {listen: "127.0.0.1:0", ')
+    hub.file.write_text(text + "api: {enabled: false}\n")
+    settings = load_hub(hub.file)
+    await asyncio.to_thread(typed, hub, capsys, "attest", "pilot", "parents are told", "--reason", "letter sent")
+    await asyncio.to_thread(typed, hub, capsys, "start", "pilot", "--reason", "as planned")
+    with database(settings) as opened:
+        process = Hub(settings, authority.read(settings.kept), opened)
+        await process.start()
+        try:
+            demand = Demand(tenant=tenant_key("t-1"), budget="files", wanted=70)
+            report = Report(epoch=1, last=0, oldest=1, now=opened.clock(), demands=[demand])
+            assert not (await process.inbox.put(Posted("s-0201", "ab", report, opened.clock()))).refused
+            with opened.read() as connection:
+                order = connection.execute(select(hub_command)).one()
+            await asyncio.to_thread(told.answer, opened, order.id, "refused", "its gates do not hold")
+            await until(lambda: process.given("s-0201"))
+            assert [(one.given, one.tenant) for one in process.given("s-0201")] == [(70, tenant_key("t-1"))]
+            await until(lambda: stands(opened) == {"pilot": "stopped"})
+        finally:
+            await process.stop()
+
+
+def stands(opened: Database) -> dict[str, str]:
+    with opened.read() as connection:
+        return {name: one.wave.state for name, one in rows.all_begun(connection).items()}

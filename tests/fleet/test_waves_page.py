@@ -13,6 +13,8 @@ import pytest
 from sqlalchemy import select
 
 from bridge.state.fleet_tables import hub_command, hub_wave
+from tests.dashboard.browser import chromium, context, log_in, missing
+from tests.dashboard.test_browser import complaints
 from tests.fleet.hub_kit import FIRST, OTHER, THIRD, Hub, hub_file, serving
 
 WAVES = [
@@ -116,6 +118,20 @@ def test_nobody_else_can(hub: Hub) -> None:
         assert other.ask("/waves/act", token="wrong", **form)[0] == 403
     assert Browser(hub).ask("/waves/act", wave="pilot", action="start", reason="as planned")[0] == 401
     assert states(hub) == {}
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing())
+def test_in_a_browser_nothing_is_amiss_for_anybody(hub: Hub) -> None:
+    """WCAG by axe, with the forms open, light and dark; and nothing was refused by the policy."""
+    with chromium() as real:
+        for language, dark in (("de", False), ("en", True)):
+            with context(real, hub.root, language=language, dark=dark, width=420) as browsing:
+                page = browsing.new_page()
+                log_in(page, hub.token("read", "approve"))
+                page.goto("/waves")
+                page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+                assert page.locator("form[action='/waves/act']").count() == 2
+                assert complaints(page) == []
 
 
 def states(hub: Hub) -> dict[str, str]:
