@@ -1,21 +1,13 @@
 """The fleet demo: a city of schools, each with its own daemon and cloud, one hub, waves, and trouble at four of them.
 
-Each step is found true on real processes: at the hub by its API and its commands, at a school in its own cloud.
-
-| who | what happens there | what the hub has to show |
-|---|---|---|
-| pilot | gates are attested, cut over by the wave | soaking; the wave is through |
-| failing | nobody attests that people are informed | its order is refused; the next wave stops by itself |
-| unplugged | its line is cut | silent; kept back when the wave stops; then all it has to tell, in order |
-| killed | its daemon is killed, and started again | silent, then heard again |
-| clock | its clock is 25 minutes behind | said so |
+Each step is found true on real processes: at the hub by its API and its commands, at a school in its own cloud. Who plays what: ``demo_cast``.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +16,7 @@ from rich.markup import escape
 
 from bridge.lab import picture
 from bridge.lab.building_site import Site, shifted
-from bridge.lab.city import Building
+from bridge.lab.demo_cast import Cast
 from bridge.lab.fleet_stage import FleetStage
 from bridge.lab.processes import Unavailable
 from bridge.lab.steps import Told
@@ -32,51 +24,6 @@ from bridge.lab.steps import Told
 _BEHIND = -1500.0  # seconds
 _ATTESTED = ("configuration", "informed", "devices", "rollback-rehearsed")
 _PATIENCE = 240.0
-#: Fewer have no room for all who have trouble.
-FEWEST = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Cast:
-    """Who plays what, by the codes of schools; empty: nobody, the city is too small."""
-
-    pilot: tuple[str, ...]
-    failing: str
-    unplugged: str
-    good: str
-    killed: str
-    clock: str
-
-    @classmethod
-    def of(cls, city: Sequence[Building]) -> Cast:
-        """Three pilots where the city is large."""
-        codes = [one.code for one in city]
-        pilots = 3 if len(codes) >= 10 else 1
-        rest = [*codes[pilots:], "", "", ""]
-        return cls(tuple(codes[:pilots]), *rest[:5])
-
-    @property
-    def second(self) -> tuple[str, ...]:
-        """The wave after the pilot."""
-        return tuple(filter(None, (self.failing, self.unplugged, self.good)))
-
-    @property
-    def troubled(self) -> tuple[str, ...]:
-        """Who is not green in the middle of it all."""
-        return tuple(filter(None, (self.unplugged, self.killed, self.clock)))
-
-
-def waves(city: Sequence[Building]) -> list[dict[str, Any]]:
-    """The plan of waves, as it stands in hub.yaml."""
-    cast = Cast.of(city)
-    office = "Schulamt, Abteilung IT"
-    plan: list[dict[str, Any]] = [
-        {"name": "Pilot", "schools": list(cast.pilot), "owner": office, "pause": "0s", "needs": ["Rat informiert"]},
-        {"name": "Mitte", "schools": list(cast.second), "owner": office, "stop_after": 1},
-    ]
-    if len(city) > len(cast.pilot) + len(cast.second):
-        plan.append({"name": "Alle anderen", "schools": "rest", "owner": office})
-    return plan
 
 
 class DemoFleet:

@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from bridge.lab.city import SCHOOLS
-from bridge.lab.demo_fleet import FEWEST, DemoFleet, waves
+from bridge.lab.demo_cast import FEWEST, waves
+from bridge.lab.demo_fleet import DemoFleet
 from bridge.lab.fleet_stage import FleetStage
 from bridge.lab.guardian import children_of
 from bridge.lab.processes import Unavailable
