@@ -1,6 +1,7 @@
 """The fleet demo: a city of schools, each with its own daemon and cloud, one hub, waves, and trouble at four of them.
 
-Each step is found true on real processes: at the hub by its API and its commands, at a school in its own cloud. Who plays what: ``demo_cast``.
+Each step is found true on real processes: at the hub by its API and its commands, at a school in its own cloud.
+Who plays what stands in ``demo_cast``.
 """
 
 from __future__ import annotations
