@@ -20,6 +20,9 @@ from bridge.state.fleet_tables import hub_school, hub_site
 from bridge.state.transaction import BATCH
 
 _SLOTS = ("school", "cutover")
+_STAGES = frozenset(stage.value for stage in Stage)
+#: Nobody has more files: what is told beyond it is no number.
+_MOST = 1e15
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,11 @@ class Known:
     def name(self) -> str:
         """Of the school, as its site calls it."""
         return str(self.view.get("name") or self.school)
+
+    @property
+    def amounts(self) -> Mapping[str, Any]:
+        """How far its files are, as it was told."""
+        return _part(self.view, "amounts")
 
     @property
     def appointment(self) -> datetime | None:
@@ -85,8 +93,8 @@ def known(connection: Connection, codes: Iterable[str] | None = None) -> dict[st
         for row in connection.execute(query):
             told.setdefault(row.school, {})[row.slot] = body = _tree(row.body)
             times |= {row.school: row.at} if row.slot == "school" else {}
-            said = (body.get("view") or {}).get("stage") if row.slot == "school" else body.get("stage")
-            if said in frozenset(Stage):  # what was told last counts
+            said = _part(body, "view").get("stage") if row.slot == "school" else body.get("stage")
+            if isinstance(said, str) and said in _STAGES:  # what was told last counts
                 stages[row.school] = Stage(said)
     nothing = (None, timedelta(0))
     return {
@@ -102,11 +110,11 @@ def known(connection: Connection, codes: Iterable[str] | None = None) -> dict[st
 def _known(
     code: str, site: str, told: Mapping[str, Mapping[str, Any]], heard: datetime | None, ahead: timedelta
 ) -> Known:
-    view = told.get("school", {}).get("view", {})
     cutover = told.get("cutover", {})
-    said = [one for one in (cutover.get("run"), *cutover.get("past", ())) if isinstance(one, Mapping)]
+    past = cutover.get("past")
+    said = [one for one in (cutover.get("run"), *(past if isinstance(past, list) else ())) if isinstance(one, Mapping)]
     runs = tuple(run for one in said if (run := _run(one, ahead)))
-    return Known(code, site, heard, view if isinstance(view, Mapping) else {}, cutover, runs, ahead)
+    return Known(code, site, heard, _part(told.get("school", {}), "view"), cutover, runs, ahead)
 
 
 def _run(said: Mapping[str, Any], ahead: timedelta) -> Run | None:
@@ -130,6 +138,18 @@ def read_time(said: Any) -> datetime | None:
     except ValueError:
         return None
     return at.astimezone(UTC) if at is not None and at.tzinfo is not None else None
+
+
+def amount(tree: Mapping[str, Any], name: str) -> float:
+    """A number as it stands in a message; 0 where there is none."""
+    said = tree.get(name)
+    return float(said) if isinstance(said, int | float) and 0 <= said < _MOST else 0.0
+
+
+def _part(tree: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """What is told there; nothing where it is told in another way than this version knows."""
+    said = tree.get(name)
+    return said if isinstance(said, Mapping) else {}
 
 
 def _tree(text: str) -> Mapping[str, Any]:
