@@ -92,7 +92,14 @@ def _stands(
     seen = seen_of(one.wave, orders, schools)
     shown = wave_run.look(replace(one.wave, state="shown"), seen, now).stands
     times = {part.code: part.at for part in one.wave.parts}
-    return {code: (stand, why) for code, stand, why in shown}, times
+    return {code: (stand, _still(schools.get(code), stand) or why) for code, stand, why in shown}, times
+
+
+def _still(school: Known | None, stand: Stand) -> str:
+    """That a school was asked to stay says nothing as long as its site tells an appointment."""
+    if stand is not Stand.KEPT or school is None or school.appointment is None:
+        return ""
+    return f"it was asked to stay as it is, but its site {school.site} still tells an appointment"
 
 
 def seen_of(

@@ -326,6 +326,17 @@ def test_a_wave_that_can_not_be_looked_at_keeps_no_other_from_it(hub: Waves, clo
         assert rows.begun(connection, "north").wave.state == "stopped"  # type: ignore[union-attr]
 
 
+def test_who_still_tells_an_appointment_is_not_said_to_stay(hub: Waves, clock: Clock) -> None:  # noqa: F811
+    begin(hub, clock)
+    for id_ in ids(hub).values():
+        told.answer(hub.database, id_, "done")
+    told.school(hub.database, "0202", stage="hybrid", appointment=(clock.now + HOUR).isoformat())
+    hub.stop("north", actor="bert", reason="the line is cut")
+    shown = {row["school"]: row["why"] for row in shown_plan(hub_file(), hub.database)["waves"][1]["schools"]}
+    assert shown["0202"] == "it was asked to stay as it is, but its site site-0202 still tells an appointment"
+    assert shown["0203"] == "it was asked to stay as it is"
+
+
 def test_a_school_whose_site_is_gone_fails_its_wave_and_nothing_else(hub: Waves, clock: Clock) -> None:  # noqa: F811
     begin(hub, clock)
     for id_ in ids(hub).values():
