@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from bridge.core.cutover import Stage
-from bridge.core.wave_run import REHEARSED, SWITCHED, Run
+from bridge.core.wave_run import SWITCHED, Run
 from bridge.core.waves import THROUGH, Place
 from bridge.state.fleet_tables import hub_school, hub_site
 from bridge.state.transaction import BATCH
@@ -60,13 +60,12 @@ class Known:
 
     @property
     def place(self) -> Place:
-        """Where it stands in the order of waves."""
-        over = [one for one in self.runs if one.ended is not None and one.outcome != REHEARSED]
-        last = max(over, key=lambda one: one.began, default=None)
-        switched = max((one.ended for one in over if one.outcome == SWITCHED and one.ended), default=None)
+        """Where it stands in the order of waves. What failed is counted of the wave under way: it says nothing here."""
+        if self.stage not in THROUGH:
+            return Place(self.stage)
+        switched = max((one.ended for one in self.runs if one.outcome == SWITCHED and one.ended), default=None)
         since = read_time(self.view.get("stage_since"))
-        moved = (switched or (since - self.ahead if since else None)) if self.stage in THROUGH else None
-        return Place(self.stage, moved=moved, failed=last is not None and last.outcome != SWITCHED)
+        return Place(self.stage, moved=switched or (since - self.ahead if since else None))
 
 
 def schools_of(connection: Connection) -> dict[str, str]:

@@ -19,11 +19,14 @@ from bridge.settings.words import in_words
 from bridge.state.database import Database
 
 
-def shown_plan(hub: HubFile, database: Database) -> dict[str, Any]:
-    """``waves``, each with its needs and schools; ``others``: schools in none. Counts and codes, no names of people."""
+def shown_plan(hub: HubFile, database: Database, schools: Mapping[str, Known] | None = None) -> dict[str, Any]:
+    """``waves``, each with its needs and schools; ``others``: schools in none. Counts and codes, no names of people.
+
+    ``schools``: where it was read a moment ago.
+    """
     now = database.clock()
     with database.read() as connection:
-        schools = known(connection)
+        schools = known(connection) if schools is None else schools
         begun = rows.all_begun(connection)
         attested = rows.attested(connection)
         orders = {name: rows.answers(connection, one.wave) for name, one in begun.items()}
