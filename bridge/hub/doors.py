@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import structlog
@@ -39,6 +41,8 @@ from bridge.state.hub_orders import Orders
 
 #: Seconds in which a body has to be here, and the longest that somebody may wait for orders.
 BODY_SECONDS, LONGEST_WAIT = 30.0, 300.0
+#: Requests of one site at a time: a daemon has up to eight, and another one may just take over from it.
+AT_ONCE = 24
 #: Bodies that are no reports are at most so long; of an answer the seal's base64 is the most.
 _SMALL, _ANSWER = 16 << 10, LARGEST + (64 << 10)
 _AGAIN = {"Retry-After": "15"}
@@ -60,11 +64,12 @@ class Doors:
     days: Callable[[], int]
     given: Given = lambda site: ()
     run: Run = asyncio.to_thread
+    _busy: Counter[str] = field(default_factory=Counter)
 
     def app(self) -> web.Application:
         """The application, to be served with ``ServerCertificate.context``."""
         around: list[Any] = [problems, self._around]
-        app = web.Application(client_max_size=_ANSWER, middlewares=around)
+        app = web.Application(middlewares=around)
         app.router.add_post(ENROL, self.enrol)
         app.router.add_post(REPORT, self.report)
         app.router.add_get(WAIT, self.wait)
@@ -79,8 +84,6 @@ class Doors:
             return await given["handler"](request)
         except web.HTTPNotFound:
             raise Refused(404, "nothing is here: this is the door for sites. People look at the hub's `api`") from None
-        except web.HTTPRequestEntityTooLarge:
-            raise Refused(413, f"more than {_ANSWER} bytes; nothing of it was read") from None
         except TooMany:
             text = "this site got more certificates within the hour than it can need; try again in an hour"
             raise Refused(429, text, headers={"Retry-After": "3600"}) from None
@@ -95,13 +98,17 @@ class Doors:
     async def report(self, request: web.Request) -> web.Response:
         """Apply a report; the receipt is sent when it is in the database for good."""
         peer = self._peer(request)
+        with self._turn(peer.site):
+            return await self._report(request, peer)
+
+    async def _report(self, request: web.Request, peer: Peer) -> web.Response:
         raw = await _body(request, LARGEST)
         report = await self._read(raw)
         if wrong := fit.wrong(report):
             raise Refused(422, wrong)
         posted = Posted(peer.site, peer.serial, report, self.database.clock())
         try:
-            outcome = await self.inbox.put(posted)
+            outcome = await self.inbox.put(posted, size=len(raw))
         except Unfit as error:
             raise Refused(422, str(error)) from None
         if outcome.refused:
@@ -135,7 +142,8 @@ class Doors:
             seconds = -1.0
         if not 0 <= seconds <= LONGEST_WAIT:
             raise Refused(400, f"`seconds` is no number from 0 to {LONGEST_WAIT:g}")
-        orders = await self.waiting.orders(peer.site, seconds)
+        with self._turn(peer.site):
+            orders = await self.waiting.orders(peer.site, seconds)
         if orders is None:
             raise Refused(403, hub_certificates.refusal(peer.site, known=True))
         return self._receipt(peer, "none", orders)
@@ -153,7 +161,8 @@ class Doors:
     async def answer(self, request: web.Request) -> web.Response:
         """Keep the sealed answer to a question for who asked it."""
         peer = self._peer(request)
-        answer = _model(Answer, await _body(request, _ANSWER))
+        with self._turn(peer.site):
+            answer = _model(Answer, await _body(request, _ANSWER))
         done = await self.run(
             lambda: hub_orders.answered(
                 self.database, answer.id, site=peer.site, answer=answer.model_dump_json()
@@ -223,6 +232,20 @@ class Doors:
         authority, key = self.keys.authority.pem, self.keys.public
         return _json(Enrolled(certificate=issued.pem, authority=authority, key=key, schools=list(schools)))
 
+    @contextmanager
+    def _turn(self, site: str) -> Iterator[None]:
+        """One more request of a site at the same time: its certificate may be in wrong hands."""
+        if self._busy[site] >= AT_ONCE:
+            text = f"this site has {AT_ONCE} requests under way already; two machines that speak for it?"
+            raise Refused(429, text, headers=_AGAIN)
+        self._busy[site] += 1
+        try:
+            yield
+        finally:
+            self._busy[site] -= 1
+            if not self._busy[site]:
+                del self._busy[site]
+
     def _peer(self, request: web.Request) -> Peer:
         """Whose certificate it is. TLS has checked it when the connection began; it may have ended since."""
         found = peer_of(request.get_extra_info("peercert"))
@@ -258,16 +281,22 @@ def _model(model: type[M], raw: bytes) -> M:
 
 
 async def _body(request: web.Request, most: int) -> bytes:
+    """The body, of which no more is ever in memory than is taken."""
     if request.content_type != "application/json":
         raise Refused(415, "send JSON, with Content-Type: application/json")
+    large = Refused(413, f"at most {most} bytes are taken here. Nothing of it was applied")
+    if (request.content_length or 0) > most:
+        raise large
+    raw = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            raw = await request.read()
+            async for part in request.content.iter_any():
+                raw += part
+                if len(raw) > most:
+                    raise large
     except TimeoutError:
         raise Refused(408, f"the body was not here within {BODY_SECONDS:g} seconds") from None
-    if len(raw) > most:
-        raise Refused(413, f"{len(raw)} bytes; at most {most} are taken here. Nothing of it was applied")
-    return raw
+    return bytes(raw)
 
 
 def _json(model: BaseModel) -> web.Response:
