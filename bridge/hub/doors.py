@@ -17,19 +17,20 @@ from typing import Any, TypeVar
 
 import structlog
 from aiohttp import web
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.api.answers import Fault
 from bridge.api.encoded import HEADERS
 from bridge.api.limits import Wrong
-from bridge.api.problems import Proceed, Refused, of_validation, problems
+from bridge.api.problems import Proceed, Refused, problems
 from bridge.fleet.certificates import Issued
 from bridge.fleet.certificates import Refused as BadRequest
-from bridge.fleet.messages import LARGEST, PROTOCOL, Allowance, Answer, Enrolled, Enrolment, Receipt, Report
+from bridge.fleet.messages import LARGEST, Allowance, Answer, Enrolled, Enrolment, Receipt, Report
 from bridge.fleet.paths import ANSWERS, ENROL, PATIENCE, RENEW, REPORT, SCHOOL, WAIT
-from bridge.hub import fit, hints
+from bridge.hub import hints
 from bridge.hub.authority import Keys
+from bridge.hub.bodies import SMALL, body, parsed, report_of
 from bridge.hub.inbox import Full, Inbox, Unfit
 from bridge.hub.peers import Peer, peer_of
 from bridge.hub.waiting import Run, Waiting
@@ -39,12 +40,12 @@ from bridge.state.hub_certificates import TooMany, Unknown
 from bridge.state.hub_inbox import Posted
 from bridge.state.hub_orders import Orders
 
-#: Seconds in which a body has to be here, and the longest that somebody may wait for orders.
-BODY_SECONDS, LONGEST_WAIT = 30.0, 300.0
+#: The longest that somebody may wait for orders, seconds.
+LONGEST_WAIT = 300.0
 #: Requests of one site at a time: a daemon has up to eight, and another one may just take over from it.
 AT_ONCE = 24
-#: Bodies that are no reports are at most so long; of an answer the seal's base64 is the most.
-_SMALL, _ANSWER = 16 << 10, LARGEST + (64 << 10)
+#: An answer is at most so long: the seal's base64 is the most of it.
+_ANSWER = LARGEST + (64 << 10)
 _AGAIN = {"Retry-After": "15"}
 M = TypeVar("M", bound=BaseModel)
 
@@ -102,10 +103,8 @@ class Doors:
             return await self._report(request, peer)
 
     async def _report(self, request: web.Request, peer: Peer) -> web.Response:
-        raw = await _body(request, LARGEST)
-        report = await self._read(raw)
-        if wrong := fit.wrong(report):
-            raise Refused(422, wrong)
+        raw = await body(request, LARGEST)
+        report: Report = report_of(raw) if len(raw) < SMALL else await self.run(report_of, raw)
         posted = Posted(peer.site, peer.serial, report, self.database.clock())
         try:
             outcome = await self.inbox.put(posted, size=len(raw))
@@ -123,16 +122,6 @@ class Doors:
             peer, outcome.taken.verdict.value, orders, epoch=mark.epoch, seq=mark.seq, missing=missing
         )  # fmt: skip
 
-    async def _read(self, raw: bytes) -> Report:
-        """Another version of the protocol may have other fields: that is said before what does not fit."""
-        try:
-            if len(raw) < _SMALL:
-                return Report.model_validate_json(raw)
-            report: Report = await self.run(Report.model_validate_json, raw)
-        except ValidationError as error:
-            raise of_validation(error) if (spoken := fit.protocol(raw)) == PROTOCOL else _other(spoken) from None
-        return report
-
     async def wait(self, request: web.Request) -> web.Response:
         """Answer as soon as there is an order."""
         peer = self._peer(request)
@@ -142,8 +131,7 @@ class Doors:
             seconds = -1.0
         if not 0 <= seconds <= LONGEST_WAIT:
             raise Refused(400, f"`seconds` is no number from 0 to {LONGEST_WAIT:g}")
-        with self._turn(peer.site):
-            orders = await self.waiting.orders(peer.site, seconds)
+        orders = await self.waiting.orders(peer.site, seconds)
         if orders is None:
             raise Refused(403, hub_certificates.refusal(peer.site, known=True))
         return self._receipt(peer, "none", orders)
@@ -162,7 +150,7 @@ class Doors:
         """Keep the sealed answer to a question for who asked it."""
         peer = self._peer(request)
         with self._turn(peer.site):
-            answer = _model(Answer, await _body(request, _ANSWER))
+            answer = parsed(Answer, await body(request, _ANSWER))
         done = await self.run(
             lambda: hub_orders.answered(
                 self.database, answer.id, site=peer.site, answer=answer.model_dump_json()
@@ -183,7 +171,7 @@ class Doors:
         if wait := self.wrong.wait(address):
             text = "too many wrong tickets from this address"
             raise Refused(429, text, headers={"Retry-After": str(math.ceil(wait))})
-        asked = _model(Enrolment, await _body(request, _SMALL))
+        asked = parsed(Enrolment, await body(request, SMALL))
         parts = asked.ticket.strip().rsplit(".", 2)
         secret = parts[1] if len(parts) == 3 else asked.ticket.strip()
         try:
@@ -205,7 +193,7 @@ class Doors:
     async def renew(self, request: web.Request) -> web.Response:
         """Another certificate before the old one ends."""
         peer = self._peer(request)
-        asked = _model(Enrolment, await _body(request, _SMALL))
+        asked = parsed(Enrolment, await body(request, SMALL))
         if asked.site != peer.site:
             raise Refused(403, f"this connection is of the site {peer.site}; only its own certificate can be renewed")
         try:
@@ -261,42 +249,10 @@ class Doors:
         return found
 
 
-def _other(spoken: object) -> Refused:
-    said = spoken if isinstance(spoken, int) else "another one"
-    text = f"this site speaks version {said} of the protocol, this hub {PROTOCOL}. Update the older one of the two"
-    return Refused(426, text, headers={"Upgrade": f"schoolbridge/{PROTOCOL}"})
-
-
 def _cancelled() -> bool:
     """Whether this request itself is cancelled, and not only what it waited for."""
     task = asyncio.current_task()
     return task is not None and bool(task.cancelling())
-
-
-def _model(model: type[M], raw: bytes) -> M:
-    try:
-        return model.model_validate_json(raw)
-    except ValidationError as error:
-        raise of_validation(error) from None
-
-
-async def _body(request: web.Request, most: int) -> bytes:
-    """The body, of which no more is ever in memory than is taken."""
-    if request.content_type != "application/json":
-        raise Refused(415, "send JSON, with Content-Type: application/json")
-    large = Refused(413, f"at most {most} bytes are taken here. Nothing of it was applied")
-    if (request.content_length or 0) > most:
-        raise large
-    raw = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for part in request.content.iter_any():
-                raw += part
-                if len(raw) > most:
-                    raise large
-    except TimeoutError:
-        raise Refused(408, f"the body was not here within {BODY_SECONDS:g} seconds") from None
-    return bytes(raw)
 
 
 def _json(model: BaseModel) -> web.Response:
