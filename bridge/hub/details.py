@@ -26,7 +26,7 @@ def view(database: Database, shot: Shot, silent: models.Colour) -> models.School
     said = _known(models.SchoolView, _tree(told.get(SCHOOL)).get("view"))
     cutover = _cutover(shot, told.get("cutover"))
     found = _fit(models.SchoolView, {**said, **ours}) or models.SchoolView(**ours, meaning=_meaning(shot.row.stage))
-    found.events = cutover.events
+    found.events, found.running = cutover.events, cutover.run is not None
     for fresh in found.freshness:
         fresh.colour = worst(fresh.colour, silent)
     return found

@@ -91,13 +91,14 @@ class Known:
 
 
 def schools_of(connection: Connection) -> dict[str, str]:
-    """School -> its site, of all sites that are not revoked."""
-    rows = connection.execute(select(hub_site.c.site, hub_site.c.schools).where(hub_site.c.revoked.is_(None)))
-    return {code: row.site for row in rows for code in row.schools.split()}
+    """School -> its site; empty where that was revoked: the school is still there, and nobody speaks for it."""
+    rows = connection.execute(select(hub_site.c.site, hub_site.c.schools, hub_site.c.revoked)).all()
+    found = {code: "" for row in rows for code in row.schools.split()}
+    return found | {code: row.site for row in rows if row.revoked is None for code in row.schools.split()}
 
 
 def known(connection: Connection, codes: Iterable[str] | None = None) -> dict[str, Known]:
-    """School -> what is known; without ``codes`` all schools that a site speaks for."""
+    """School -> what is known; without ``codes`` all schools of all sites."""
     sites = schools_of(connection)
     wanted = sorted(sites if codes is None else set(codes))
     heard = {
