@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: demo test soak lint format bench lock audit schema deb clean setup setup-dev
+.PHONY: demo demo-fleet test soak lint format bench lock audit schema deb clean setup setup-dev
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "schoolbridge needs Python 3.11 or newer; say which with: make PYTHON=python3.12 ..." >&2; exit 1; }
@@ -40,6 +40,10 @@ setup-dev: $(VENV)/.dev
 demo: setup
 	@$(PY) -m bridge.lab.packages samba || true
 	@$(PY) -m bridge demo $(ARGS)
+
+demo-fleet: setup
+	@$(PY) -m bridge.lab.packages postgresql clock || true
+	@$(PY) -m bridge demo-fleet $(ARGS)
 
 test: setup-dev $(VENV)/.kerberos
 	@$(PY) -m bridge.lab.packages samba postgresql systemd || true

@@ -18,13 +18,14 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
+from bridge.api.answers import Fault
 from bridge.api.encoded import HEADERS
 from bridge.api.limits import Wrong
 from bridge.api.problems import Proceed, Refused, of_validation, problems
 from bridge.fleet.certificates import Issued
 from bridge.fleet.certificates import Refused as BadRequest
 from bridge.fleet.messages import LARGEST, PROTOCOL, Allowance, Answer, Enrolled, Enrolment, Receipt, Report
-from bridge.fleet.paths import ANSWERS, ENROL, PATIENCE, RENEW, REPORT, WAIT
+from bridge.fleet.paths import ANSWERS, ENROL, PATIENCE, RENEW, REPORT, SCHOOL, WAIT
 from bridge.hub import fit, hints
 from bridge.hub.authority import Keys
 from bridge.hub.inbox import Full, Inbox, Unfit
@@ -104,7 +105,10 @@ class Doors:
         except Unfit as error:
             raise Refused(422, str(error)) from None
         if outcome.refused:
-            raise Refused(403, outcome.refused)
+            faults = tuple(
+                Fault(where=f"{SCHOOL}{code}", what="another site's, or nobody's") for code in sorted(outcome.foreign)
+            )
+            raise Refused(403, outcome.refused, faults=faults)
         orders = await self.waiting.now(peer.site)
         mark = outcome.taken.mark
         missing = outcome.taken.missing

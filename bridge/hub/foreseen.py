@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from bridge.core.fair import tenant_key
 from bridge.core.forecast import ASSUMED, Bottleneck, Range, Ready, Told, WaveAhead, ready, simulate
 from bridge.core.wave_run import SWITCHED
-from bridge.hub.known import Known, known, read_time
+from bridge.hub.known import Known, amount, known, read_time
 from bridge.hub.wave_plan import plan_of
 from bridge.settings.hub import HubFile
 from bridge.state.database import Database
@@ -61,11 +61,11 @@ class Foreseen:
         }
 
 
-def foresee(hub: HubFile, database: Database) -> Foreseen:
-    """Now, out of what was told up to now."""
+def foresee(hub: HubFile, database: Database, schools: Mapping[str, Known] | None = None) -> Foreseen:
+    """Now, out of what was told up to now; ``schools``: where it was read a moment ago."""
     now = database.clock()
     with database.read() as connection:
-        schools = known(connection)
+        schools = known(connection) if schools is None else schools
         tenants = _tenants(connection)
     limits = {tenant_key(name): one.files for name, one in hub.budgets.items() if one.files > 0}
     # With one shared tenant it is everybody's, also of those who have not spent anything yet.
@@ -81,10 +81,8 @@ def foresee(hub: HubFile, database: Database) -> Foreseen:
 def told_of(one: Known, hub: HubFile, now: datetime, *, tenant: str = "") -> Told:
     """What the law needs of a school. Its pace: what is left, by when its site says that it will be through."""
     silent = one.heard is None or now - one.heard > hub.silence.red
-    amounts: Mapping[str, Any] = one.view.get("amounts") or {}
-    files: float | None = None
-    if one.view:
-        files = max(0.0, float(amounts.get("files_total") or 0) - float(amounts.get("files") or 0))
+    amounts = one.amounts
+    files = max(0.0, amount(amounts, "files_total") - amount(amounts, "files")) if one.view else None
     said = one.at or now
     return Told(
         stage=one.stage,
@@ -93,8 +91,8 @@ def told_of(one: Known, hub: HubFile, now: datetime, *, tenant: str = "") -> Tol
         fast=_pace(files, said, amounts.get("earliest_end")),
         complete=bool(amounts.get("complete", True)),
         silent=silent,
-        people=int(one.view.get("held") or 0) + int(one.view.get("conflicts") or 0),
-        gates=int(one.view.get("gates_failed") or 0),
+        people=int(amount(one.view, "held") + amount(one.view, "conflicts")),
+        gates=int(amount(one.view, "gates_failed")),
         tenant=tenant,
         moved=one.place.moved,
     )

@@ -14,12 +14,15 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from bridge.core.cutover import Stage
-from bridge.core.wave_run import REHEARSED, SWITCHED, Run
+from bridge.core.wave_run import SWITCHED, Run
 from bridge.core.waves import THROUGH, Place
 from bridge.state.fleet_tables import hub_school, hub_site
 from bridge.state.transaction import BATCH
 
 _SLOTS = ("school", "cutover")
+_STAGES = frozenset(stage.value for stage in Stage)
+#: Nobody has more files: what is told beyond it is no number.
+_MOST = 1e15
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,11 @@ class Known:
         return str(self.view.get("name") or self.school)
 
     @property
+    def amounts(self) -> Mapping[str, Any]:
+        """How far its files are, as it was told."""
+        return _part(self.view, "amounts")
+
+    @property
     def appointment(self) -> datetime | None:
         """When its cutover is to begin, as it was told."""
         at = read_time(self.view.get("appointment") or self.cutover.get("appointment"))
@@ -52,13 +60,12 @@ class Known:
 
     @property
     def place(self) -> Place:
-        """Where it stands in the order of waves."""
-        over = [one for one in self.runs if one.ended is not None and one.outcome != REHEARSED]
-        last = max(over, key=lambda one: one.began, default=None)
-        switched = max((one.ended for one in over if one.outcome == SWITCHED and one.ended), default=None)
+        """Where it stands in the order of waves. What failed is counted of the wave under way: it says nothing here."""
+        if self.stage not in THROUGH:
+            return Place(self.stage)
+        switched = max((one.ended for one in self.runs if one.outcome == SWITCHED and one.ended), default=None)
         since = read_time(self.view.get("stage_since"))
-        moved = (switched or (since - self.ahead if since else None)) if self.stage in THROUGH else None
-        return Place(self.stage, moved=moved, failed=last is not None and last.outcome != SWITCHED)
+        return Place(self.stage, moved=switched or (since - self.ahead if since else None))
 
 
 def schools_of(connection: Connection) -> dict[str, str]:
@@ -85,8 +92,8 @@ def known(connection: Connection, codes: Iterable[str] | None = None) -> dict[st
         for row in connection.execute(query):
             told.setdefault(row.school, {})[row.slot] = body = _tree(row.body)
             times |= {row.school: row.at} if row.slot == "school" else {}
-            said = (body.get("view") or {}).get("stage") if row.slot == "school" else body.get("stage")
-            if said in frozenset(Stage):  # what was told last counts
+            said = _part(body, "view").get("stage") if row.slot == "school" else body.get("stage")
+            if isinstance(said, str) and said in _STAGES:  # what was told last counts
                 stages[row.school] = Stage(said)
     nothing = (None, timedelta(0))
     return {
@@ -102,11 +109,11 @@ def known(connection: Connection, codes: Iterable[str] | None = None) -> dict[st
 def _known(
     code: str, site: str, told: Mapping[str, Mapping[str, Any]], heard: datetime | None, ahead: timedelta
 ) -> Known:
-    view = told.get("school", {}).get("view", {})
     cutover = told.get("cutover", {})
-    said = [one for one in (cutover.get("run"), *cutover.get("past", ())) if isinstance(one, Mapping)]
+    past = cutover.get("past")
+    said = [one for one in (cutover.get("run"), *(past if isinstance(past, list) else ())) if isinstance(one, Mapping)]
     runs = tuple(run for one in said if (run := _run(one, ahead)))
-    return Known(code, site, heard, view if isinstance(view, Mapping) else {}, cutover, runs, ahead)
+    return Known(code, site, heard, _part(told.get("school", {}), "view"), cutover, runs, ahead)
 
 
 def _run(said: Mapping[str, Any], ahead: timedelta) -> Run | None:
@@ -130,6 +137,18 @@ def read_time(said: Any) -> datetime | None:
     except ValueError:
         return None
     return at.astimezone(UTC) if at is not None and at.tzinfo is not None else None
+
+
+def amount(tree: Mapping[str, Any], name: str) -> float:
+    """A number as it stands in a message; 0 where there is none."""
+    said = tree.get(name)
+    return float(said) if isinstance(said, int | float) and 0 <= said < _MOST else 0.0
+
+
+def _part(tree: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """What is told there; nothing where it is told in another way than this version knows."""
+    said = tree.get(name)
+    return said if isinstance(said, Mapping) else {}
 
 
 def _tree(text: str) -> Mapping[str, Any]:

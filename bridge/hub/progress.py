@@ -32,13 +32,13 @@ _TROUBLE = frozenset({Stand.FAILED.value, Stand.UNKNOWN.value})
 def progress(hub: HubFile, database: Database) -> dict[str, Any]:
     """All of the report; times in ISO 8601."""
     now = database.clock()
-    plan, ahead = shown_plan(hub, database), foresee(hub, database)
     with database.read() as connection:
         schools = known(connection)
         since = now - timedelta(days=DAYS)
         notices = select(hub_event.c.body).where(hub_event.c.kind == "notice", hub_event.c.received >= since)
         severities = Counter(_severity(row.body) for row in connection.execute(notices))
         last = connection.scalar(select(func.max(hub_event.c.received)))
+    plan, ahead = shown_plan(hub, database, schools), foresee(hub, database, schools)
     stages = Counter(one.stage.value for one in schools.values())
     return {
         "format": FORMAT,

@@ -27,9 +27,12 @@ _READY_SECONDS = 60.0
 
 
 class HubServer:
-    """One hub process below ``root``. ``waves``: as they stand in hub.yaml. SQLite where there is no PostgreSQL."""
+    """One hub process below ``root``. ``waves``: as they stand in hub.yaml. SQLite where there is no PostgreSQL.
 
-    def __init__(self, root: Path, waves: Sequence[dict[str, Any]], *, postgresql: bool = True) -> None:
+    ``url``: a database that somebody else looks after.
+    """
+
+    def __init__(self, root: Path, waves: Sequence[dict[str, Any]], *, postgresql: bool = True, url: str = "") -> None:
         root.mkdir()
         self.root = root
         self.config = root / "hub.yaml"
@@ -38,15 +41,14 @@ class HubServer:
         self.token = ""
         self._server: PostgresServer | None = None
         self.door, self.people = _free_port(), _free_port()
-        url = f"sqlite:///{root / 'hub.db'}"
-        if postgresql:
+        if postgresql and not url:
             try:
                 self._server = PostgresServer.start()
                 url = self._server.url
             except Unavailable as error:
                 self.why_sqlite = str(error)
         with self.config.open("w") as file:
-            YAML().dump(self._settings(url, waves), file)
+            YAML().dump(self._settings(url or f"sqlite:///{root / 'hub.db'}", waves), file)
 
     def _settings(self, url: str, waves: Sequence[dict[str, Any]]) -> dict[str, Any]:
         return {
@@ -146,7 +148,7 @@ class HubServer:
 
 
 def _free_port() -> int:
-    """A port that nobody has now: known before the process starts, and the same when it starts again."""
+    """A port that nobody has now: it has to be known before the process starts, and stays when it starts again."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
