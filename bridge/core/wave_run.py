@@ -24,7 +24,8 @@ Unknown counts as failed, and is through as soon as the site says so. What is do
 | no school is open any more, and some failed | stopped: nothing more will come of it |
 | otherwise | each school that is planned is asked, once |
 
-A stopped wave asks nobody to begin. It goes on when a person resumes it: those that failed get another attempt.
+A stopped wave asks nobody to begin. It goes on when a person resumes it: those that failed get another attempt. Where
+an order expired or was withdrawn, its site may have carried it out all the same: it is asked to stay like the others.
 """
 
 from __future__ import annotations
@@ -197,7 +198,7 @@ def look(wave: Wave, seen: Mapping[str, Seen], now: datetime) -> Decided:
         return end(wave, seen, now, state="stopped", why=why)
     if all(one in SETTLED for _, one, _ in found):
         why = f"nothing is under way any more; not cut over: {named(failed)}"
-        return Decided(replace(wave, state="stopped", why=why), (), stands)
+        return end(wave, seen, now, state="stopped", why=why)
     planned = {part.code for part, one, _ in found if one is Stand.PLANNED}
     asks = tuple(_begin(wave, part) for part in wave.parts if part.code in planned)
     parts = tuple(_asked(part, seen, now) if part.code in planned else part for part in wave.parts)
@@ -212,7 +213,7 @@ def end(wave: Wave, seen: Mapping[str, Seen], now: datetime, *, state: str, why:
     """Stop or cancel: nobody else begins; who was asked and has not begun is asked to stay."""
     nothing = Seen()
     found = [(part, *stand(part, seen.get(part.code, nothing), now)) for part in wave.parts]
-    back = {part.code for part, one, _ in found if one in NOT_BEGUN}
+    back = {part.code for part, one, _ in found if one in NOT_BEGUN or _unsure(part, seen.get(part.code, nothing))}
     asks = tuple(
         Ask(part.code, Wish.UNSCHEDULE, order_id(wave, part, Wish.UNSCHEDULE))
         for part in wave.parts
@@ -222,6 +223,12 @@ def end(wave: Wave, seen: Mapping[str, Seen], now: datetime, *, state: str, why:
     parts = tuple(replace(part, kept=True) if part.code in kept else part for part in wave.parts)
     stands = tuple((part.code, one, reason) for part, one, reason in found)
     return Decided(replace(wave, state=state, why=why, parts=parts), asks, stands)
+
+
+def _unsure(part: Part, seen: Seen) -> bool:
+    """Whether the site may go by an order of which nobody knows what became: it may hold an appointment."""
+    begun = any(_mine(one, part) for one in seen.runs) or seen.stage in THROUGH or seen.stage is Stage.FREEZING
+    return part.asked is not None and not part.kept and not begun and seen.order in ("expired", "withdrawn")
 
 
 def resumed(wave: Wave, seen: Mapping[str, Seen], now: datetime, *, times: Mapping[str, datetime | None]) -> Wave:

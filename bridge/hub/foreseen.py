@@ -61,11 +61,11 @@ class Foreseen:
         }
 
 
-def foresee(hub: HubFile, database: Database) -> Foreseen:
-    """Now, out of what was told up to now."""
+def foresee(hub: HubFile, database: Database, schools: Mapping[str, Known] | None = None) -> Foreseen:
+    """Now, out of what was told up to now; ``schools``: where it was read a moment ago."""
     now = database.clock()
     with database.read() as connection:
-        schools = known(connection)
+        schools = known(connection) if schools is None else schools
         tenants = _tenants(connection)
     limits = {tenant_key(name): one.files for name, one in hub.budgets.items() if one.files > 0}
     # With one shared tenant it is everybody's, also of those who have not spent anything yet.

@@ -24,6 +24,7 @@ from bridge.dashboard.drawn import Look
 from bridge.dashboard.requests import elsewhere, ours, posted
 from bridge.dashboard.sessions import Said, Session
 from bridge.hub.foreseen import Foreseen, foresee
+from bridge.hub.known import known
 from bridge.hub.wave_shown import shown_plan
 from bridge.hub.wave_steps import Start, Waves
 from bridge.ports import BridgeError
@@ -50,6 +51,10 @@ class _Plan:
 def _for(who: Who, row: Mapping[str, Any]) -> Mapping[str, Any]:
     """What keeps a wave from beginning names schools that this person may not see."""
     return row if row["stand"] != "not begun" or who.everywhere("read") else {**row, "why": ""}
+
+
+def _typed(need: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**need, "reason": ""}
 
 
 class WavePage:
@@ -87,7 +92,8 @@ class WavePage:
                 "through": sum(row["stand"] == "through" for row in rows),
                 "all": len(rows),
                 "ahead": ahead.get(wave["name"]),
-                "why": wave["why"] if who.everywhere("read") else "",
+                # What people typed, and codes of schools that this person may not see.
+                **({} if who.everywhere("read") else {"why": "", "reason": "", "needs": [*map(_typed, wave["needs"])]}),
                 "may": _MAY.get(wave["state"], "") if who.everywhere("approve") else "",
             }
             waves.append({**wave, **more})
@@ -135,6 +141,8 @@ class WavePage:
         if not (every.isascii() and every.isdigit() and int(every) <= _LONGEST_GAP):
             raise Amiss("field_wrong", fields="every")
         begins: datetime | None = moment_of(at, self._board.zone) if at else None
+        if begins is None and int(every):  # all at once is not what was meant
+            raise Amiss("wave_every_alone")
         return Start(begins, timedelta(minutes=int(every)))
 
     async def _plan(self) -> _Plan:
@@ -145,7 +153,9 @@ class WavePage:
 
     def _look(self) -> _Plan:
         hub, began = self._hub(), time.monotonic()
-        waves, ahead = shown_plan(hub, self._database)["waves"], foresee(hub, self._database)
+        with self._database.read() as connection:
+            schools = known(connection)
+        waves, ahead = shown_plan(hub, self._database, schools)["waves"], foresee(hub, self._database, schools)
         ended = time.monotonic()
         return _Plan(ended + max(_FRESH, (ended - began) * _TIMES), waves, ahead)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -31,9 +31,7 @@ class Plan:
 
     def hindrance(self, code: str, places: Mapping[str, Place], at: datetime) -> str:
         """Why a school may not begin at a time; empty where it may."""
-        # What failed is counted of the wave under way, by the hub: here only the order of waves and the calendar.
-        calm = {one: replace(place, failed=False) for one, place in places.items()}
-        found = hindrance(code, waves=self.waves, places=calm, calendar=self.calendar, now=at)
+        found = hindrance(code, waves=self.waves, places=places, calendar=self.calendar, now=at)
         return found.text if found is not None else ""
 
     def hindrances(self, times: Mapping[str, datetime], places: Mapping[str, Place]) -> list[str]:

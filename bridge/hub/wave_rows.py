@@ -133,6 +133,13 @@ def answers(connection: Connection, wave: Wave) -> dict[str, tuple[str, str]]:
     return found
 
 
+def unsent(connection: Connection, commands: Sequence[str]) -> set[str]:
+    """Those of some orders that no site ever got, whatever became of them."""
+    mine = hub_command.c.id.in_(commands) & hub_command.c.sent.is_(None)
+    mine &= hub_command.c.state.not_in(("done", "refused"))
+    return set(connection.scalars(select(hub_command.c.id).where(mine)))
+
+
 def _text(answer: str) -> str:
     """What the site said, out of the body of its answer."""
     try:

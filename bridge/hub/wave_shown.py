@@ -19,11 +19,14 @@ from bridge.settings.words import in_words
 from bridge.state.database import Database
 
 
-def shown_plan(hub: HubFile, database: Database) -> dict[str, Any]:
-    """``waves``, each with its needs and schools; ``others``: schools in none. Counts and codes, no names of people."""
+def shown_plan(hub: HubFile, database: Database, schools: Mapping[str, Known] | None = None) -> dict[str, Any]:
+    """``waves``, each with its needs and schools; ``others``: schools in none. Counts and codes, no names of people.
+
+    ``schools``: where it was read a moment ago.
+    """
     now = database.clock()
     with database.read() as connection:
-        schools = known(connection)
+        schools = known(connection) if schools is None else schools
         begun = rows.all_begun(connection)
         attested = rows.attested(connection)
         orders = {name: rows.answers(connection, one.wave) for name, one in begun.items()}
@@ -92,7 +95,14 @@ def _stands(
     seen = seen_of(one.wave, orders, schools)
     shown = wave_run.look(replace(one.wave, state="shown"), seen, now).stands
     times = {part.code: part.at for part in one.wave.parts}
-    return {code: (stand, why) for code, stand, why in shown}, times
+    return {code: (stand, _still(schools.get(code), stand) or why) for code, stand, why in shown}, times
+
+
+def _still(school: Known | None, stand: Stand) -> str:
+    """That a school was asked to stay says nothing as long as its site tells an appointment."""
+    if stand is not Stand.KEPT or school is None or school.appointment is None:
+        return ""
+    return f"it was asked to stay as it is, but its site {school.site} still tells an appointment"
 
 
 def seen_of(

@@ -199,9 +199,13 @@ class Waves:
         back = [begins[ask.code] for ask in decided.asks if ask.wish is Wish.UNSCHEDULE]
         why = decided.wave.why or reason
         rows.hold(tx, back, sorted({HUB, *begins}))
-        untouched = hub_orders.take_back(tx.connection, back, at=tx.now, actor="hub", reason=why[:500]) if back else ()
+        untouched = rows.unsent(tx.connection, back)  # an appointment there is somebody else's: it is left alone
+        if back:
+            hub_orders.take_back(tx.connection, back, at=tx.now, actor="hub", reason=why[:500])
         asks = [ask for ask in decided.asks if ask.wish is not Wish.UNSCHEDULE or begins[ask.code] not in untouched]
-        made = [rows.order(tx, self.key, new, ask, site=schools[ask.code].site) for ask in asks]
+        # A school that no site speaks for any more can be asked nothing; its time passes, and it fails.
+        sites = {ask.code: schools[ask.code].site for ask in asks}
+        made = [rows.order(tx, self.key, new, ask, site=site) for ask in asks if (site := sites[ask.code])]
         hub_orders.put(tx.connection, made)
         if decided.wave.state != one.wave.state:
             self._note(tx, new, decided.wave.state, actor=actor, reason=reason, stands=decided.stands)

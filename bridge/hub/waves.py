@@ -10,6 +10,7 @@ import asyncio
 from typing import Protocol
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.daemon import threads
 from bridge.daemon.threads import aside
@@ -69,7 +70,13 @@ class Conductor:
         with self.waves.database.read() as connection:
             names = rows.running(connection)
         for name in names:
-            found = self.waves.look(name)
+            try:
+                found = self.waves.look(name)
+            except SQLAlchemyError:  # the database is away: it would be for each of them
+                raise
+            except Exception as error:  # noqa: BLE001 - one that can't be looked at keeps no other from it
+                self.log.error("a wave can't be looked at", wave=name, error=type(error).__name__, at=place(error))
+                continue
             if found is not None and found.wave.state != "running":
                 self.log.info("wave", wave=name, state=found.wave.state, why=found.wave.why)
 

@@ -137,12 +137,11 @@ def withdraw(database: Database, name: str, *, actor: str, reason: str) -> Comma
     return command(database, name)
 
 
-def take_back(connection: Connection, names: Iterable[str], *, at: datetime, actor: str, reason: str) -> set[str]:
-    """The same for several, within a transaction; ids of those that no site had got yet."""
+def take_back(connection: Connection, names: Iterable[str], *, at: datetime, actor: str, reason: str) -> None:
+    """The same for several, within a transaction."""
     query = select(hub_command).where(hub_command.c.id.in_(sorted(set(names))), hub_command.c.state.in_(OPEN))
     rows = connection.execute(query.order_by(hub_command.c.id).with_for_update()).all()
     _close(connection, rows, "withdrawn", at, actor=actor, reason=reason)
-    return {row.id for row in rows if row.state == "waiting"}
 
 
 def expire(database: Database) -> int:

@@ -124,6 +124,41 @@ def test_thousands_of_schools_are_shown_a_hundred_at_a_time() -> None:
     assert Wanted.of({"page": "x"}).page == 1
 
 
+JOURNAL = "the journal ends at row 7, 9 were told before: it was written anew, cut, or put back from a backup"
+
+
+def test_what_a_wave_says_is_known_in_german_to_the_last_word() -> None:
+    """By the law's own sentences, also those within others."""
+    from datetime import UTC, datetime, timedelta
+
+    from bridge.core.wave_run import Part, Run, Seen, Wave, look
+    from bridge.dashboard.sayings import saying
+
+    now = datetime(2027, 2, 1, tzinfo=UTC)
+    part = Part("01", at=now, asked=now - timedelta(hours=1))
+    failed = Run("r", now, ended=now, outcome="aborted")
+    seen = [Seen(order=state, answer="this site looks after no school 01") for state in ("refused", "expired")]
+    seen += [Seen(runs=(failed,)), Seen(heard=now - timedelta(hours=2)), Seen(), Seen(heard=now, order="done")]
+    seen += [Seen(heard=now + timedelta(hours=2), order="sent"), Seen(runs=(Run("r", now),))]
+    found = []
+    for one in seen:
+        for kept in (False, True):
+            wave = Wave("w", now, (Part("01", at=now, asked=part.asked, kept=kept),))
+            decided = look(wave, {"01": one}, now + timedelta(hours=2))
+            found += [why for _, _, why in decided.stands] + [decided.wave.why]
+    pilot = "0456: the wave pilot is not through yet; not cut over there: 0123, 0789"
+    need = '"parents are told" is not attested: schoolbridge hub wave attest "n" "parents are told" --reason WHY'
+    found += [f"the wave n can't begin: {pilot}; {need}; no site speaks for 01. Nothing was asked", "by anna: ill"]
+    found += ["the wave n was begun by anna and is running; nothing was done"]
+    found += ["01: the site s did not do it (refused): this site looks after no school 01"]
+    for text in filter(None, found):
+        said = saying(text, "de")
+        assert said.language == "de", text
+        assert re.search(r"\b(the|was|not|site|school|is)\b", said.text.replace("schoolbridge hub", "")) is None, said
+    assert saying("its run ended: aborted", "de").text.endswith("abgebrochen")
+    assert "Konfiguration" in saying("asked: configure, by x; waits for the site since a, expires b", "de").text
+
+
 def test_all_that_a_hub_says_is_known_in_german(hub: Hub) -> None:
     from datetime import timedelta
 
@@ -140,7 +175,7 @@ def test_all_that_a_hub_says_is_known_in_german(hub: Hub) -> None:
     ]
     causes = [cause for site in sites for cause in of_site(site, Silence(), now=now, epochs=3)]
     causes += of_asked([Asked("i", "s", "1", "pause", "the office", now, now)], "green")
-    causes += [anew("s", now, "row 7 is another one"), elsewhere("a", "b")]
+    causes += [anew("s", now, JOURNAL), elsewhere("a", "b")]
     texts = [one.text for one in causes] + [UNREADABLE.format(site="s"), UNTOLD.format(site="s")]
     assert len(texts) == 14
     for text in texts:

@@ -116,6 +116,19 @@ def test_it_stops_by_itself_and_asks_those_not_begun_to_stay() -> None:
     assert look(found.wave, seen, T0).asks == ()
 
 
+@pytest.mark.parametrize(("order", "stop_after"), [("expired", 1), ("withdrawn", 1), ("expired", 5)])
+def test_who_may_hold_an_appointment_is_asked_to_stay(order: str, stop_after: int) -> None:
+    """The site took the order and its line was cut: its answer never came, and it would begin in a stopped wave."""
+    at = T0 + 72 * HOUR
+    one = wave(replace(ASKED, at=at), Part("0124", at=at, asked=T0 - HOUR), stop_after=stop_after)
+    seen = {"0123": heard(T0, order=order), "0124": heard(T0, order="refused")}
+    found = look(one, seen, T0)
+    assert [(ask.code, ask.wish) for ask in found.asks] == [("0123", Wish.UNSCHEDULE)]
+    assert {code: one for code, one, _ in found.stands}["0123"] is Stand.FAILED
+    begun = {**seen, "0123": heard(T0, order=order, runs=(SINCE,), stage=Stage.FREEZING)}
+    assert look(one, begun, T0).asks == ()  # what runs goes on
+
+
 def test_it_ends_where_nothing_more_is_to_come() -> None:
     one = wave(ASKED, replace(ASKED, code="0124"), stop_after=5)
     seen = {"0123": heard(T0, order="refused"), "0124": heard(T0, stage=Stage.CLOUD)}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,12 +17,16 @@ from sqlalchemy import event, select
 from bridge.fleet.messages import Signed
 from bridge.fleet.orders import checked
 from bridge.hub import wave_rows as rows
+from bridge.hub.foreseen import foresee
+from bridge.hub.progress import progress
+from bridge.hub.settings import HubSettings
 from bridge.hub.wave_shown import shown_plan
 from bridge.hub.wave_steps import Start, Waves
+from bridge.hub.waves import Conductor
 from bridge.ports import ConfigurationError
 from bridge.settings.hub import HubFile
-from bridge.state import Database
-from bridge.state.fleet_tables import hub_command
+from bridge.state import Database, hub_orders
+from bridge.state.fleet_tables import hub_command, hub_wave
 from bridge.state.journal import verify
 from bridge.state.tables import journal
 from tests.fleet import told
@@ -153,6 +158,19 @@ def test_a_refusal_stops_it_and_the_others_are_asked_to_stay(hub: Waves, clock: 
     assert {code for code in again if again[code] != found[code]} == {"0201", "0203"}
 
 
+def test_an_order_that_a_site_got_and_never_answered_is_called_off(hub: Waves, clock: Clock) -> None:  # noqa: F811
+    """0201 took it and fell silent, 0202 never got it: a person there may have made an appointment of their own."""
+    hub.start("north", Start(clock.now + 72 * HOUR), actor="anna", reason="planned in March")
+    hub_orders.take(hub.database, ["site-0201"])
+    clock.pass_(hours=25)
+    hub_orders.expire(hub.database)
+    hear(hub)
+    found = hub.look("north")
+    assert found is not None
+    assert found.wave.state == "stopped"
+    assert [row for row in orders(hub) if row[1] == "unschedule"] == [("0201", "unschedule", "waiting")]
+
+
 def test_it_is_through_when_all_say_so(hub: Waves, clock: Clock) -> None:  # noqa: F811
     begin(hub, clock)
     for id_ in ids(hub).values():
@@ -264,3 +282,66 @@ def test_every_step_stands_in_whole_journals(hub: Waves, clock: Clock) -> None: 
     clock.pass_(minutes=1)
     begin(hub, clock)  # anew
     assert [state for _, _, state in orders(hub)].count("waiting") == 3
+
+
+@pytest.mark.parametrize(
+    ("slot", "body"),
+    [
+        ("school", {"view": {"stage": ["hybrid"], "amounts": 7, "held": "many", "appointment": 3}}),
+        ("school", {"view": 5}),
+        ("school", []),
+        ("cutover", {"past": 5, "run": [], "stage": {}}),
+        ("cutover", {"past": None, "run": {"started": 1, "outcome": {}, "id": []}}),
+    ],
+)
+def test_what_one_site_tells_otherwise_hides_no_other_school(
+    hub: Waves, clock: Clock, slot: str, body: Any  # noqa: F811
+) -> None:  # fmt: skip
+    """A newer version, or one that lies: its school is not known, and that is all."""
+    begin(hub, clock)
+    told._slot(hub.database, "0202", slot, body)
+    assert hub.look("north").wave.state == "running"  # type: ignore[union-attr]
+    shown = shown_plan(hub_file(), hub.database)["waves"][1]
+    assert [row["school"] for row in shown["schools"]] == ["0201", "0202", "0203"]
+    assert foresee(hub_file(), hub.database).schools["0202"]
+    assert progress(hub_file(), hub.database)["schools"] == 4
+
+
+def test_a_wave_that_can_not_be_looked_at_keeps_no_other_from_it(hub: Waves, clock: Clock) -> None:  # noqa: F811
+    """A row that this version can't read, first by its name; and a school whose site is gone before it was asked."""
+    begin(hub, clock)
+    found = ids(hub)
+    with hub.database.write() as connection:
+        row = {"name": "a", "state": "running", "begun": clock.now, "actor": "x", "reason": "x", "schools": "{}"}
+        connection.execute(hub_wave.insert().values(**row, changed=clock.now, why=""))
+    told.answer(hub.database, found["0201"], "refused", "its gates do not hold")
+
+    class Process:
+        settings = HubSettings(Path("/nowhere/hub.yaml"), hub_file())
+        keys = type("Keys", (), {"orders": KEY})()
+        database = hub.database
+
+    Conductor(Process()).look()
+    with hub.database.read() as connection:
+        assert rows.begun(connection, "north").wave.state == "stopped"  # type: ignore[union-attr]
+
+
+def test_who_still_tells_an_appointment_is_not_said_to_stay(hub: Waves, clock: Clock) -> None:  # noqa: F811
+    begin(hub, clock)
+    for id_ in ids(hub).values():
+        told.answer(hub.database, id_, "done")
+    told.school(hub.database, "0202", stage="hybrid", appointment=(clock.now + HOUR).isoformat())
+    hub.stop("north", actor="bert", reason="the line is cut")
+    shown = {row["school"]: row["why"] for row in shown_plan(hub_file(), hub.database)["waves"][1]["schools"]}
+    assert shown["0202"] == "it was asked to stay as it is, but its site site-0202 still tells an appointment"
+    assert shown["0203"] == "it was asked to stay as it is"
+
+
+def test_a_school_whose_site_is_gone_fails_its_wave_and_nothing_else(hub: Waves, clock: Clock) -> None:  # noqa: F811
+    begin(hub, clock)
+    for id_ in ids(hub).values():
+        told.answer(hub.database, id_, "done")
+    told.site(hub.database, "site-0202")  # was taken from it, and given to nobody
+    found = hub.stop("north", actor="bert", reason="the line is cut")
+    assert found.wave.state == "stopped"
+    assert sorted(code for code, what, _ in orders(hub) if what == "unschedule") == ["0201", "0203"]

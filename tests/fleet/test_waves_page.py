@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import pytest
 from sqlalchemy import select
 
+from bridge.hub.wave_steps import Start, Waves
 from bridge.state.fleet_tables import hub_command, hub_wave
 from tests.dashboard.browser import chromium, context, log_in, missing
 from tests.dashboard.test_browser import complaints
@@ -106,6 +107,24 @@ def test_begin_stop_and_resume_with_a_reason(hub: Hub) -> None:
     assert states(hub) == {"pilot": "stopped"}
     mine.act(wave="pilot", action="resume", reason="mended")
     assert states(hub) == {"pilot": "running"}
+
+
+def test_a_gap_between_schools_without_a_time_begins_nobody(hub: Hub) -> None:
+    """Half an hour between two schools was wished: that all are frozen at once instead would be bad."""
+    _, page = browser(hub, "read", "approve").act(wave="pilot", action="start", every="30", reason="as planned")
+    assert "all would begin at once" in page
+    assert states(hub) == {}
+
+
+def test_what_people_typed_is_for_who_sees_all_schools(hub: Hub) -> None:
+    waves = Waves(lambda: hub.settings.hub, hub.database, hub.key)
+    waves.attest("rest", "parents <told>", actor="anna", reason="Mrs Miller wrote")
+    waves.start("pilot", Start(), actor="anna", reason="Mr Smith is ill")
+    all_, one = browser(hub, "read"), browser(hub, "read", schools=(FIRST, OTHER))
+    for words in ("Mrs Miller wrote", "Mr Smith is ill"):
+        assert words in all_.ask("/waves")[2]
+        assert words not in one.ask("/waves")[2]
+    assert "attested by anna" in one.ask("/waves")[2]
 
 
 def test_nobody_else_can(hub: Hub) -> None:
