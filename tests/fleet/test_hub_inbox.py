@@ -69,6 +69,34 @@ def test_what_is_lost_is_counted_and_a_new_epoch_tells_anew(database: Database, 
     assert bodies(database)["0123", "school"] == {"number": 7}
 
 
+def test_numbers_can_t_be_used_up_by_who_has_a_site_s_certificate(database: Database) -> None:
+    invite(database, "west", "0123")
+    apply(database, posted(database, "west", 1, state("0123", 1), epoch=3))
+    most = 2**31 - 1
+    (refused,) = apply(database, posted(database, "west", 1, state("0123", 2), epoch=most))
+    assert "never begun" in refused.refused
+    lost = [posted(database, "west", most, event("0123", "x"), epoch=epoch, oldest=most) for epoch in (3, 4, 5)]
+    assert [one.taken.verdict for one in apply(database, *lost)] == [Verdict.APPLIED] * 3
+    (row,) = rows(database, hub_site)
+    assert (row.epoch, row.missing) == (5, most), "a sum that the column can hold"
+    (own,) = apply(database, posted(database, "west", 1, state("0123", 3), epoch=6))
+    assert own.taken.verdict is Verdict.APPLIED, "the site itself goes on"
+
+
+def test_an_answer_about_a_school_that_was_given_away_meanwhile_counts(database: Database) -> None:
+    """What was done was done: nobody is to ask for it again because the school has another site now."""
+    invite(database, "west", "0123")
+    invite(database, "east", "0456")
+    command(database)
+    hub_sites.assign(database, "0123", "east", actor="test", reason="a new building")
+    (said,) = apply(database, posted(database, "west", 1, answer("command-1"), state("0123", 666)))
+    assert said.answers == ("command-1",)
+    closed = hub_orders.command(database, "command-1")
+    assert closed is not None
+    assert closed.state == "done"
+    assert bodies(database) == {}, "its states are passed over"
+
+
 def test_hearing_is_noted_also_where_nothing_is_told(database: Database, clock: Clock) -> None:
     invite(database, "west", "0123")
     ahead = (clock.now + timedelta(minutes=6)).isoformat()
