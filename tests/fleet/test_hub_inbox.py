@@ -14,6 +14,8 @@ from bridge.fleet.certificates import Issued
 from bridge.fleet.messages import Report
 from bridge.hub import inbox as inboxes
 from bridge.hub.inbox import Full, Inbox, Unfit
+from bridge.hub.telling import concerns
+from bridge.settings.hub import HubFile
 from bridge.state import hub_certificates, hub_inbox, hub_orders, hub_retention, hub_sites, journal
 from bridge.state.database import Database, open_database
 from bridge.state.fleet_tables import hub_command, hub_demand, hub_event, hub_head, hub_school, hub_site
@@ -95,6 +97,21 @@ def test_an_answer_about_a_school_that_was_given_away_meanwhile_counts(database:
     assert closed is not None
     assert closed.state == "done"
     assert bodies(database) == {}, "its states are passed over"
+
+
+def test_people_are_told_of_a_site_that_enrolled_and_was_never_heard(database: Database, clock: Clock) -> None:
+    hub = HubFile.model_validate({"version": 1, "sites": {"names": ["hub.example"]}})
+    issued = Issued("PEM", "a1", clock.now + timedelta(days=90))
+    secret = hub_sites.invite(database, "west", schools=["0123"], label="", actor="test")
+    invite(database, "east", "0456")  # nobody has used its ticket yet
+    clock.pass_(hours=5)
+    hub_certificates.enrolled(database, "west", secret=secret, request="r", issue=lambda: issued)
+    began = clock.now
+    assert concerns(hub, database, clock.pass_(minutes=14)) == []
+    (silent,) = concerns(hub, database, clock.pass_(minutes=2))
+    assert (silent.school, silent.kind, silent.subject, silent.since) == ("0123", "silent", "west", began)
+    apply(database, posted(database, "west", 1, state("0123", 1)))
+    assert concerns(hub, database, clock.now) == []
 
 
 def test_hearing_is_noted_also_where_nothing_is_told(database: Database, clock: Clock) -> None:
