@@ -37,6 +37,8 @@ T = TypeVar("T")
 _THREADS = 8
 #: A sight this old is still good; one up to ``_STALE`` old is handed out while the next is being made.
 _FRESH, _STALE = timedelta(seconds=1), timedelta(seconds=4)
+#: A sight this old says that none comes any more.
+_OLD = timedelta(minutes=1)
 #: Seconds between two looks while nobody asks: who comes in the morning must not wait for all of the night.
 _IDLE = 5.0
 
@@ -237,7 +239,11 @@ class HubSource:
         """Ready: the state can be read. A red school is the school's trouble: a hub that shows it works."""
         if self._trouble:
             return False, self._trouble
-        return (True, "") if self._sight is not None else (False, "the schools were not looked at yet")
+        if self._sight is None:
+            return False, "the schools were not looked at yet"
+        if self.database.clock() - self._sight.at > _OLD:  # a database that hangs fails nothing
+            return False, f"the state does not answer: the schools were looked at last {self._sight.at:%H:%M:%S} UTC"
+        return True, ""
 
     @property
     def last(self) -> Sight | None:

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -240,3 +241,17 @@ def test_other_limits_count_at_once(tmp_path: Path) -> None:
 
 def test_no_token_says_which_command_makes_one(hub: Hub) -> None:
     assert "schoolbridge hub token make" in hub.ask(SCHOOLS).json["detail"]
+
+
+def test_a_state_that_hangs_makes_the_hub_unready(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that is cut off answers nothing, not even with an error."""
+    monkeypatch.setattr("bridge.api.app.READY", 0.2)
+    hub.look()
+    assert hub.ask("/readyz").status == 200
+    let = threading.Event()
+    monkeypatch.setattr(hub.source._fleet, "look", lambda _: let.wait(30))
+    hub.clock.jump(minutes=2)
+    answer = hub.ask("/readyz")
+    let.set()
+    assert answer.status == 503
+    assert "the state does not answer" in answer.body.decode()
