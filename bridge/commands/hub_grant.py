@@ -46,6 +46,8 @@ def grant(
     why, scopes = reason.strip(), sorted({one for many in scope for one in many.replace(",", " ").split()})
     if len(why) < 3:
         raise Mistake("--reason: say why, for who reads the journal later; nothing was granted")
+    if not scopes:
+        raise Mistake(f"--scope is empty: name one of {', '.join(SCOPES)}; nothing was granted")
     for one in scopes:
         if one not in HUB_SCOPES:
             raise Mistake(f'no scope is called "{plain(one)}"; {guess(one, HUB_SCOPES)}')

@@ -17,6 +17,7 @@ from rich.markup import escape
 
 from bridge.lab import picture
 from bridge.lab.building_site import Site, shifted
+from bridge.lab.city import Building
 from bridge.lab.demo_cast import Cast
 from bridge.lab.fleet_stage import FleetStage
 from bridge.lab.processes import Unavailable
@@ -70,8 +71,8 @@ class DemoFleet:
         self.stage.build(told)
         self.step("all sites are enrolled, each with a certificate of its own", {"enrolled": count}, self._enrolled)
         self.step("all are on the board, and green", {"green": count}, self._colours, timeout=_PATIENCE)
-        people = {one.site: len(one.school.people) + 1 for one in self.stage.city[:: max(1, count // 8)]}
-        self.step("everybody of a school is in the school's own cloud", people, lambda: self._people(people))
+        people = {one.site: _mirrored(one) for one in self.stage.city[:: max(1, count // 8)]}
+        self.step("everybody who may be is in the school's own cloud", people, lambda: self._people(people))
 
     def _enrolled(self) -> dict[str, int]:
         return _counted(one["state"] for one in self.hub.told("sites")["sites"])
@@ -244,6 +245,11 @@ class DemoFleet:
 
     def _stage_of(self, site: Site) -> str:
         return self._stages([site.code])[site.code]
+
+
+def _mirrored(building: Building) -> int:
+    """Accounts in the cloud: all whose consent is there, and the city's own."""
+    return sum(one.consent or one.role != "pupil" for one in building.school.people) + 1
 
 
 def _counted(values: Any) -> dict[str, int]:
