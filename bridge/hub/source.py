@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bridge.api import asked, models
 from bridge.api.answers import ProgressView
 from bridge.api.live import Live
-from bridge.api.source import Unknown, Who
+from bridge.api.source import Denied, Unknown, Who
 from bridge.hub import details
 from bridge.hub.acting import PATIENCE as ACTING
 from bridge.hub.acting import Acts
@@ -230,6 +230,14 @@ class HubSource:
         shot = await self._shot(code)
         answer = await self._acts.act(shot.site, code, action, who, key=key)
         return answer.model_copy(update={"stage": answer.stage or shot.row.stage})
+
+    async def set_password(self, code: str, wanted: asked.Password, who: Who) -> asked.PasswordAnswer:
+        """Never through a hub: a password goes no way that is longer than it has to be."""
+        shot = await self._shot(code)
+        raise Denied(
+            f"{code}: passwords are not set through a hub; nothing was changed. Ask the site that looks after the "
+            f"school ({shot.site.name}): its own status API, its page, or schoolbridge password there"
+        )
 
     def live(self, after: int | None) -> AsyncGenerator[models.LiveEvent, None]:
         """Events as they happen, those after an id first as far as they are remembered."""
