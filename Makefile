@@ -4,6 +4,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 ARGS ?=
 PYTEST_ARGS ?=
+# Bytecode is kept, whatever the caller's environment says: a command or daemon as a child process starts in half the time.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo demo-fleet test soak lint format bench lock audit schema deb clean setup setup-dev
 
@@ -48,7 +50,7 @@ demo-fleet: setup
 test: setup-dev $(VENV)/.kerberos
 	@$(PY) -m bridge.lab.packages samba postgresql systemd || true
 	@$(PY) -m bridge.lab.packages browser || true
-	$(PY) -m pytest -n 2 --dist loadscope -m "not soak" $(PYTEST_ARGS)
+	$(PY) -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not soak" $(PYTEST_ARGS)
 
 soak: setup-dev
 	@$(PY) -m bridge.lab.packages samba postgresql machine || true

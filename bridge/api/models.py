@@ -118,6 +118,7 @@ class SchoolView(SchoolRow):
 
     meaning: str = Field(default="", description="What its stage means.")
     doing: str = Field(default="", description="What the cycle under way does.")
+    running: bool = Field(default=False, description="A run of its cutover, or back, is under way.")
     freshness: list[Freshness] = []
     shares: list[ShareView] = []
     errors: list[ErrorGroup] = []
@@ -136,7 +137,7 @@ class GateView(Model):
     measured: datetime | None = None
     valid_until: datetime | None = None
     vouched_by: str = Field(default="", description="Who waived or attested it.")
-    vouched_reason: str = ""
+    vouched_reason: str = Field(default="", description="Typed by that person; with the scope `names` at the cutover.")
     human: bool = Field(default=False, description="No machine can measure it: a person attests it.")
 
 
@@ -158,7 +159,7 @@ class ApprovalView(Model):
     actor: str
     at: datetime
     expires: datetime | None = None
-    reason: str = ""
+    reason: str = Field(default="", description="Typed by that person; with the scope `names` at the cutover.")
 
 
 class CutoverView(Model):

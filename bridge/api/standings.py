@@ -25,16 +25,21 @@ from bridge.state.stages import stage_of
 _HIDDEN = "held up; what by is told to who may see the names of the school, and by: schoolbridge cutover show"
 
 
-def gates_of(database: Database, school: School, stage: Stage, event: Event, now: datetime) -> list[models.GateView]:
-    """The gates of an event in a stage; Unknown where the stage does not know the event."""
+def gates_of(
+    database: Database, school: School, stage: Stage, event: Event, now: datetime, *, names: bool = False
+) -> list[models.GateView]:
+    """The gates of an event in a stage; Unknown where the stage does not know the event.
+
+    ``names``: with the reasons that people typed, which may name somebody.
+    """
     try:
         gates(stage, event)
     except Illegal as error:
         raise Unknown(f"{school.code}: {error}") from None
-    return [_gate(one) for one in readiness.standings(database, school, stage, event, now=now)]
+    return [_gate(one, names=names) for one in readiness.standings(database, school, stage, event, now=now)]
 
 
-def _gate(one: Standing) -> models.GateView:
+def _gate(one: Standing, *, names: bool) -> models.GateView:
     vouched = one.vouched
     return models.GateView(
         gate=one.gate.value,
@@ -46,7 +51,7 @@ def _gate(one: Standing) -> models.GateView:
         measured=one.measured,
         valid_until=one.valid_until,
         vouched_by=vouched.actor if vouched else "",
-        vouched_reason=vouched.reason if vouched else "",
+        vouched_reason=vouched.reason if vouched and names else "",
         human=one.human,
     )
 
@@ -56,11 +61,15 @@ def holds(gate: models.GateView) -> bool:
     return gate.result in {"pass", "waived"}
 
 
-def event_view(database: Database, school: School, stage: Stage, event: Event, now: datetime) -> models.EventView:
-    """An event with its gates and the approvals that count now."""
-    views = gates_of(database, school, stage, event, now)
+def event_view(
+    database: Database, school: School, stage: Stage, event: Event, now: datetime, *, names: bool = False
+) -> models.EventView:
+    """An event with its gates and the approvals that count now; ``names`` as for ``gates_of``."""
+    views = gates_of(database, school, stage, event, now, names=names)
     given = [
-        models.ApprovalView(event=event.value, actor=one.actor, at=one.at, expires=one.expires, reason=one.reason)
+        models.ApprovalView(
+            event=event.value, actor=one.actor, at=one.at, expires=one.expires, reason=one.reason if names else ""
+        )
         for one in approvals(database, school.code, event, now)
     ]
     return models.EventView(
@@ -73,9 +82,12 @@ def event_view(database: Database, school: School, stage: Stage, event: Event, n
     )
 
 
-def event_views(database: Database, school: School, stage: Stage, now: datetime) -> list[models.EventView]:
-    """All events of a stage; what only the clock may cause is left out."""
-    return [event_view(database, school, stage, one, now) for one in events(stage) if one is not Event.DEADLINE]
+def event_views(
+    database: Database, school: School, stage: Stage, now: datetime, *, names: bool = False
+) -> list[models.EventView]:
+    """All events of a stage; what only the clock may cause is left out. ``names`` as for ``gates_of``."""
+    some = [one for one in events(stage) if one is not Event.DEADLINE]
+    return [event_view(database, school, stage, one, now, names=names) for one in some]
 
 
 def failed(views: Sequence[models.EventView], stage: Stage) -> int:
@@ -99,7 +111,7 @@ def cutover(database: Database, school: School, stage: Stage, now: datetime, *, 
         appointment_by=when.actor if when else "",
         run=_run(run, school, names=names) if run else None,
         past=[_run(one, school, names=names) for one in past(database, school.code)],
-        events=event_views(database, school, stage, now),
+        events=event_views(database, school, stage, now, names=names),
     )
 
 

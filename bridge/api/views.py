@@ -59,6 +59,7 @@ def view(seen: Seen) -> models.SchoolView:
         **_row(seen),
         meaning=STAGES[seen.stage].meaning,
         doing=progress.doing,
+        running=bool(seen.glance.run),
         freshness=progress.freshness,
         shares=progress.shares,
         errors=[

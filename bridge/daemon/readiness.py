@@ -21,7 +21,7 @@ from bridge.core.cutover import Event, Gate, Stage
 from bridge.core.gates import ATTESTED, EARLY, WAIVED, Measured, Standing, Vouched, standing
 from bridge.daemon import wiring
 from bridge.daemon.compared import compare_all
-from bridge.daemon.measuring import books, contents, files, opened, people, sides
+from bridge.daemon.measuring import books, contents, devices, files, opened, people, sides
 from bridge.daemon.measuring.files import Files
 from bridge.daemon.measuring.people import People
 from bridge.daemon.measuring.verdicts import Progress, verdict
@@ -44,7 +44,7 @@ APPROVED = frozenset({Gate.TWO_APPROVERS, Gate.CODE_TYPED})
 MEASURABLE = tuple(gate for gate in Gate if gate not in APPROVED)
 _READ_PEOPLE = frozenset({Gate.COMPLETE_SCAN, Gate.COUNTS, Gate.BACKLOG, Gate.CAPACITY})
 _READ_FILES = frozenset({Gate.COMPLETE_SCAN, Gate.BACKLOG, Gate.CAPACITY})
-_ASK = frozenset({Gate.CREDENTIALS, Gate.CLOCK, Gate.CAPACITY, Gate.DEVICES})
+_ASK = frozenset({Gate.CREDENTIALS, Gate.CLOCK, Gate.CAPACITY})
 
 T = TypeVar("T")
 
@@ -121,8 +121,16 @@ async def _asked(here: _Round, roots: Roots, seen: People, there: Files) -> list
         sides.credentials(probed, now),
         sides.clock(probed, now),
         sides.capacity(probed, demand, now),
-        sides.devices(probed, now),
+        *(await _devices(here)),
     ]
+
+
+async def _devices(here: _Round) -> list[Measured]:
+    needed = frozenset({Gate.DEVICES})
+    if not needed & here.wanted:
+        return []
+    seen = await here.look(needed, lambda: devices.look(here.ground), devices.Compared())
+    return [devices.devices(seen, here.ground.school.cutover.devices, wiring.now())]
 
 
 def _demand(ground: Ground, roots: Roots, seen: People, there: Files) -> sides.Demand:

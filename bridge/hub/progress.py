@@ -13,8 +13,9 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from bridge.core.changeover import Course
 from bridge.core.cutover import Stage
-from bridge.core.wave_run import REHEARSED, SWITCHED, Stand
+from bridge.core.wave_run import REHEARSED, SWITCHED, Run, Stand
 from bridge.core.waves import THROUGH
 from bridge.hub.foreseen import Foreseen, foresee
 from bridge.hub.known import Known, known
@@ -26,6 +27,9 @@ from bridge.state.fleet_tables import hub_event
 FORMAT = "schoolbridge-progress/1"
 #: Incidents of so many days are told.
 DAYS = 90
+#: How a run may have ended, by words of ours: a site's own never stand in the report.
+_OUTCOMES = frozenset(course.value for course in Course)
+OTHERWISE = "ended otherwise"
 _TROUBLE = frozenset({Stand.FAILED.value, Stand.UNKNOWN.value})
 
 
@@ -111,7 +115,7 @@ def _delays(one: Mapping[str, Any], schools: Mapping[str, Known]) -> list[dict[s
                 "wave": one["name"],
                 "school": row["school"],
                 "name": row["name"],
-                "why": last.outcome if sort == "run ended" and last else sort,
+                "why": _outcome(last) if sort == "run ended" and last else sort,
                 "planned": row["at"].isoformat() if row["at"] else None,
             }
         )
@@ -133,10 +137,14 @@ def _sort(row: Mapping[str, Any]) -> str:
 
 def _ended_badly(one: Known, since: datetime) -> list[dict[str, Any]]:
     return [
-        {"school": one.school, "name": one.name, "at": run.ended.isoformat(), "outcome": run.outcome}
+        {"school": one.school, "name": one.name, "at": run.ended.isoformat(), "outcome": _outcome(run)}
         for run in one.runs
         if run.ended and run.ended >= since and run.outcome not in (SWITCHED, REHEARSED)
     ]
+
+
+def _outcome(run: Run) -> str:
+    return run.outcome if run.outcome in _OUTCOMES else OTHERWISE
 
 
 def _range(one: Any) -> list[str | None]:

@@ -149,7 +149,8 @@ class _Speaker:
         title = self.word(heading, days="") if heading == "incidents" else self.word(heading)
         if not rows:
             return Part(title, lines or (self.word("nothing"),))
-        return Part(title, lines, (self._words[head], *rows[:_DRAWN]))
+        more = [self.word("more", shown=_DRAWN, count=len(rows))] if len(rows) > _DRAWN else []
+        return Part(title, [*lines, *more], (self._words[head], *rows[:_DRAWN]))
 
     def _counts(
         self, heading: str, head: str, counts: Mapping[str, int], name: Any, lines: Sequence[str] = ()

@@ -4,17 +4,21 @@ errors   what may go wrong, sorted by what the caller does next
 side     one side of a school: observing it, writing to it
 content  the bytes of files, streamed
 memory   what the bridge remembers
+devices  which computers there are
 foundation  how a root comes into being
 freezing how people are kept from changing it for a while
 open_files  which files are open
 passwords  setting one account's password
+authority  who masters an object in the cloud
 purse    what it may spend of a budget that many share
 rights   who may get at the root of a share
 trash    what a side keeps of deleted and overwritten files
 trees    what it remembers of trees and of the bytes in them
 """
 
+from bridge.ports.authority import CloudAuthority, Mastered
 from bridge.ports.content import QUICKXOR, UNREAD, Contents, Source
+from bridge.ports.devices import Device, DevicesTold
 from bridge.ports.errors import (
     BridgeError,
     Busy,
@@ -67,11 +71,14 @@ __all__ = [
     "Busy",
     "Candidate",
     "Capabilities",
+    "CloudAuthority",
     "ConfigurationError",
     "Connector",
     "ContentChanged",
     "Contents",
     "Context",
+    "Device",
+    "DevicesTold",
     "Done",
     "Failed",
     "Fenced",
@@ -86,6 +93,7 @@ __all__ = [
     "KeptModes",
     "LogIn",
     "Loose",
+    "Mastered",
     "Meaning",
     "Mode",
     "NotSet",

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from bridge.settings.words import Duration, Strict
 
+CloudAuthority = Literal["leave", "switch"]
 SharesAfter = Literal["writable", "read-only"]
 
 
@@ -40,6 +41,16 @@ class CutoverFile(Strict):
         description="The school's shares after the switch: `writable` (the default; both ways as before) or "
         "`read-only` until the school is rolled back.",
     )
+    cloud_authority: CloudAuthority | None = Field(
+        default=None,
+        description="Accounts and groups of the school that Microsoft Entra Connect made: `switch` (the default; the "
+        "cloud masters them with the cutover, and the directory again with a roll back) or `leave`.",
+    )
+    devices: float | None = Field(
+        default=None, gt=0, le=100, strict=False,
+        description="How many percent of the school's computers the cloud has to know; without a number a person "
+        "judges where it does not know all.",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +62,8 @@ class Cutover:
     approval: timedelta = timedelta(days=7)
     verify: float = 100.0
     shares_after: SharesAfter = "writable"
+    cloud_authority: CloudAuthority = "switch"
+    devices: float | None = None
 
     @classmethod
     def of(cls, *said: CutoverFile) -> Cutover:

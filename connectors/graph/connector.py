@@ -22,11 +22,13 @@ from bridge.ports import (
 )
 from connectors.graph import directory_url
 from connectors.graph.answers import Answer, complain
+from connectors.graph.authority import Authority
 from connectors.graph.batch import Batches, Part
 from connectors.graph.budget import Budget
 from connectors.graph.check import Checks
 from connectors.graph.client import PERMIT, Client
 from connectors.graph.desk import BARS, Desk, Ghosts, Job, Recent
+from connectors.graph.devices import Devices
 from connectors.graph.licences import Licences
 from connectors.graph.mapping import Names
 from connectors.graph.observe import Observer
@@ -47,6 +49,8 @@ class GraphConnector:
         self._desk = desk
         self._observer = Observer(desk)
         self._passwords = PasswordSetter(desk)
+        self._authority = Authority(desk)
+        self._devices = Devices(desk)
         self._writers: dict[str, UserWriter | GroupWriter] = {"user": UserWriter(desk), "group": GroupWriter(desk)}
 
     @property
@@ -65,6 +69,8 @@ class GraphConnector:
             chunk=CHUNK,
             hints=True,
             passwords=self._passwords,
+            authority=self._authority,
+            devices=self._devices,
         )
 
     async def identify(self) -> Identity:

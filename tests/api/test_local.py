@@ -18,12 +18,13 @@ from bridge.api.standings import event_view
 from bridge.api.survey import Bridge, Survey, _due
 from bridge.core.changeover import Step
 from bridge.core.cutover import Event, Gate, Stage
-from bridge.core.gates import short
+from bridge.core.gates import Vouched, short
 from bridge.daemon import wiring
 from bridge.daemon.catalog import Catalog
 from bridge.settings import load
 from bridge.state.approvals import Approval, approve
 from bridge.state.changeover import Run, begin, trouble
+from bridge.state.gates import put
 from bridge.state.transaction import writing
 from tests.daemon.embedded import Embedded, person
 
@@ -162,8 +163,11 @@ async def test_an_approval_that_ran_out_is_not_shown_as_one(source: LocalSource,
         for actor, left in (("anna", timedelta(hours=1)), ("ben", timedelta(seconds=-1))):
             approve(database, "0123", Approval(Event.FINALISE, actor, "because", "0123", now, now + left))
         view = event_view(database, school_, Stage.SOAKING, Event.FINALISE, now)
+        told = [event_view(database, school_, Stage.SOAKING, Event.FINALISE, now, names=names) for names in (True, False)]
     assert [one.actor for one in view.approvals] == ["anna"]
     assert view.approvals_needed == 2
+    # What a person typed may name somebody.
+    assert [one.approvals[0].reason for one in told] == ["because", ""]
 
 
 async def test_a_gate_is_not_said_to_be_measured_while_only_another_one_is(
@@ -203,6 +207,22 @@ async def test_what_holds_a_run_up_is_told_only_to_who_may_see_names(source: Loc
     assert [one is not None and "grunwald" in one.problem for one in told] == [True, False]
     assert told[1] is not None
     assert told[1].problem.startswith("held up")
+
+
+async def test_typed_reasons_and_the_sign_of_a_run_are_told_as_they_may_be(
+    source: LocalSource, school: Embedded
+) -> None:
+    now = wiring.now()
+    with wiring.database(load(school.config, Catalog()), create=False) as database, writing(database, "0123") as tx:
+        put(tx, [Vouched(Gate.INFORMED, "attested", "anna", "Mrs Miller wrote", now)])
+        begin(tx, Run("R1", now, now + timedelta(hours=4), "anna", Step.FREEZE, now))
+    assert (await source.school("0123")).running
+    for names in (True, False):
+        text = (await source.cutover("0123", names=names)).model_dump_json()
+        assert ("Mrs Miller" in text) is names
+        assert '"vouched_by":"anna"' in text
+    assert "Mrs Miller" not in (await source.school("0123")).model_dump_json()
+    assert "Mrs Miller" not in (await source.gates("0123", "freeze")).model_dump_json()
 
 
 async def test_a_share_that_was_frozen_by_hand_is_confirmed_while_a_run_waits_for_it(

@@ -138,6 +138,7 @@ class District:
             else [],
             shares=_shares(row) if row.amounts.files_total else [],
             errors=_errors(row) if row.held else [],
+            running=code in self.runs,
             events=self._events(row),
         )
 

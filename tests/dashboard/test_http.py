@@ -252,7 +252,9 @@ async def test_only_what_can_succeed_is_offered(server: Served) -> None:
         server.district.rows["1017"].gates_failed = 3
         text = await one.get("/school/1017/cutover")
         assert "finalise" not in offered(text), "another gate does not hold"
+        assert "pause" in offered(await one.get("/school/1017"))
         server.district.runs.add("1017")
+        assert "pause" not in offered(await one.get("/school/1017")), "nor on its first page"
         assert not {"roll-back", "pause"} & offered(await one.get("/school/1017/cutover")), "a run goes on"
         server.district.rows["1136"].gates_failed = 3
         assert {"rehearse-roll-back"} == offered(await one.get("/school/1136/cutover")) & {

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -168,7 +169,8 @@ async def test_a_port_that_is_taken_is_tried_again(tmp_path: Path) -> None:
 
 
 def test_the_board_is_small_for_who_asks_and_known_for_who_has_it(hub: Hub) -> None:
-    hub.sites.school("north", FIRST, causes=[{"colour": "amber", "text": "x" * 90_000}])
+    for site, code in (("north", FIRST), ("north", OTHER), ("south", THIRD)):
+        hub.sites.school(site, code, causes=[{"colour": "amber", "text": "x" * 30_000}])
     read = hub.token("read")
     hub.look()
     plain = hub.ask(SCHOOLS, read)
@@ -239,3 +241,17 @@ def test_other_limits_count_at_once(tmp_path: Path) -> None:
 
 def test_no_token_says_which_command_makes_one(hub: Hub) -> None:
     assert "schoolbridge hub token make" in hub.ask(SCHOOLS).json["detail"]
+
+
+def test_a_state_that_hangs_makes_the_hub_unready(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that is cut off answers nothing, not even with an error."""
+    monkeypatch.setattr("bridge.api.app.READY", 0.2)
+    hub.look()
+    assert hub.ask("/readyz").status == 200
+    let = threading.Event()
+    monkeypatch.setattr(hub.source._fleet, "look", lambda _: let.wait(30))
+    hub.clock.jump(minutes=2)
+    answer = hub.ask("/readyz")
+    let.set()
+    assert answer.status == 503
+    assert "the state does not answer" in answer.body.decode()

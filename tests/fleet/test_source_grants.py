@@ -57,6 +57,8 @@ def test_support_sees_names_for_as_long_as_it_was_granted(hub: Hub, capsys: pyte
     words = ("grant", made["id"], "--school", FIRST, "--for", "4h")
     refused = run(hub, capsys, *words, "--scope", "names", "--reason", "ticket 7", code=1)
     assert "add --scope read; nothing was granted" in refused["error"]
+    refused = run(hub, capsys, *words, "--scope", " ", "--reason", "ticket 7", code=1)
+    assert "--scope is empty" in refused["error"]
     given = run(hub, capsys, *words, "--scope", "names", "--scope", "read", "--reason", "ticket 7")
     assert given["state"] == "in force"
     with FakeSite(hub, "north", looks=looks):

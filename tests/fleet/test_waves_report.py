@@ -15,6 +15,8 @@ from bridge import cli
 from bridge.hub import authority
 from bridge.hub.settings import HubSettings, database, load_hub
 from bridge.hub.wave_steps import Start, Waves
+from bridge.letters import progress_pages
+from bridge.state import hub_sites
 from bridge.state.database import Database
 from bridge.state.fleet_tables import hub_event
 from tests.fleet import told
@@ -110,6 +112,25 @@ def test_what_is_ahead(hub: HubSettings, capsys: pytest.CaptureFixture[str]) -> 
     assert "a cutover takes 1.0 to 24.0 hours (assumed, too few measured yet)" in drawn
     assert "0201: " in drawn
     assert "4 to be decided" in drawn
+
+
+def test_neither_a_revoked_site_nor_what_a_site_says_makes_it_untrue(
+    hub: HubSettings, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress_pages, "_DRAWN", 2)
+    with database(hub) as opened:
+        assert hub_sites.revoke(opened, "s-0302", actor="anna", reason="stolen")
+        now = opened.clock()
+        ended = told.run("r0202", now, ended=now + timedelta(minutes=30), outcome="Frau Krause pulled the plug")
+        told.cutover(opened, "0202", stage="hybrid", past=[ended])
+    page = tmp_path / "report.html"
+    said = typed(hub, capsys, "report", "progress", "--html", str(page))
+    assert (said["schools"], said["silent"]) == (7, 2)  # the school of the stolen machine is still to be cut over
+    assert {row["outcome"] for row in said["incidents"]["runs"]} == {"aborted", "ended otherwise"}
+    text = page.read_text()
+    assert "anders geendet als geplant" in text
+    assert "Krause" not in text
+    assert "Gezeigt sind 2 von 3." in text
 
 
 def test_the_report_on_paper_and_as_a_page_without_a_name_of_a_person(
