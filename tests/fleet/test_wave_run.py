@@ -124,7 +124,7 @@ def test_who_may_hold_an_appointment_is_asked_to_stay(order: str, stop_after: in
     seen = {"0123": heard(T0, order=order), "0124": heard(T0, order="refused")}
     found = look(one, seen, T0)
     assert [(ask.code, ask.wish) for ask in found.asks] == [("0123", Wish.UNSCHEDULE)]
-    assert dict((code, one) for code, one, _ in found.stands)["0123"] is Stand.FAILED
+    assert {code: one for code, one, _ in found.stands}["0123"] is Stand.FAILED
     begun = {**seen, "0123": heard(T0, order=order, runs=(SINCE,), stage=Stage.FREEZING)}
     assert look(one, begun, T0).asks == ()  # what runs goes on
 

@@ -127,6 +127,30 @@ def test_what_people_typed_is_for_who_sees_all_schools(hub: Hub) -> None:
     assert "attested by anna" in one.ask("/waves")[2]
 
 
+def test_of_a_school_that_was_never_told_of_nothing_is_claimed(hub: Hub) -> None:
+    """Neither that it is classic, nor that nothing is held or no share is configured."""
+    mine = browser(hub, "read")
+    board = mine.ask("/")[2]
+    assert "nothing told yet" in board
+    assert 'class="chip stage-classic"' not in board
+    assert THIRD not in mine.ask("/?stage=classic")[2]
+    for tab in ("", "/waiting", "/cutover"):
+        page = mine.ask(f"/school/{THIRD}{tab}")[2]
+        assert "only its site knows how it is" in page
+        assert "was never heard" in page
+        assert not re.search("stage-classic|Nothing waits for you|No reports yet|No shares are set up", page)
+    hub.sites.school("south", THIRD)
+    hub.look()
+    page = mine.ask(f"/school/{THIRD}")[2]
+    assert "stage-hybrid" in page
+    assert "only its site knows" not in page
+    hub.clock.jump(minutes=20)
+    hub.look()
+    page = mine.ask(f"/school/{THIRD}/cutover")[2]
+    assert "can&#39;t be asked of the site" in page or "can't be asked of the site" in page
+    assert "No reports yet" not in page
+
+
 def test_nobody_else_can(hub: Hub) -> None:
     for scopes, schools in ((("read", "operate"), ()), (("read", "approve"), (FIRST,))):
         other = browser(hub, *scopes, schools=schools)
