@@ -4,8 +4,10 @@ VENV := .venv
 PY := $(VENV)/bin/python
 ARGS ?=
 PYTEST_ARGS ?=
+# Bytecode is kept, whatever the caller's environment says: a command or daemon as a child process starts in half the time.
+export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test soak lint format bench lock audit schema deb clean setup setup-dev
+.PHONY: demo demo-fleet test soak lint format bench lock audit schema deb clean setup setup-dev
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "schoolbridge needs Python 3.11 or newer; say which with: make PYTHON=python3.12 ..." >&2; exit 1; }
@@ -41,10 +43,14 @@ demo: setup
 	@$(PY) -m bridge.lab.packages samba || true
 	@$(PY) -m bridge demo $(ARGS)
 
+demo-fleet: setup
+	@$(PY) -m bridge.lab.packages postgresql clock || true
+	@$(PY) -m bridge demo-fleet $(ARGS)
+
 test: setup-dev $(VENV)/.kerberos
 	@$(PY) -m bridge.lab.packages samba postgresql systemd || true
 	@$(PY) -m bridge.lab.packages browser || true
-	$(PY) -m pytest -n 2 --dist loadscope -m "not soak" $(PYTEST_ARGS)
+	$(PY) -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not soak" $(PYTEST_ARGS)
 
 soak: setup-dev
 	@$(PY) -m bridge.lab.packages samba postgresql machine || true

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import io
 import os
@@ -10,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from sqlalchemy.exc import SQLAlchemyError
@@ -172,9 +173,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(_run(words, _SESSION))
 
 
+@functools.cache
+def _command() -> Any:
+    """All commands as typer builds them: once a process, for that takes as long as a small command."""
+    return typer.main.get_command(app)
+
+
 def _run(words: Sequence[str], session: Session) -> int:
     try:
-        code = app(args=list(words), prog_name="schoolbridge", standalone_mode=False)
+        code = _command()(args=list(words), prog_name="schoolbridge", standalone_mode=False)
     except SettingsError as error:
         return _settings(error, session)
     except TyperException as error:

@@ -116,7 +116,7 @@ def _tree(database: Database, school: School, rows: Sequence[Standing]) -> dict[
         "reason": rows[0].reason,
         "still": rows[0].still,
         "stage": stage.value if stage else None,
-        "held": sum(one.rule == RULE for one in troubles),
+        "held": sum(one.rule.startswith(RULE) for one in troubles),
         "folders": sum(one.code in roots for one in rows),
         "unread": {one.code: [side.value for side in Side if side not in one.compared] for one in left},
         "ready": not left,

@@ -126,6 +126,8 @@ def _draw_hub(out: Console, hub: Mapping[str, Any]) -> None:
         out.print(f"    [yellow]![/] {plain(hub['error'])} (since {plain(hub['since'])})")
     if hub["clock"]:
         out.print(f"    [yellow]![/] {plain(hub['clock'])}")
+    if hub.get("aside"):
+        out.print(f"    [yellow]![/] {hub['aside']} messages set aside since the start; {plain(hub['aside_last'])}")
 
 
 def _draw(out: Console, tree: Mapping[str, Any] | None, rows: Sequence[tuple[School, Health, dict[str, Any]]]) -> None:

@@ -35,6 +35,11 @@ def register(app: typer.Typer) -> None:
         context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
         add_help_option=False,
     )(demo)
+    app.command(
+        name="demo-fleet",
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+        add_help_option=False,
+    )(demo_fleet)
 
 
 def schema(
@@ -78,6 +83,11 @@ def sandbox(context: typer.Context) -> None:
 def demo(context: typer.Context) -> None:
     """Show the bridge at work on real servers, from nothing. Options: --report FILE, --keep."""
     _module("bridge.lab", context.args)
+
+
+def demo_fleet(context: typer.Context) -> None:
+    """Show a city of schools and its hub at work, from nothing. Options: --sites N, --report FILE, --keep."""
+    _module("bridge.lab.fleet", context.args)
 
 
 def _module(name: str, arguments: list[str]) -> NoReturn:

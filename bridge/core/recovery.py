@@ -21,6 +21,7 @@ from enum import StrEnum
 
 from bridge.core.model import Action, Hold, Operation
 
+#: What is held until a person ends it; with the state after a colon, what is only held until that is another one.
 RULE = "restored"
 _REMOVES = frozenset({Action.DISABLE, Action.DELETE, Action.PURGE, Action.RETIRE})
 #: What counts as a removal whatever the operation is called: see ``bridge.core.policy.Tally``.
@@ -46,7 +47,7 @@ def kept(operation: Operation, counted: Mapping[str, int], recovery: Recovery, *
         f"{school}: {operation.kind} {operation.link}: the state was put back from a backup, so {operation.action} in "
         f"the {operation.side} waits: {_WHY[recovery]}. See: schoolbridge restored show --school {code}"
     )
-    return Hold(operation, RULE, message)
+    return Hold(operation, RULE if recovery is Recovery.COMPARED else f"{RULE}:{recovery}", message)
 
 
 _WHY: Mapping[Recovery, str] = {
@@ -54,6 +55,11 @@ _WHY: Mapping[Recovery, str] = {
     Recovery.COMPARED: "what is missing on one side may have been made or deleted after the backup",
     Recovery.STILL: "nothing is written until a person ends that",
 }
+
+
+def passed(recovery: Recovery) -> str | None:
+    """How rules begin by which nothing is held any more, now that it is this far; None where all still are."""
+    return {Recovery.OVER: RULE, Recovery.COMPARED: f"{RULE}:"}.get(recovery)
 
 
 def waiting(school: str, recovery: Recovery) -> list[str]:

@@ -30,6 +30,7 @@ from bridge.daemon.homes import Homes
 from bridge.daemon.ids import TimeOrdered
 from bridge.daemon.roots import Root, Roots, roots_of
 from bridge.daemon.share_rows import NOT_YET, RootRow, ShareRow
+from bridge.daemon.turn import look_again
 from bridge.daemon.watched import Life, Reopen, Watched
 from bridge.daemon.whereabouts import Lying
 from bridge.engine.bridged import Bridged, Progress, Report, silent
@@ -161,7 +162,7 @@ async def turn(
     school, store = ground.school, ground.store(bridged.code)
     people = await asyncio.to_thread(ground.store, school.code)
     await bridged.remember(wiring.enter_stage, bridged, school, people)
-    await bridged.remember(store.enter_stage, bridged.policy.writable)
+    await bridged.remember(store.enter_stage, bridged.policy.writable, bridged.policy.recovery)
     bridged.policy = replace(bridged.policy, pause=pause)
     wanted = set(sides)
     for side in wanted if full else wanted & await bridged.remember(store.unread):
@@ -174,6 +175,7 @@ async def turn(
     except Unreachable as error:  # nothing is placed before those are let in who may see it, and no others
         return Report("", root.code, started, error=str(error), retry_after=error.retry_after)
     report = await cycle(bridged, sides=[side for side in Side if side in wanted])
+    await look_again(bridged, people, report)
     if report.changed or report.error:
         outcome = "failed" if report.error else "changed"
         await bridged.remember(store.begin_cycle, report.cycle, now=started)

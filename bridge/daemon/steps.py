@@ -24,7 +24,7 @@ from bridge.core import cutover
 from bridge.core.changeover import MOVES, Course, Step, after, frozen
 from bridge.core.cutover import Event, Stage
 from bridge.core.gates import PASS
-from bridge.daemon import changeover, readiness, wiring
+from bridge.daemon import authority, changeover, readiness, wiring
 from bridge.daemon.freezing import freeze_all, post_all, thaw_all
 from bridge.daemon.mirror_once import read_once
 from bridge.daemon.reports import prove
@@ -95,6 +95,7 @@ class Steps:
                 await one.remember(wiring.enter_stage, one, self._school, store)
         if moved:
             self.wake()
+        await authority.settle(self.ground, one, store, self.log)
         try:
             self._proved = await asyncio.to_thread(prove, self.ground, store, self._proved)
         except (BridgeError, OSError, SQLAlchemyError) as error:
@@ -251,7 +252,8 @@ class Steps:
         if closed:
             problem = "; ".join(f"{gate.gate}: {gate.found or gate.result}. {gate.fix}" for gate in closed)
             await self._back(run, f"gates do not hold: {problem}")
-        await self._end(run, **changeover.told(found))
+        given = await authority.to_cloud(self.ground, one)
+        await self._end(run, **changeover.told(found), **({"authority": given} if given else {}))
 
     async def _notice(self, run: Run, one: Bridged, store: SchoolStore) -> None:
         posted = await post_all(self.ground)

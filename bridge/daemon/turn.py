@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from bridge.core.model import Side
+from bridge.core.recovery import Recovery
 from bridge.daemon import wiring
 from bridge.engine.bridged import Bridged, Report
 from bridge.engine.cycle import cycle
@@ -51,7 +52,7 @@ async def turn(
     ``pause``: how long a wave of vanishing must be over before it is judged; 0 for a cycle that sees all at once.
     """
     await bridged.remember(wiring.enter_stage, bridged, school, store)
-    await bridged.remember(store.enter_stage, bridged.policy.writable)
+    await bridged.remember(store.enter_stage, bridged.policy.writable, bridged.policy.recovery)
     bridged.policy = replace(bridged.policy, pause=pause)
     wanted = set(sides)
     doubtful = await bridged.remember(store.doubtful)
@@ -59,12 +60,22 @@ async def turn(
         await bridged.remember(store.drop_token, side)
     started = bridged.clock()
     report = await cycle(bridged, sides=[side for side in Side if side in wanted])
+    await look_again(bridged, store, report)
     await bridged.remember(_keep_warnings, store, report)
     outcome = "failed" if report.error else "changed" if report.changed else "quiet"
     await bridged.remember(store.begin_cycle, report.cycle, now=started)
     counts = {**report.counts(), "warned": report.warned}
     await bridged.remember(store.end_cycle, report.cycle, outcome=outcome, counts=counts, now=bridged.clock())
     return report
+
+
+async def look_again(bridged: Bridged, people: SchoolStore, report: Report) -> None:
+    """Where both sides were read in full for the first time after a state was put back: what waited for that may go."""
+    before = bridged.policy.recovery
+    if before is not Recovery.COMPARING or report.error:
+        return
+    if await bridged.remember(people.recovery, bridged.code) is not before:
+        report.again = bridged.clock()
 
 
 def _keep_warnings(store: SchoolStore, report: Report) -> None:

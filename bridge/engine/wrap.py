@@ -13,6 +13,7 @@ from typing import Any, cast
 from bridge.core.model import Digest
 from bridge.ports import (
     Capabilities,
+    CloudAuthority,
     Connector,
     Failed,
     Finding,
@@ -62,7 +63,7 @@ class ReadOnly(Wrapped):
 
     @property
     def capabilities(self) -> Capabilities:
-        return replace(self._inner.capabilities, purge=None)
+        return replace(self._inner.capabilities, purge=None, authority=None)
 
     async def apply(self, writes: Sequence[Write]) -> AsyncIterator[Outcome]:
         for write in writes:
@@ -88,6 +89,7 @@ class Leased(Wrapped):
             purge=found.purge and self._purging(found.purge),
             sharing=found.sharing and cast(Sharing, _Asking(found.sharing, self._permit)),
             foundation=found.foundation and cast(Foundation, _Asking(found.foundation, self._permit)),
+            authority=found.authority and cast(CloudAuthority, _Asking(found.authority, self._permit)),
             freezing=found.freezing and cast(Freezing, _Asking(found.freezing, self._permit)),
         )
 

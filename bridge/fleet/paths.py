@@ -16,3 +16,5 @@ ANSWERS = "/site/v1/answers"
 RENEW = "/site/v1/renew"
 #: Seconds that a site asks the hub to wait for orders.
 PATIENCE = 50
+#: Of a report about schools that are not the site's (403) each is a fault of the problem, at this and its code.
+SCHOOL = "school/"

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from bridge.api import models
 from bridge.api.answers import ProgressView
 from bridge.core.cutover import STAGES, Stage
+from bridge.hub.fit import drawable
 from bridge.hub.fleet import Shot
 from bridge.hub.honest import worst
 from bridge.hub.told import SCHOOL, slots
@@ -57,9 +58,10 @@ def _cutover(shot: Shot, told: Any) -> models.CutoverView:
 def _fit(model: type[M], tree: dict[str, Any]) -> M | None:
     """What a newer site tells otherwise is not shown; the row says that the hub is to be updated."""
     try:
-        return model.model_validate(tree)
+        found = model.model_validate(tree)
     except ValidationError:
         return None
+    return found if drawable(found) else None
 
 
 def _known(model: type[models.Model], tree: Any) -> dict[str, Any]:

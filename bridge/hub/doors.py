@@ -9,24 +9,28 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import structlog
 from aiohttp import web
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 
+from bridge.api.answers import Fault
 from bridge.api.encoded import HEADERS
 from bridge.api.limits import Wrong
-from bridge.api.problems import Proceed, Refused, of_validation, problems
+from bridge.api.problems import Proceed, Refused, problems
 from bridge.fleet.certificates import Issued
 from bridge.fleet.certificates import Refused as BadRequest
-from bridge.fleet.messages import LARGEST, PROTOCOL, Allowance, Answer, Enrolled, Enrolment, Receipt, Report
-from bridge.fleet.paths import ANSWERS, ENROL, PATIENCE, RENEW, REPORT, WAIT
-from bridge.hub import fit, hints
+from bridge.fleet.messages import LARGEST, Allowance, Answer, Enrolled, Enrolment, Receipt, Report
+from bridge.fleet.paths import ANSWERS, ENROL, PATIENCE, RENEW, REPORT, SCHOOL, WAIT
+from bridge.hub import hints
 from bridge.hub.authority import Keys
+from bridge.hub.bodies import SMALL, body, parsed, report_of
 from bridge.hub.inbox import Full, Inbox, Unfit
 from bridge.hub.peers import Peer, peer_of
 from bridge.hub.waiting import Run, Waiting
@@ -36,10 +40,12 @@ from bridge.state.hub_certificates import TooMany, Unknown
 from bridge.state.hub_inbox import Posted
 from bridge.state.hub_orders import Orders
 
-#: Seconds in which a body has to be here, and the longest that somebody may wait for orders.
-BODY_SECONDS, LONGEST_WAIT = 30.0, 300.0
-#: Bodies that are no reports are at most so long; of an answer the seal's base64 is the most.
-_SMALL, _ANSWER = 16 << 10, LARGEST + (64 << 10)
+#: The longest that somebody may wait for orders, seconds.
+LONGEST_WAIT = 300.0
+#: Requests of one site at a time: a daemon has up to eight, and another one may just take over from it.
+AT_ONCE = 24
+#: An answer is at most so long: the seal's base64 is the most of it.
+_ANSWER = LARGEST + (64 << 10)
 _AGAIN = {"Retry-After": "15"}
 M = TypeVar("M", bound=BaseModel)
 
@@ -59,11 +65,12 @@ class Doors:
     days: Callable[[], int]
     given: Given = lambda site: ()
     run: Run = asyncio.to_thread
+    _busy: Counter[str] = field(default_factory=Counter)
 
     def app(self) -> web.Application:
         """The application, to be served with ``ServerCertificate.context``."""
         around: list[Any] = [problems, self._around]
-        app = web.Application(client_max_size=_ANSWER, middlewares=around)
+        app = web.Application(middlewares=around)
         app.router.add_post(ENROL, self.enrol)
         app.router.add_post(REPORT, self.report)
         app.router.add_get(WAIT, self.wait)
@@ -78,8 +85,6 @@ class Doors:
             return await given["handler"](request)
         except web.HTTPNotFound:
             raise Refused(404, "nothing is here: this is the door for sites. People look at the hub's `api`") from None
-        except web.HTTPRequestEntityTooLarge:
-            raise Refused(413, f"more than {_ANSWER} bytes; nothing of it was read") from None
         except TooMany:
             text = "this site got more certificates within the hour than it can need; try again in an hour"
             raise Refused(429, text, headers={"Retry-After": "3600"}) from None
@@ -94,33 +99,28 @@ class Doors:
     async def report(self, request: web.Request) -> web.Response:
         """Apply a report; the receipt is sent when it is in the database for good."""
         peer = self._peer(request)
-        raw = await _body(request, LARGEST)
-        report = await self._read(raw)
-        if wrong := fit.wrong(report):
-            raise Refused(422, wrong)
+        with self._turn(peer.site):
+            return await self._report(request, peer)
+
+    async def _report(self, request: web.Request, peer: Peer) -> web.Response:
+        raw = await body(request, LARGEST)
+        report: Report = report_of(raw) if len(raw) < SMALL else await self.run(report_of, raw)
         posted = Posted(peer.site, peer.serial, report, self.database.clock())
         try:
-            outcome = await self.inbox.put(posted)
+            outcome = await self.inbox.put(posted, size=len(raw))
         except Unfit as error:
             raise Refused(422, str(error)) from None
         if outcome.refused:
-            raise Refused(403, outcome.refused)
+            faults = tuple(
+                Fault(where=f"{SCHOOL}{code}", what="another site's, or nobody's") for code in sorted(outcome.foreign)
+            )
+            raise Refused(403, outcome.refused, faults=faults)
         orders = await self.waiting.now(peer.site)
         mark = outcome.taken.mark
         missing = outcome.taken.missing
         return self._receipt(
             peer, outcome.taken.verdict.value, orders, epoch=mark.epoch, seq=mark.seq, missing=missing
         )  # fmt: skip
-
-    async def _read(self, raw: bytes) -> Report:
-        """Another version of the protocol may have other fields: that is said before what does not fit."""
-        try:
-            if len(raw) < _SMALL:
-                return Report.model_validate_json(raw)
-            report: Report = await self.run(Report.model_validate_json, raw)
-        except ValidationError as error:
-            raise of_validation(error) if (spoken := fit.protocol(raw)) == PROTOCOL else _other(spoken) from None
-        return report
 
     async def wait(self, request: web.Request) -> web.Response:
         """Answer as soon as there is an order."""
@@ -149,7 +149,8 @@ class Doors:
     async def answer(self, request: web.Request) -> web.Response:
         """Keep the sealed answer to a question for who asked it."""
         peer = self._peer(request)
-        answer = _model(Answer, await _body(request, _ANSWER))
+        with self._turn(peer.site):
+            answer = parsed(Answer, await body(request, _ANSWER))
         done = await self.run(
             lambda: hub_orders.answered(
                 self.database, answer.id, site=peer.site, answer=answer.model_dump_json()
@@ -170,7 +171,7 @@ class Doors:
         if wait := self.wrong.wait(address):
             text = "too many wrong tickets from this address"
             raise Refused(429, text, headers={"Retry-After": str(math.ceil(wait))})
-        asked = _model(Enrolment, await _body(request, _SMALL))
+        asked = parsed(Enrolment, await body(request, SMALL))
         parts = asked.ticket.strip().rsplit(".", 2)
         secret = parts[1] if len(parts) == 3 else asked.ticket.strip()
         try:
@@ -192,7 +193,7 @@ class Doors:
     async def renew(self, request: web.Request) -> web.Response:
         """Another certificate before the old one ends."""
         peer = self._peer(request)
-        asked = _model(Enrolment, await _body(request, _SMALL))
+        asked = parsed(Enrolment, await body(request, SMALL))
         if asked.site != peer.site:
             raise Refused(403, f"this connection is of the site {peer.site}; only its own certificate can be renewed")
         try:
@@ -219,6 +220,20 @@ class Doors:
         authority, key = self.keys.authority.pem, self.keys.public
         return _json(Enrolled(certificate=issued.pem, authority=authority, key=key, schools=list(schools)))
 
+    @contextmanager
+    def _turn(self, site: str) -> Iterator[None]:
+        """One more request of a site at the same time: its certificate may be in wrong hands."""
+        if self._busy[site] >= AT_ONCE:
+            text = f"this site has {AT_ONCE} requests under way already; two machines that speak for it?"
+            raise Refused(429, text, headers=_AGAIN)
+        self._busy[site] += 1
+        try:
+            yield
+        finally:
+            self._busy[site] -= 1
+            if not self._busy[site]:
+                del self._busy[site]
+
     def _peer(self, request: web.Request) -> Peer:
         """Whose certificate it is. TLS has checked it when the connection began; it may have ended since."""
         found = peer_of(request.get_extra_info("peercert"))
@@ -234,36 +249,10 @@ class Doors:
         return found
 
 
-def _other(spoken: object) -> Refused:
-    said = spoken if isinstance(spoken, int) else "another one"
-    text = f"this site speaks version {said} of the protocol, this hub {PROTOCOL}. Update the older one of the two"
-    return Refused(426, text, headers={"Upgrade": f"schoolbridge/{PROTOCOL}"})
-
-
 def _cancelled() -> bool:
     """Whether this request itself is cancelled, and not only what it waited for."""
     task = asyncio.current_task()
     return task is not None and bool(task.cancelling())
-
-
-def _model(model: type[M], raw: bytes) -> M:
-    try:
-        return model.model_validate_json(raw)
-    except ValidationError as error:
-        raise of_validation(error) from None
-
-
-async def _body(request: web.Request, most: int) -> bytes:
-    if request.content_type != "application/json":
-        raise Refused(415, "send JSON, with Content-Type: application/json")
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            raw = await request.read()
-    except TimeoutError:
-        raise Refused(408, f"the body was not here within {BODY_SECONDS:g} seconds") from None
-    if len(raw) > most:
-        raise Refused(413, f"{len(raw)} bytes; at most {most} are taken here. Nothing of it was applied")
-    return raw
 
 
 def _json(model: BaseModel) -> web.Response:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from bridge.core.fair import tenant_key
 from bridge.core.forecast import ASSUMED, Bottleneck, Range, Ready, Told, WaveAhead, ready, simulate
 from bridge.core.wave_run import SWITCHED
-from bridge.hub.known import Known, amount, known, read_time
+from bridge.hub.known import Known, known, read_time
 from bridge.hub.wave_plan import plan_of
 from bridge.settings.hub import HubFile
 from bridge.state.database import Database
@@ -81,8 +81,10 @@ def foresee(hub: HubFile, database: Database, schools: Mapping[str, Known] | Non
 def told_of(one: Known, hub: HubFile, now: datetime, *, tenant: str = "") -> Told:
     """What the law needs of a school. Its pace: what is left, by when its site says that it will be through."""
     silent = one.heard is None or now - one.heard > hub.silence.red
-    amounts = one.amounts
-    files = max(0.0, amount(amounts, "files_total") - amount(amounts, "files")) if one.view else None
+    amounts: Mapping[str, Any] = one.view.get("amounts") or {}
+    files: float | None = None
+    if one.view:
+        files = max(0.0, float(amounts.get("files_total") or 0) - float(amounts.get("files") or 0))
     said = one.at or now
     return Told(
         stage=one.stage,
@@ -91,8 +93,8 @@ def told_of(one: Known, hub: HubFile, now: datetime, *, tenant: str = "") -> Tol
         fast=_pace(files, said, amounts.get("earliest_end")),
         complete=bool(amounts.get("complete", True)),
         silent=silent,
-        people=int(amount(one.view, "held") + amount(one.view, "conflicts")),
-        gates=int(amount(one.view, "gates_failed")),
+        people=int(one.view.get("held") or 0) + int(one.view.get("conflicts") or 0),
+        gates=int(one.view.get("gates_failed") or 0),
         tenant=tenant,
         moved=one.place.moved,
     )

@@ -22,8 +22,8 @@ from bridge.state.hub_inbox import Outcome, Posted
 
 #: Reports in one transaction, and seconds that the first of them waits for others.
 MOST, MOMENT = 200, 0.05
-#: Reports that wait; more are told to come again.
-LONGEST = 5000
+#: Reports that wait, and bytes of them all as they came in; more are told to come again.
+LONGEST, HEAVIEST = 5000, 64 << 20
 #: That a site reports of schools which are not its own is journaled once in so many seconds.
 _AGAIN = 3600.0
 
@@ -55,6 +55,7 @@ class Inbox:
     clock: Callable[[], float] = time.monotonic
     counts: Counts = field(default_factory=Counts)
     _waiting: list[tuple[Posted, asyncio.Future[Outcome]]] = field(default_factory=list)
+    _bytes: int = 0
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "hub inbox"))
     _task: asyncio.Task[None] | None = None
@@ -78,14 +79,22 @@ class Inbox:
             done.cancel()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def put(self, posted: Posted) -> Outcome:
-        """Apply a report. Raises Unfit, Full, and OperationalError where the database can't be used."""
-        if len(self._waiting) >= LONGEST or not self.alive:
+    async def put(self, posted: Posted, *, size: int = 0) -> Outcome:
+        """Apply a report of so many bytes. Raises Unfit, Full, and OperationalError where the database can't be used.
+
+        Full: also where the reports that wait are too large together, but one is always let in.
+        """
+        heavy = self._bytes and self._bytes + size > HEAVIEST
+        if heavy or len(self._waiting) >= LONGEST or not self.alive:
             raise Full
         done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((posted, done))
+        self._bytes += size
         self._news.set()
-        return await done
+        try:
+            return await done
+        finally:
+            self._bytes -= size
 
     async def _run(self) -> None:
         while True:

@@ -1,6 +1,7 @@
 """What the hub was told of its schools, as far as waves, forecasts and reports need it.
 
-Times of a site stand on its clock. How far that is ahead is known from its last report, and taken off here.
+Times of a site stand on its clock. How far that is ahead is known from its last report, and taken off here. What does
+not fit is as if it had not been told: one site's nonsense must not end the plan of all.
 """
 
 from __future__ import annotations
@@ -9,20 +10,46 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy import Connection, select
 
 from bridge.core.cutover import Stage
 from bridge.core.wave_run import SWITCHED, Run
 from bridge.core.waves import THROUGH, Place
+from bridge.hub.fit import NUMBER, YEARS
 from bridge.state.fleet_tables import hub_school, hub_site
 from bridge.state.transaction import BATCH
 
 _SLOTS = ("school", "cutover")
 _STAGES = frozenset(stage.value for stage in Stage)
-#: Nobody has more files: what is told beyond it is no number.
-_MOST = 1e15
+_Number = Annotated[float, Field(ge=0, le=NUMBER, allow_inf_nan=False)]
+
+
+class _Amounts(BaseModel):
+    files: _Number = 0
+    files_total: _Number = 0
+    complete: bool = True
+    earliest_end: str | None = None
+    latest_end: str | None = None
+
+
+class _View(BaseModel):
+    """Of a SchoolView what is used here."""
+
+    stage: Annotated[str, Field(max_length=32)]
+    name: Annotated[str, Field(max_length=300)] = ""
+    appointment: str | None = None
+    stage_since: str | None = None
+    held: _Number = 0
+    conflicts: _Number = 0
+    gates_failed: _Number = 0
+    amounts: _Amounts = _Amounts()
+
+
+class _Body(BaseModel):
+    view: _View
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +73,6 @@ class Known:
     def name(self) -> str:
         """Of the school, as its site calls it."""
         return str(self.view.get("name") or self.school)
-
-    @property
-    def amounts(self) -> Mapping[str, Any]:
-        """How far its files are, as it was told."""
-        return _part(self.view, "amounts")
 
     @property
     def appointment(self) -> datetime | None:
@@ -91,10 +113,10 @@ def known(connection: Connection, codes: Iterable[str] | None = None) -> dict[st
         mine = hub_school.c.school.in_(wanted[start : start + BATCH])
         query = select(*columns).where(mine, hub_school.c.slot.in_(_SLOTS)).order_by(hub_school.c.at)
         for row in connection.execute(query):
-            told.setdefault(row.school, {})[row.slot] = body = _tree(row.body)
+            body = _view(row.body) if row.slot == "school" else _tree(row.body)
+            told.setdefault(row.school, {})[row.slot] = body
             times |= {row.school: row.at} if row.slot == "school" else {}
-            said = _part(body, "view").get("stage") if row.slot == "school" else body.get("stage")
-            if isinstance(said, str) and said in _STAGES:  # what was told last counts
+            if (said := body.get("stage")) in _STAGES:  # what was told last counts
                 stages[row.school] = Stage(said)
     nothing = (None, timedelta(0))
     return {
@@ -110,11 +132,11 @@ def known(connection: Connection, codes: Iterable[str] | None = None) -> dict[st
 def _known(
     code: str, site: str, told: Mapping[str, Mapping[str, Any]], heard: datetime | None, ahead: timedelta
 ) -> Known:
-    cutover = told.get("cutover", {})
+    view, cutover = told.get("school", {}), told.get("cutover", {})
     past = cutover.get("past")
     said = [one for one in (cutover.get("run"), *(past if isinstance(past, list) else ())) if isinstance(one, Mapping)]
     runs = tuple(run for one in said if (run := _run(one, ahead)))
-    return Known(code, site, heard, _part(told.get("school", {}), "view"), cutover, runs, ahead)
+    return Known(code, site, heard, view, cutover, runs, ahead)
 
 
 def _run(said: Mapping[str, Any], ahead: timedelta) -> Run | None:
@@ -132,26 +154,22 @@ def _run(said: Mapping[str, Any], ahead: timedelta) -> Run | None:
 
 
 def read_time(said: Any) -> datetime | None:
-    """A time as it stands in a message; None where there is none, or no zone."""
+    """A time as it stands in a message; None where there is none, no zone, or it is of another age."""
     try:
         at = datetime.fromisoformat(said) if isinstance(said, str) else None
     except ValueError:
         return None
-    return at.astimezone(UTC) if at is not None and at.tzinfo is not None else None
+    return at.astimezone(UTC) if at is not None and at.tzinfo is not None and at.year in YEARS else None
 
 
-def amount(tree: Mapping[str, Any], name: str) -> float:
-    """A number as it stands in a message; 0 where there is none."""
-    said = tree.get(name)
-    return float(said) if isinstance(said, int | float) and 0 <= said < _MOST else 0.0
-
-
-def _part(tree: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """What is told there; nothing where it is told in another way than this version knows."""
-    said = tree.get(name)
-    return said if isinstance(said, Mapping) else {}
+def _view(text: str) -> Mapping[str, Any]:
+    try:
+        return _Body.model_validate_json(text).view.model_dump(mode="json")
+    except ValidationError:
+        return {}
 
 
 def _tree(text: str) -> Mapping[str, Any]:
+    """A cutover, with a stage that is a text."""
     tree = json.loads(text)
-    return tree if isinstance(tree, Mapping) else {}
+    return tree if isinstance(tree, Mapping) and isinstance(tree.get("stage", ""), str) else {}

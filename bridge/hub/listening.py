@@ -62,17 +62,18 @@ class Listening:
 
     @property
     def count(self) -> int:
-        """Connections that are open."""
-        server = self._runner.server
-        return len(server.connections) if server is not None else 0
+        """Connections that are open, also those that are in the middle of their handshake: only asyncio knows them."""
+        return int(getattr(self._server, "_active_count", 0))
 
     def _connection(self) -> asyncio.BaseProtocol:
+        """What speaks on a new connection. Raises ConnectionAbortedError for one too many: asyncio ends it at once,
+        before a handshake takes its time."""
         full = self.count >= self._most
         if full != self._full:
             self._full = full
             structlog.get_logger().warning("connections of sites", full=full, most=self._most)
         if full:
-            return _Closed()
+            raise ConnectionAbortedError
         server = self._runner.server
         assert server is not None  # noqa: S101
         made = server()
@@ -90,14 +91,6 @@ class Listening:
             self._silent.discard(made)
             with suppress(Exception):
                 made.force_close()  # type: ignore[attr-defined]
-
-
-class _Closed(asyncio.Protocol):
-    """One connection too many."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101
-        transport.abort()
 
 
 def _files() -> int:

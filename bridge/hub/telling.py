@@ -26,6 +26,7 @@ from bridge.settings.notify import Target
 from bridge.state import notices as state
 from bridge.state.database import Database
 from bridge.state.fleet_tables import hub_site
+from bridge.state.lease import Lease
 from bridge.state.lock import Busy
 from bridge.state.notices import News
 
@@ -52,6 +53,7 @@ class HubTeller(Teller):
     def __init__(self, *given: Any, **doors: Any) -> None:
         super().__init__(*given, **doors)
         self._lock: ExitStack | None = None
+        self._lease: Lease | None = None
 
     async def stop(self) -> None:
         """End; another process may tell from now on."""
@@ -65,9 +67,12 @@ class HubTeller(Teller):
             await super().look(now)
 
     def _mine(self) -> bool:
+        if self._lock is not None and not (self._lease and self._lease.holds):
+            self._lock.close()  # this process stood still, and another one may tell by now
+            self._lock = None
         if self._lock is None:
             with ExitStack() as stack, suppress(Busy):
-                stack.enter_context(self.database.lock(_LOCK))
+                self._lease = stack.enter_context(self.database.lock(_LOCK)).lease
                 self._lock = stack.pop_all()
         return self._lock is not None
 

@@ -17,16 +17,16 @@ from sqlalchemy import Connection, or_, select
 
 from bridge.api.models import SchoolRow
 from bridge.core.cutover import Stage
+from bridge.hub.fit import LINE, drawable
 from bridge.hub.honest import Asked, Site
 from bridge.state.fleet_tables import hub_command, hub_event, hub_school, hub_site
+from bridge.state.hub_orders import OPEN
 from bridge.state.transaction import BATCH
 
 #: How far a look goes back behind the last one.
 MARGIN = timedelta(seconds=5)
 #: A school's row among its slots.
 SCHOOL = "school"
-#: States of a command that is not answered yet.
-OPEN = ("waiting", "sent")
 
 
 #: So long it is shown that a journal was written anew.
@@ -194,7 +194,8 @@ def _read(body: str) -> SchoolRow | None:
         row = _Body.model_validate_json(body).view
     except ValidationError:
         return None
-    return row if row.stage in _STAGES else None
+    fits = row.stage in _STAGES and drawable(row) and len(row.model_dump_json()) <= LINE
+    return row if fits else None
 
 
 def slots(connection: Connection, code: str, names: Iterable[str]) -> Mapping[str, Any]:

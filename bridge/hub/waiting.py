@@ -20,6 +20,8 @@ from bridge.state.hub_orders import Orders
 
 #: Seconds between looks, and between looks at who was revoked.
 LOOK = 1.0
+#: So many requests of one site wait; one more ends the oldest, whose connection may be dead long since.
+MOST = 8
 
 Run = Callable[..., Awaitable[Any]]
 
@@ -89,7 +91,10 @@ class Waiting:
     async def orders(self, site: str, seconds: float) -> Orders | None:
         """What waits for a site, as soon as there is something; nothing after that time. None: it was revoked."""
         done: asyncio.Future[Orders | None] = asyncio.get_running_loop().create_future()
-        self._futures.setdefault(site, []).append(done)
+        others = [one for one in self._futures.setdefault(site, []) if not one.done()]
+        for one in others[: len(others) - MOST + 1] if len(others) >= MOST else ():
+            one.set_result(Orders())
+        self._futures[site].append(done)
         if site in self._due:
             self._hint.set()
         try:

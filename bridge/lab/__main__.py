@@ -13,9 +13,10 @@ from types import FrameType
 from rich.console import Console
 from rich.markup import escape
 
-from bridge.lab.demo import Demo, write_report
+from bridge.lab.demo import Demo
 from bridge.lab.processes import Unavailable
 from bridge.lab.stage import Stage
+from bridge.lab.steps import write_report
 
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import uuid
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +157,20 @@ class Site:
         except (OSError, ValueError):
             return {}
         found: dict[str, Any] = tree.get("schools", {}).get(self.code, {})
+        return found
+
+    def waiting(self) -> int:
+        """How many messages the hub has not confirmed, read beside the daemon."""
+        return self._number("SELECT count(*) FROM outbox")
+
+    def numbered(self) -> int:
+        """The number that was given out last."""
+        return self._number("SELECT last FROM uplink WHERE school = ''")
+
+    def _number(self, query: str) -> int:
+        state = f"file:{self.root / 'state.db'}?mode=ro"
+        with closing(sqlite3.connect(state, uri=True, timeout=10)) as opened:
+            found: int = opened.execute(query).fetchone()[0]
         return found
 
     def mirrored(self) -> bool:

@@ -9,13 +9,11 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from bridge.lab.cloud_reader import CloudReader
 from bridge.lab.demo_both_ways import BothWays
@@ -25,17 +23,7 @@ from bridge.lab.demo_year import SchoolYear
 from bridge.lab.directories import Directory, SambaDirectory
 from bridge.lab.seed import Person
 from bridge.lab.stage import Stage
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of the report."""
-
-    name: str
-    ok: bool
-    expected: str
-    found: str
-    seconds: float
+from bridge.lab.steps import Told
 
 
 class Demo:
@@ -44,31 +32,11 @@ class Demo:
     def __init__(self, stage: Stage, console: Console) -> None:
         self.stage = stage
         self.console = console
-        self.steps: list[Step] = []
+        self.told = Told(console, stage.last_words)
+        self.step = self.told.step
         self.cloud: CloudReader = stage.cloud
         self.directory: Directory = stage.directory
         self.people = [person for person in stage.school.people if person.standing == "present"]
-
-    def step(self, name: str, expected: Any, probe: Callable[[], Any], *, timeout: float = 20.0) -> None:
-        """Wait until ``probe()`` gives ``expected``; an error of the probe is what was found."""
-        self.console.print(f"[bold]{name}[/bold]")
-        begun = time.monotonic()
-        found: Any = None
-        while True:
-            try:
-                found = probe()
-            except (OSError, LookupError) as error:
-                found = f"{type(error).__name__}: {error}"
-            if found == expected or time.monotonic() - begun > timeout:
-                break
-            time.sleep(0.2)
-        done = Step(name, found == expected, _text(expected), _text(found), round(time.monotonic() - begun, 2))
-        self.steps.append(done)
-        mark = "[green]✓[/green]" if done.ok else "[red]✗[/red]"
-        self.console.print(f"  {mark} expected {done.expected}")
-        self.console.print(f"    found    {done.found}  [dim]({done.seconds} s)[/dim]")
-        if not done.ok:
-            self.console.print(f"[dim]{self.stage.last_words()}[/dim]")
 
     # -- the story
 
@@ -79,7 +47,7 @@ class Demo:
         homes.prepare(teachers)
         self._before(wanted)
         self._first_mirror(wanted)
-        if not all(step.ok for step in self.steps):
+        if not self.told.ok:
             return False  # without a mirror the rest of the story would only wait in vain
         self._rename(wanted)
         self._promote(wanted)
@@ -98,7 +66,7 @@ class Demo:
         if cutover is not None:
             cutover.finalise()
         self._rest()
-        return all(step.ok for step in self.steps)
+        return self.told.ok
 
     def _before(self, wanted: list[Person]) -> None:
         self.step("check: configuration, servers, rights", 0, lambda: self.stage.bridge("check", "--online").code)
@@ -247,19 +215,5 @@ class Demo:
 
     def summary(self, directory: str) -> dict[str, Any]:
         """Print the table and give the report."""
-        table = Table(title=f"schoolbridge demo · {directory}")
-        for heading in ("step", "found true", "seconds"):
-            table.add_column(heading)
-        for step in self.steps:
-            table.add_row(step.name, "[green]yes[/green]" if step.ok else "[red]NO[/red]", f"{step.seconds:.2f}")
-        self.console.print(table)
-        return {"directory": directory, "steps": [asdict(step) for step in self.steps]}
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def write_report(path: Path, report: dict[str, Any]) -> None:
-    """Write the JSON report that ``--report`` asks for."""
-    path.write_text(json.dumps(report, ensure_ascii=False, indent=2) + "\n")
+        self.told.table(f"schoolbridge demo · {directory}")
+        return {"directory": directory, "steps": self.told.tree()}

@@ -20,8 +20,8 @@ from urllib.parse import quote_plus
 from bridge.lab.processes import ProcessTree, Unavailable
 
 _START_TIMEOUT = 30.0  # seconds
-_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=on", "shared_buffers=32MB",
-         "max_connections=50", "listen_addresses=")  # fmt: skip
+_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+_SMALL = ("autovacuum=on", "shared_buffers=32MB", "max_connections=50", "listen_addresses=")
 
 
 class PostgresServer:
@@ -34,10 +34,11 @@ class PostgresServer:
         self._binaries = binaries
 
     @classmethod
-    def start(cls, *, scratch: Path | None = None) -> Self:
+    def start(cls, *, scratch: Path | None = None, durable: bool = False) -> Self:
         """Start one; `scratch`: where its directory is made (the path must be short, UNIX sockets stop at 107 bytes).
 
-        Raises Unavailable where PostgreSQL is not installed, RuntimeError with the log when it does not start.
+        `durable`: every commit is on the disk, as in production. Raises Unavailable where PostgreSQL is not installed,
+        RuntimeError with the log when it does not start.
         """
         binaries = find_binaries()
         user = _user()
@@ -48,7 +49,7 @@ class PostgresServer:
             cluster = directory / "cluster"
             _run([*_as(user), binaries / "initdb", "-D", cluster, "-U", user, "-A", "trust", "-E", "UTF8", "--no-sync",
                   "--locale=C.UTF-8"])  # fmt: skip
-            settings = [part for setting in _FAST for part in ("-c", setting)]
+            settings = [part for setting in (*(() if durable else _FAST), *_SMALL) for part in ("-c", setting)]
             tree = ProcessTree.start(
                 [*_as(user), binaries / "postgres", "-D", cluster, "-k", directory, *settings],
                 log=directory / "postgres.log",

@@ -14,12 +14,15 @@ from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from anyascii import anyascii
-from fpdf import FPDF
 
 from bridge.core.naming import ascii_letters
 from bridge.letters.text import WORDS, Words
+
+if TYPE_CHECKING:
+    from fpdf import FPDF
 
 FONTS = Path(__file__).parent / "fonts"
 MARGIN = 15.0
@@ -85,6 +88,8 @@ class _Sheet:
     """A4 pages in the making."""
 
     def __init__(self, words: Words, *, school: str, printed: date, pages: int, change: bool) -> None:
+        from fpdf import FPDF  # only here: it takes a while to load, and the program starts more often than it prints
+
         self.words, self.school, self.printed, self.pages, self.change = words, school, printed, pages, change
         self.pdf = FPDF(orientation="portrait", unit="mm", format="A4")
         self.pdf.set_auto_page_break(False)

@@ -8,12 +8,14 @@ foundation  how a root comes into being
 freezing how people are kept from changing it for a while
 open_files  which files are open
 passwords  setting one account's password
+authority  who masters an object in the cloud
 purse    what it may spend of a budget that many share
 rights   who may get at the root of a share
 trash    what a side keeps of deleted and overwritten files
 trees    what it remembers of trees and of the bytes in them
 """
 
+from bridge.ports.authority import CloudAuthority, Mastered
 from bridge.ports.content import QUICKXOR, UNREAD, Contents, Source
 from bridge.ports.errors import (
     BridgeError,
@@ -67,6 +69,7 @@ __all__ = [
     "Busy",
     "Candidate",
     "Capabilities",
+    "CloudAuthority",
     "ConfigurationError",
     "Connector",
     "ContentChanged",
@@ -86,6 +89,7 @@ __all__ = [
     "KeptModes",
     "LogIn",
     "Loose",
+    "Mastered",
     "Meaning",
     "Mode",
     "NotSet",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bridge.core.model import Action, Digest, Elements, Evidence, Fields
+from bridge.ports.authority import CloudAuthority
 from bridge.ports.content import Contents, Source
 from bridge.ports.foundation import Foundation
 from bridge.ports.freezing import Freezing, KeptModes
@@ -190,6 +191,8 @@ class Capabilities:
     """How people prove who they are; None for a side where they can't."""
     foundation: Foundation | None = None
     """How the root is made or moved to its place; None for a side where that can't be done."""
+    authority: CloudAuthority | None = None
+    """How the cloud's own source of authority is switched; None for a side that keeps none."""
     freezing: Freezing | None = None
     """How people are kept from changing the root; None for a side where only a person can do that."""
     open_files: OpenFiles | None = None

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from bridge.settings.words import Duration, Strict
 
+CloudAuthority = Literal["leave", "switch"]
 SharesAfter = Literal["writable", "read-only"]
 
 
@@ -40,6 +41,11 @@ class CutoverFile(Strict):
         description="The school's shares after the switch: `writable` (the default; both ways as before) or "
         "`read-only` until the school is rolled back.",
     )
+    cloud_authority: CloudAuthority | None = Field(
+        default=None,
+        description="Accounts and groups of the school that Microsoft Entra Connect made: `switch` (the default; the "
+        "cloud masters them with the cutover, and the directory again with a roll back) or `leave`.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,7 @@ class Cutover:
     approval: timedelta = timedelta(days=7)
     verify: float = 100.0
     shares_after: SharesAfter = "writable"
+    cloud_authority: CloudAuthority = "switch"
 
     @classmethod
     def of(cls, *said: CutoverFile) -> Cutover:

@@ -55,6 +55,9 @@ changeover = _table(
 )
 #: Of a root whose folder is frozen by permissions: the mode that each object had before, by device and inode.
 frozen = _table("frozen", _key("handle"), _number("was"), _number("mode"), compact=True)
+#: What the cloud was, or is about to be, given of what another synchronisation mastered there: given back with a roll
+#: back. ``anchor`` is the cloud's. Added by migration 0003.
+mastered = _table("mastered", _key("anchor"), _text("kind"), _time("at", optional=False))
 
 #: Tokens of the status API, of no school in particular: only the SHA-256 of the secret is kept.
 api_token = _table(

@@ -103,7 +103,8 @@ def _judged(batch: _Batch, one: Posted, row: Row[Any] | None, bad: set[str]) -> 
     answers: list[str] = []
     if taken.verdict is Verdict.APPLIED and taken.first:
         for message in report.messages:
-            if message.seq >= taken.first and message.school not in former:
+            # Of a school that was given away an answer counts still: what was done there was done.
+            if message.seq >= taken.first and (message.school not in former or message.kind == "answer"):
                 answers += _gather(batch, one, message)
     for demand in report.demands:
         batch.demands[demand.tenant, demand.budget, one.site] = {

@@ -31,6 +31,8 @@ MOST_EVENTS, LARGEST_BODY = 50_000, 512 << 10
 #: How many are dropped at once, so that it is not done again for each event that follows.
 _DROPPED_AT_ONCE = 500
 _DROPPED = "dropped"
+#: The slot of a notice in the place of a message that the hub does not take (``aside``).
+ASIDE = "aside"
 #: Bytes of a message beside its body.
 _ENVELOPE = 300
 
@@ -244,7 +246,7 @@ def behind(database: Database, report: Packed, verdict: Verdict) -> bool:
 def _anew(tx: Transaction) -> None:
     """Nothing was sent in the new epoch: of several states of a slot only the newest stays."""
     tx.run(update(outbox).values(seq=0))
-    states = (outbox.c.slot != "") & (outbox.c.slot != _DROPPED)
+    states = (outbox.c.slot != "") & outbox.c.slot.not_in((_DROPPED, ASIDE))
     newest = select(func.max(outbox.c.place)).where(states).group_by(outbox.c.school, outbox.c.slot)
     tx.run(delete(outbox).where(states, outbox.c.place.not_in(newest)))
 

@@ -77,6 +77,7 @@ RULES: Mapping[str, Rule | None] = {
     "appointment": None,
     "changeover": None,
     "frozen": None,
+    "mastered": _BY_ANCHOR,
     "api_token": None,
     "api_answer": None,
     "notice": None,

@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from bridge.core.kinds import Kind, Shape
 from bridge.core.model import Link, Operation, Side
+from bridge.core.recovery import Recovery, passed
 from bridge.ports import Candidate, ConfigurationError, Done, Identity, Loose, Page, Pair, Tallies, Trouble
 from bridge.state import bookmark, books, guardbook, journal, names, space, stages, touch
 from bridge.state import pairs as correlation
@@ -213,16 +214,18 @@ class SchoolStore(Drifting, Leaving, Lookup, Recovering, Rosters, Years):
         with self._write() as tx:
             return guardbook.unhold(tx, rule_prefix)
 
-    def enter_stage(self, writable: Collection[Side]) -> None:
-        """What another stage held is due again where this one writes. Asked before each cycle; writes if needed only.
+    def enter_stage(self, writable: Collection[Side], recovery: Recovery = Recovery.OVER) -> None:
+        """What is not held by stage or recovery any more is due again. Asked before each cycle; writes if needed only.
 
         Not once when the stage moves: a cycle that began before may hold it after, and each root has its own store.
         """
+        wanted = [("stage", tuple(writable)), *([(rule, tuple(Side))] if (rule := passed(recovery)) else [])]
         with self._read() as tx:
-            held = guardbook.holds(tx, "stage", writable)
+            held = [one for one in wanted if guardbook.holds(tx, *one)]
         if held:
             with self._write() as tx:
-                guardbook.unhold(tx, "stage", writable)
+                for one in held:
+                    guardbook.unhold(tx, *one)
 
     def begin_cycle(self, id: str, *, now: datetime) -> None:  # noqa: A002
         """Write the bookkeeping row of a cycle."""

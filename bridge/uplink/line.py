@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from bridge.fleet import paths
 from bridge.fleet.messages import Answer, Enrolled, Enrolment, Receipt, Report
+from bridge.fleet.paths import SCHOOL
 from bridge.ports import Unreachable
 
 M = TypeVar("M", bound=BaseModel)
@@ -29,6 +30,14 @@ _EXPIRED, _EARLY, _NAMES = 10, 9, (62, 64)
 
 class Away(Unreachable):
     """The hub can't be reached, or not be talked to, now; ``str`` says why and what to do. It is tried again."""
+
+
+class NotTaken(Away):
+    """The hub will not take just this, however often it comes; ``schools``: those that it says are not this site's."""
+
+    def __init__(self, text: str, schools: frozenset[str] = frozenset()) -> None:
+        super().__init__(text)
+        self.schools = schools
 
 
 class Line:
@@ -172,7 +181,10 @@ def refusal(url: str, status: int, raw: bytes) -> Away:
     if status == 401:
         return Away(f"{url}: the hub takes this site's certificate no more: enrol it again{detail}")
     if status == 403:
-        return Away(f"{url}: the hub refuses this site: revoked, or a school is another site's. Ask there{detail}")
+        text = f"{url}: the hub refuses this site: revoked, or a school is another site's. Ask there{detail}"
+        return NotTaken(text, schools) if (schools := _schools(raw)) else Away(text)
+    if status in {413, 422}:
+        return NotTaken(f"{url}: the hub can't take what this site tells (HTTP {status}){detail}")
     if status in {429, 502, 503, 504} or status >= 500:
         return Away(f"{url}: the hub is busy or in trouble (HTTP {status}){detail}")
     return Away(f"{url}: the hub refuses (HTTP {status}). See that hub.url is the sites' door of the hub{detail}")
@@ -180,10 +192,22 @@ def refusal(url: str, status: int, raw: bytes) -> Away:
 
 def _detail(raw: bytes) -> str:
     """What a problem (RFC 9457) says, in one line of printable letters."""
-    try:
-        tree: Any = json.loads(raw[: 64 << 10])
-    except ValueError:
-        return ""
-    text = str(tree.get("detail") or tree.get("title") or "") if isinstance(tree, Mapping) else ""
+    tree = _problem(raw)
+    text = str(tree.get("detail") or tree.get("title") or "")
     line = "".join(letter if letter.isprintable() else " " for letter in text)[:300].strip()
     return f". It says: {line}" if line else ""
+
+
+def _schools(raw: bytes) -> frozenset[str]:
+    """The schools that a problem is about: faults at ``school/CODE``."""
+    faults = _problem(raw).get("faults")
+    places = [one.get("where") for one in faults if isinstance(one, Mapping)] if isinstance(faults, list) else []
+    return frozenset(one.removeprefix(SCHOOL) for one in places if isinstance(one, str) and one.startswith(SCHOOL))
+
+
+def _problem(raw: bytes) -> Mapping[str, Any]:
+    try:
+        tree: Any = json.loads(raw[: 64 << 10])
+    except (ValueError, RecursionError):
+        return {}
+    return tree if isinstance(tree, Mapping) else {}

@@ -7,7 +7,7 @@ act      by the same function as this site's own API, with its own gates and pol
 answer   what became of it is kept and journaled together, then put into the outbox
 
 A crash between act and answer leaves an id that was begun and never ended. Doing it again could do it twice: it is
-answered with that, and a person looks.
+answered with that, and a person looks. Only what finds by itself what is done already (``carry``) is done again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -33,8 +33,10 @@ from bridge.fleet.orders import Expired, Unfit, checked
 from bridge.ports import BridgeError
 from bridge.settings.hub import Uplink
 from bridge.state import outbox, tokens
+from bridge.state.aside import BARE
 from bridge.state.journal import Entry
 from bridge.state.outbox import News
+from bridge.state.tokens import NOBODY
 
 #: Under which name the ids of orders stand among the keys of requests; those that were unfit stand apart.
 TOKEN, UNFIT = "hub", "hub unfit"
@@ -66,7 +68,8 @@ class Ground:
     """What orders are carried out on. ``hub`` gives the block of the configuration as it is now.
 
     ``configured``: what a site tells of a school's configuration. ``carry``: action -> what carries it out, other than
-    those of the status API; it looks itself what ``hub.allow`` holds, and may be about a school that is not there yet.
+    those of the status API; it looks itself what ``hub.allow`` holds, may be about a school that is not there yet, and
+    can be asked the same again.
     """
 
     source: LocalSource
@@ -142,17 +145,20 @@ class Orders:
         known = await self._run(
             tokens.begin, self._database, order.school, token=TOKEN, key=order.id, request=mark
         )  # fmt: skip
-        if known is not None:
+        if known is not None and (late or not self._repeats(order, known, mark)):
             outcome = _again(known, mark)
         else:
             outcome = Outcome("expired", late) if late else await self._do(order)
             await self._end(order, outcome, mark=mark, token=TOKEN, key=order.id)
         await self._answer(order, outcome)
 
+    def _repeats(self, order: Order, known: tokens.Answer, mark: str) -> bool:
+        """Whether a crash cut it off, and whoever carries it out finds by itself what is done already."""
+        return not known.status and known.request == mark and _action(order) in self._ground.carry
+
     async def _do(self, order: Order) -> Outcome:
         """Raises what is a bug: then nobody knows what was done."""
-        name = str((order.action or {}).get("action", ""))
-        carry = self._ground.carry.get(name)
+        carry = self._ground.carry.get(_action(order))
         if carry is None and self._ground.source.bridge.settings().school(order.school) is None:
             return Outcome("refused", f"this site looks after no school {order.school or 'without a code'}")
         if order.action is None:
@@ -164,7 +170,7 @@ class Orders:
 
     async def _end(self, order: Order, outcome: Outcome, *, mark: str, token: str, key: str) -> None:
         body = json.dumps({"state": outcome.state, "text": outcome.text[:_TEXT], "stage": outcome.stage})
-        after = {"id": order.id, "action": str((order.action or {}).get("action", ""))}
+        after = {"id": order.id, "action": _action(order)}
         entry = Entry(
             ORDER, actor=f"hub:{label_of(order)}", reason=_sentence(outcome.text), after=after, outcome=outcome.state
         )
@@ -176,12 +182,19 @@ class Orders:
 
     async def _answer(self, order: Order, outcome: Outcome) -> None:
         body = {"command": order.id, "state": outcome.state, "text": outcome.text[:_TEXT], "stage": outcome.stage}
-        await self._run(self._keep, News("answer", body, order.school, f"answer:{order.id}", once=True))
+        # Of a school that is not ours nothing may be told: the answer is known by the order that it is about.
+        mine = self._ground.source.bridge.settings().school(order.school) is not None
+        school = order.school if mine else NOBODY
+        await self._run(self._keep, News("answer", body, school, f"answer:{order.id}", once=True))
         self._heard()
 
     def _keep(self, news: News) -> None:
-        with outbox.opened(self._database) as tx:
-            outbox.tell(tx, [news])
+        try:
+            with outbox.opened(self._database) as tx:
+                outbox.tell(tx, [news])
+        except outbox.TooLarge:  # it would be asked again and again
+            with outbox.opened(self._database) as tx:
+                outbox.tell(tx, [replace(news, body={**news.body, "text": BARE})])
 
     async def _unfit(self, signed: Signed, mark: str, why: str) -> None:
         """Answered where it says what it is; journaled once, by the school if that is ours."""
@@ -198,6 +211,10 @@ class Orders:
             if known is None:
                 await self._end(order, outcome, mark=mark, token=UNFIT, key=mark)
         await self._answer(order, outcome)
+
+
+def _action(order: Order) -> str:
+    return str((order.action or {}).get("action", ""))
 
 
 def _sentence(text: str) -> str:

@@ -19,6 +19,7 @@ class Shown:
         self._board, self._clock = board, clock
         self._log = structlog.get_logger()
         board.update(url=url, site="", confirmed=None, waiting=0, error="", since=None, clock="", certificate=None)
+        board.update(aside=0, aside_last="")
 
     def site(self, name: str, ends: datetime) -> None:
         """Which site this is, and until when its certificate is good."""
@@ -31,6 +32,11 @@ class Shown:
         if self._board["error"] != why:
             self._log.warning("the hub is away; what is to be told waits", reason=why)
         self._board["error"] = why
+
+    def aside(self, what: str, why: str) -> None:
+        """A message was set aside: the hub does not take it."""
+        self._log.error("a message for the hub was set aside", what=what, reason=why)
+        self._board.update(aside=self._board["aside"] + 1, aside_last=f"{what}: {why}")
 
     def waits(self, waiting: int) -> None:
         """So many messages wait."""

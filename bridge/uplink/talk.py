@@ -25,9 +25,11 @@ from bridge.fleet.messages import MOST, Message, Receipt, Report
 from bridge.fleet.paths import PATIENCE
 from bridge.ports import ConfigurationError
 from bridge.state import outbox, restored
+from bridge.state.aside import set_aside
 from bridge.state.outbox import Packed
 from bridge.uplink import demands, enrol
-from bridge.uplink.line import Away, Line
+from bridge.uplink.aside import culprit
+from bridge.uplink.line import Away, Line, NotTaken
 from bridge.uplink.orders import Ground, Orders
 from bridge.uplink.papers import Papers, read
 from bridge.uplink.questions import Questions
@@ -37,8 +39,9 @@ from bridge.uplink.tell import Telling
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Bytes of the messages in a report; seconds of the longest gap while the hub is away, and between looks for news.
-SIZE, LONGEST, PERIOD = 3 << 20, 240.0, 1.0
+#: Bytes of the messages in a report: a slow line of a school that is busy otherwise has to bring them in time. Seconds
+#: of the longest gap while the hub is away, and between looks for news.
+SIZE, LONGEST, PERIOD = 256 << 10, 240.0, 1.0
 #: Looking for news takes no more than this part of the time.
 _SHARE = 0.1
 #: Seconds that orders under way get at the end.
@@ -102,18 +105,50 @@ class Talk:
         await self._telling.look()
         while True:
             packed = await self._run(self._pack)
-            receipt = await self._line.report(self._written(packed))
-            demands.allow(receipt.allowances)
-            anew, self._greeted = await self._run(self._concluded, packed, receipt), True
+            try:
+                receipt, anew = await self._sent(packed)
+            except NotTaken as error:
+                await self._set_aside(packed, error)
+                continue
+            self._greeted = True
             if anew:
                 self._telling.anew()
                 await self._telling.look()
             left = await self._run(outbox.waiting, self._bridge.database)
             self._shown.heard(receipt.now, self._bridge.clock(), waiting=left)
-            self._take(receipt)
             if not left or not (anew or receipt.seq >= packed.last):
                 break  # a hub that takes less than it was sent is asked again after a while
         await self._renew(receipt)
+
+    async def _sent(self, packed: Packed) -> tuple[Receipt, bool]:
+        """Send this; the receipt, and whether all states are to be told anew. Raises Away, also NotTaken."""
+        receipt = await self._line.report(self._written(packed))
+        demands.allow(receipt.allowances)
+        self._take(receipt)
+        return receipt, await self._run(self._concluded, packed, receipt)
+
+    async def _set_aside(self, packed: Packed, error: NotTaken) -> None:
+        """What can't be taken holds up nothing else. Raises the error where there is nothing to set aside.
+
+        A school that this site has, and the hub says is another's: people have to say whose it is. Till then it waits.
+        """
+
+        async def send(part: Packed) -> Receipt:
+            return (await self._sent(part))[0]
+
+        if error.schools:
+            gone = error.schools - {*self._codes()}
+            bad = [(one, error) for one in packed.messages if one.school in gone]
+        else:
+            found = await culprit(send, packed)
+            if found is None:
+                return
+            bad = [found]
+        done = [await self._run(set_aside, self._bridge.database, packed, one.seq, str(why)) for one, why in bad]
+        if not any(done):
+            raise error
+        for one, why in bad:
+            self._shown.aside(f"{one.kind} of {one.school or 'this site'}", str(why))
 
     def _pack(self) -> Packed:
         if not self._greeted:

@@ -22,6 +22,7 @@ from bridge.ports import (
 )
 from connectors.graph import directory_url
 from connectors.graph.answers import Answer, complain
+from connectors.graph.authority import Authority
 from connectors.graph.batch import Batches, Part
 from connectors.graph.budget import Budget
 from connectors.graph.check import Checks
@@ -47,6 +48,7 @@ class GraphConnector:
         self._desk = desk
         self._observer = Observer(desk)
         self._passwords = PasswordSetter(desk)
+        self._authority = Authority(desk)
         self._writers: dict[str, UserWriter | GroupWriter] = {"user": UserWriter(desk), "group": GroupWriter(desk)}
 
     @property
@@ -65,6 +67,7 @@ class GraphConnector:
             chunk=CHUNK,
             hints=True,
             passwords=self._passwords,
+            authority=self._authority,
         )
 
     async def identify(self) -> Identity:

@@ -37,6 +37,11 @@ def action(collection: Collection, key: str, name: str) -> str:
     return f"{entity(collection, key)}/{segment(name)}"
 
 
+def sync_behavior(collection: Collection, key: str) -> str:
+    """Who masters an object: the school's directory or the cloud."""
+    return f"{entity(collection, key)}/onPremisesSyncBehavior"
+
+
 def reference(group: str, relation: Relation, member: str) -> str:
     """The one path that takes ``member`` out of ``group``: it names the reference, never the member itself."""
     return f"/groups/{segment(group)}/{relation}/{segment(member)}/{REF}"

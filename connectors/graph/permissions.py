@@ -24,6 +24,12 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "write members": ("GroupMember.ReadWrite.All", "Group.ReadWrite.All", "Directory.ReadWrite.All"),
 }  # fmt: skip
 
+#: Kind -> what switching its source of authority takes; only a cutover of what Entra Connect made needs it.
+AUTHORITY: dict[str, str] = {
+    "user": "User-OnPremisesSyncBehavior.ReadWrite.All",
+    "group": "Group-OnPremisesSyncBehavior.ReadWrite.All",
+}
+
 READING = ("read users", "read groups", "read organization, domains and licences")
 
 #: Bundle -> permissions to consent to. ``roster`` includes ``read_only``.
@@ -34,6 +40,7 @@ BUNDLES: dict[str, tuple[str, ...]] = {
         "User.DeleteRestore.All", "User-PasswordProfile.ReadWrite.All", "LicenseAssignment.ReadWrite.All",
         "Group.ReadWrite.All", "GroupMember.ReadWrite.All",
     ),
+    "authority": tuple(AUTHORITY.values()),
     "files": ("Files.ReadWrite.All", "Sites.ReadWrite.All"),
 }  # fmt: skip
 

@@ -7,7 +7,7 @@ import pytest
 from bridge.core.guard import tally_of
 from bridge.core.kinds import KINDS
 from bridge.core.model import Action, Fields, Operation, Side
-from bridge.core.recovery import Recovery, kept, waiting
+from bridge.core.recovery import Recovery, kept, passed, waiting
 
 REMOVALS = (Action.DISABLE, Action.DELETE, Action.PURGE, Action.RETIRE)
 WRITES = (Action.CREATE, Action.UPDATE, Action.RESTORE, Action.DETACH)
@@ -18,7 +18,9 @@ def held(action: Action, recovery: Recovery, *, kind: str = "file", before: Fiel
     one = Operation("L1", kind, Side.CLOUD, action, before=before, after=after)
     hold = kept(one, tally_of(one, KINDS[kind]), recovery, school="0123/homes/L1")
     if hold is not None:
-        assert hold.rule == "restored"
+        assert hold.rule == ("restored" if recovery is Recovery.COMPARED else f"restored:{recovery}")
+        assert not hold.rule.startswith(passed(recovery) or "-")
+        assert hold.rule.startswith(passed(Recovery.OVER) or "-")
         assert "0123/homes/L1: " in hold.message
         assert "restored show --school 0123" in hold.message
     return hold is not None

@@ -45,6 +45,8 @@ class FakeHub:
     days: int = 90
     #: What stands in place of an answer: a status, or None.
     status: int | None = None
+    #: What it takes of no report: (status, faults of the problem) where there is something, else None.
+    refuses: Callable[[Report], tuple[int, list[str]] | None] = lambda report: None
     #: The answer is lost after the report was applied.
     deaf: bool = False
     renew: bool = False
@@ -194,6 +196,9 @@ class FakeHub:
         self.serials.append(site[1])
         report = Report.model_validate_json(await request.read())
         self.reports.append(report)
+        if refused := self.refuses(report):
+            faults = [{"where": where, "what": "no"} for where in refused[1]]
+            return web.json_response({"title": "no", "detail": "not this", "faults": faults}, status=refused[0])
         seqs = [one.seq for one in report.messages]
         taken = take(self.mark, Told(report.epoch, report.last, report.oldest, seqs))
         self.mark, self.missing = taken.mark, self.missing + taken.missing

@@ -395,6 +395,30 @@ def test_only_a_school_of_which_nothing_is_mirrored_is_taken_away(tmp_path: Path
     assert not site.file.exists()
 
 
+def test_a_crash_while_a_school_is_taken_away_leaves_it_gone_and_the_order_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(tmp_path, stage="classic")
+
+    class Crash(BaseException):
+        pass
+
+    async def play() -> None:
+        async with site.daemon() as (service, hub):
+            await until(lambda: service.board.schools["0123"].stage)
+            found = await check(hub, "", typed="0123")
+            crashing = order("apply", "", base=found.base, typed="0123")
+            with monkeypatch.context() as broken:
+                _break(broken, "reload", Crash, service)
+                with pytest.raises(Crash):
+                    await hub.configure(crashing)
+        assert not site.file.exists()
+        async with site.daemon() as (_, hub):
+            assert await hub.configure(crashing) == ("done", "0123: version 1 is in force")
+
+    asyncio.run(play())
+
+
 def test_the_state_of_the_school_is_there_again_when_its_file_comes_again(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.fill(2)

@@ -4,8 +4,10 @@ import asyncio
 import base64
 import json
 import ssl
+import threading
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from bridge.fleet.certificates import Authority, client_context, new_authority
 from bridge.fleet.messages import Look, Order
 from bridge.fleet.orders import checked
 from bridge.fleet.paths import ANSWERS, ENROL, RENEW, REPORT, WAIT
-from bridge.hub import doors, hints, listening, orders_out
+from bridge.hub import bodies, doors, hints, inbox, listening, orders_out
 from bridge.state import hub_orders, hub_sites, journal
 from bridge.state.database import Database, open_database
 from bridge.state.fleet_tables import hub_command, hub_event, hub_school, hub_site
@@ -248,6 +250,8 @@ UNFIT: tuple[tuple[dict[str, Any], int, str], ...] = (
     ({"last": 0}, 422, "not given out"),
     ({"oldest": 9}, 422, "oldest"),
     ({"version": "1\x00"}, 422, "printed"),
+    ({"now": "9999-12-31T23:59:59Z"}, 422, "years"),
+    ({"messages": [{**state("0123", 1), "seq": 1, "at": "0001-01-01T00:00:00+14:00"}]}, 422, "years"),
 )
 
 
@@ -269,13 +273,109 @@ async def test_what_is_large_slow_or_no_json_is_refused(hub: LiveHub, monkeypatc
     gap = west.made(state("0123", 1), state("0123", 2))
     gap["messages"][1]["seq"] = gap["last"] = 3
     assert (await west.ask(REPORT, gap)).status == 422
-    monkeypatch.setattr(doors, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.2)
 
     async def slow() -> AsyncIterator[bytes]:
         yield b"{"
         await asyncio.sleep(1.0)
 
     assert (await west.ask(REPORT, data=slow(), method="POST")).status == 408
+
+
+async def test_of_what_is_too_large_no_more_is_read_than_is_taken(hub: LiveHub) -> None:
+    """Who has no certificate, or one of a school, must not be able to fill the hub's memory."""
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while sent < 64 << 20:
+            sent += 1 << 16
+            yield b"x" * (1 << 16)
+
+    stranger = hub.stranger("west")
+    with suppress(aiohttp.ClientError, ConnectionError):
+        assert (await stranger.ask(ENROL, data=endless(), method="POST")).status == 413
+    assert sent < 8 << 20
+    nothing = b"{" + b" " * 20_000
+    assert (await stranger.ask(ENROL, data=nothing)).status == 413, "not 4 MiB for each of thousands"
+
+
+async def test_one_certificate_gets_so_many_requests_at_a_time(hub: LiveHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doors, "AT_ONCE", 2)
+    west, east = await hub.site("west", "0123"), await hub.site("east", "0456")
+    let = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield json.dumps(west.made(state("0123", 1))).encode()[:-1]
+        await let.wait()
+        yield b"}"
+
+    under_way = [asyncio.create_task(west.ask(REPORT, data=slow(), method="POST")) for _ in range(2)]
+    await until(lambda: hub.hub.doors._busy["west"] == 2)
+    for path, body in ((REPORT, west.made(state("0123", 1))), (ANSWERS, {})):
+        assert (await west.ask(path, body)).status == 429
+    assert (await east.report(state("0456", 1))).status == 200
+    let.set()
+    assert {(await one).status for one in under_way} == {200}
+    await until(lambda: not hub.hub.doors._busy)
+
+
+async def test_of_too_many_that_wait_for_one_site_the_oldest_goes(
+    hub: LiveHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line that is cut leaves requests behind that nobody reads."""
+    monkeypatch.setattr("bridge.hub.waiting.MOST", 2)
+    west = await hub.site("west", "0123")
+    first = asyncio.create_task(west.wait(100))
+    await until(lambda: hub.hub.waiting.count == 1)
+    others = [asyncio.create_task(west.wait(100)) for _ in range(2)]
+    assert (await first).receipt.commands == []
+    await asyncio.to_thread(ask, hub, "west", "0123")
+    done, late = await asyncio.wait(others, return_when=asyncio.FIRST_COMPLETED)
+    assert len(done.pop().result().receipt.commands) == 1
+    for one in late:
+        one.cancel()
+
+
+async def test_reports_that_wait_are_bounded_by_their_bytes(hub: LiveHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database hangs: whoever comes then is told to come again, before the memory is full."""
+    monkeypatch.setattr(inbox, "HEAVIEST", 3000)
+    west, east = await hub.site("west", "0123"), await hub.site("east", "0456")
+    held, let = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        with hub.hub.database.write():
+            held.set()
+            let.wait(30)
+
+    if hub.hub.database.path is None:
+        pytest.skip("it is about the queue, which is the same")
+    writing = asyncio.create_task(asyncio.to_thread(hang))
+    await asyncio.to_thread(held.wait, 30)
+    first = asyncio.create_task(west.report(event("0123", "x" * 5000)))
+    await until(lambda: hub.hub.inbox._bytes > 3000)
+    refused = await east.report(state("0456", 1))
+    assert (refused.status, refused.headers["Retry-After"]) == (503, "15")
+    let.set()
+    await writing
+    assert (await first).status == 200, "one is always taken, however large"
+    east.seq = 0
+    assert (await east.report(state("0456", 1))).status == 200
+
+
+async def test_handshakes_that_never_end_count_as_connections(hub: LiveHub) -> None:
+    assert hub.hub.address is not None
+    listens = hub.hub._listening
+    assert listens is not None
+    before = listens.count
+    mute = [await asyncio.open_connection(*hub.hub.address) for _ in range(5)]
+    await until(lambda: listens.count == before + 5)
+    listens._most = listens.count
+    reader, writer = await asyncio.open_connection(*hub.hub.address)
+    assert await asyncio.wait_for(reader.read(), 10) == b"", "ended at once, without a handshake"
+    for _, one in (*mute, (reader, writer)):
+        one.close()
+    await until(lambda: listens.count == before)
 
 
 async def test_silent_and_too_many_connections_are_ended(hub: LiveHub, monkeypatch: pytest.MonkeyPatch) -> None:

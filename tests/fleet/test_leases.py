@@ -227,7 +227,7 @@ def test_a_file_is_locked_by_the_same_words(tmp_path: Path) -> None:
         lease = one.leases.take("west")
         with pytest.raises(Busy, match="west: another schoolbridge process"):
             other.leases.take("west")
-        time.sleep(2 * LASTS)
+        time.sleep(1.2 * LASTS)
         lease.permit()
         one.under(lease).school("west", KINDS)
         one.leases.give(lease)

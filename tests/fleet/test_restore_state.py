@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -145,3 +150,59 @@ def test_a_file_that_was_put_back_by_hand_is_noticed_by_the_next_cycle(site: Emb
     done(site.run("sync"))
     assert standing(site)["restored"] is True
     assert "R7" in names(site)
+
+
+def test_the_daemon_compares_mirrors_what_is_new_and_keeps_what_is_gone(site: Embedded) -> None:
+    """The memory of a daemon that goes on is not what this is about: it begins with the state that was put back."""
+    done(site.run("restore-state", str(site.root / "backup"), *WHY))
+    with site.school.changing() as side:
+        side.create("user", person(7))
+        side.delete(site.people[0])
+    log = (site.root / "log").open("w")
+    daemon = subprocess.Popen([sys.executable, "-m", "bridge", "run"], env=site.environment(), stderr=log)
+    try:
+        until(lambda: names(site) == {"R0", "R1", "R2", "R3", "R7"}, site)
+        until(lambda: "may have been made or deleted after the backup" in site.run("quarantine").out, site)
+        assert standing(site)["ready"] is True
+        done(site.run("restored", "end", "--school", "0123", *WHY))
+    finally:
+        daemon.terminate()
+        daemon.wait()
+        log.close()
+    done(site.run("sync"))
+    assert names(site) == {"R1", "R2", "R3", "R7"}
+
+
+def until(probe: Callable[[], bool], site: Embedded) -> None:
+    for _ in range(600):
+        if probe():
+            return
+        time.sleep(0.1)
+    raise AssertionError((site.root / "log").read_text())
+
+
+@pytest.mark.postgresql
+def test_a_state_in_postgresql_goes_by_its_own_means(postgresql_url: str, tmp_path: Path) -> None:
+    tools = shutil.which("pg_dump"), shutil.which("pg_restore")
+    if None in tools:
+        pytest.skip("pg_dump and pg_restore are not installed")
+    url = postgresql_url.replace("postgresql+psycopg", "postgresql")
+    site = Embedded(tmp_path)
+    site.config.write_text(f"version: 1\nstate: {{url: '{url}'}}\nruntime: run\n")
+    site.fill(2)
+    done(site.run("sync"))
+    shown = done(site.run("backup", str(tmp_path / "backup"))).out
+    command = next(line.strip() for line in shown.splitlines() if "pg_dump" in line)
+    assert url in command
+    subprocess.run(shlex.split(command), check=True, capture_output=True)
+    with site.school.changing() as side:
+        side.create("user", person(7))
+    done(site.run("sync"))
+    dump = str(tmp_path / "backup" / "state.dump")
+    subprocess.run(["pg_restore", "--clean", "--if-exists", f"--dbname={url}", dump], check=True, capture_output=True)
+    done(site.run("restore-state", str(tmp_path / "backup"), *WHY))
+    for _ in range(2):
+        done(site.run("sync"))
+    assert names(site) == {"R0", "R1", "R7"}
+    assert standing(site)["ready"] is True
+    done(site.run("restored", "end", "--school", "0123", *WHY))

@@ -168,7 +168,8 @@ async def test_a_port_that_is_taken_is_tried_again(tmp_path: Path) -> None:
 
 
 def test_the_board_is_small_for_who_asks_and_known_for_who_has_it(hub: Hub) -> None:
-    hub.sites.school("north", FIRST, causes=[{"colour": "amber", "text": "x" * 90_000}])
+    for site, code in (("north", FIRST), ("north", OTHER), ("south", THIRD)):
+        hub.sites.school(site, code, causes=[{"colour": "amber", "text": "x" * 30_000}])
     read = hub.token("read")
     hub.look()
     plain = hub.ask(SCHOOLS, read)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,9 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bridge.fleet.orders import sign
 from bridge.state import journal, outbox, tokens
+from bridge.state.aside import BARE
 from bridge.state.journal import Entry
 from bridge.state.stages import stage_of
-from bridge.uplink.orders import TOKEN
+from bridge.uplink.orders import TOKEN, Outcome
 from tests.api.kit import NAMES, _trouble
 from tests.fleet.fake_hub import FakeHub, now
 from tests.fleet.kit import Site, configured, enrolled, site_of
@@ -126,14 +128,44 @@ def test_an_order_that_is_too_late_expires_but_one_that_was_done_stays_done(both
 
 def test_an_order_that_a_crash_cut_off_is_not_done_again(both: tuple[FakeHub, Site]) -> None:
     hub, site = both
-    import hashlib
-
     signed = sign(hub.order({"action": "pause", "reason": "before the crash"}), hub.key)
     name, mark = json.loads(signed.text)["id"], hashlib.sha256(signed.text.encode()).hexdigest()
     tokens.begin(site.database, "0123", token=TOKEN, key=name, request=mark)
     hub.orders.append(signed)
     assert "not known whether it was carried out" in hub.answer(name)["text"]
     assert stage(site) == "hybrid"
+
+
+def test_what_finds_by_itself_what_is_done_is_done_again_after_a_crash(both: tuple[FakeHub, Site]) -> None:
+    """A school's file that was put in place, or taken away, before the crash: the order that comes again says so."""
+    hub, site = both
+    action = {"action": "configure", "step": "apply", "version": 1, "reason": "as agreed"}
+    signed = sign(hub.order(action, scopes=["approve"]), hub.key)
+    name, mark = json.loads(signed.text)["id"], hashlib.sha256(signed.text.encode()).hexdigest()
+    tokens.begin(site.database, "0123", token=TOKEN, key=name, request=mark)
+    hub.orders.append(signed)
+    assert "the schools' files of this site are its own" in hub.answer(name)["text"], "it was asked again"
+
+
+def test_an_answer_about_a_school_that_this_site_does_not_have_is_told_under_none(both: tuple[FakeHub, Site]) -> None:
+    """The hub refuses whole reports about schools of others: such an answer would hold up all that follows."""
+    hub, _ = both
+    name = hub.ask({"action": "pause"}, school="0999")
+    assert hub.answer(name)["state"] == "refused"
+    assert [one.school for one in hub.messages if one.body.get("command") == name] == [""]
+
+
+def test_an_answer_that_is_too_large_is_told_without_its_text(
+    both: tuple[FakeHub, Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub, _ = both
+
+    async def long(*_: object) -> Outcome:
+        return Outcome("done", "\U0001f3eb" * 100_000)
+
+    monkeypatch.setattr("bridge.uplink.orders._act", long)
+    answer = hub.answer(hub.ask({"action": "pause"}))
+    assert (answer["state"], answer["text"]) == ("done", BARE)
 
 
 def test_looks_are_answered_sealed_and_names_only_where_all_agree(both: tuple[FakeHub, Site]) -> None:

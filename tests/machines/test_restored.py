@@ -77,6 +77,7 @@ class Recovering(RuleBasedStateMachine):
     def run(self, coroutine: Any) -> Any:
         recovery = self.rig.store.recovery(CODE)
         self.rig.policy = replace(self.rig.policy, recovery=recovery)
+        self.rig.store.enter_stage(self.rig.policy.writable, recovery)
         before = {side: there(self.rig, side) for side in Side}
         writes = self.rig.versions()
         released = self.rig.store.released()
@@ -141,7 +142,7 @@ MACHINES = [RestoredTrees, RestoredClouds, RestoredWithoutTombstones, RestoredBr
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_restored(machine: type[Recovering]) -> None:
-    run_machine(machine, settings(max_examples=8, stateful_step_count=30, derandomize=True))
+    run_machine(machine, settings(max_examples=5, stateful_step_count=30, derandomize=True))
 
 
 @pytest.mark.soak

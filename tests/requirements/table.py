@@ -23,6 +23,7 @@ AD = "tests/connectors/active_directory"
 GRAPH = "tests/connectors/graph"
 FOLDER = "tests/connectors/folder"
 SMB = "tests/connectors/smb"
+FLEET = "tests/fleet/simulation/test_fleet.py"
 
 ROWS: tuple[Requirement, ...] = (
     Requirement(
@@ -103,7 +104,14 @@ ROWS: tuple[Requirement, ...] = (
     Requirement(
         "R8",
         "a hub that is away for 72 hours: the site goes on, and its outbox drains in order",
-        open="there is no hub: each bridge answers for its own schools, and what reads its API asks again",
+        (
+            f"{FLEET}::test_r8_a_hub_away_for_three_days_gets_all_in_order_and_no_old_states",
+            f"{FLEET}::test_whatever_the_lines_do_all_is_told_once_and_in_order",
+            f"{FLEET}::test_a_site_put_back_from_a_backup_begins_a_new_epoch_and_loses_nothing_that_it_knows",
+            "tests/fleet/test_outbox.py::test_a_newer_state_takes_the_place_of_one_that_was_not_sent_and_events_are_all_kept",
+        ),
+        limits="72 hours are simulated, with two sites (41 in `make soak`); real lines are cut for minutes "
+        "(`make demo-fleet`)",
     ),
     Requirement(
         "R9",
@@ -320,8 +328,11 @@ ROWS: tuple[Requirement, ...] = (
         (
             "tests/api/test_doors.py::test_s14_another_school_looks_as_if_there_were_none",
             "tests/api/test_doors.py::test_s14_the_board_shows_the_tokens_schools_only",
+            "tests/fleet/test_hub_doors.py::test_s14_a_site_writes_only_its_own_schools",
+            "tests/fleet/test_hub_doors.py::test_a_ticket_is_good_once_and_for_its_site",
+            "tests/fleet/test_hub_doors.py::test_a_certificate_of_another_authority_does_not_even_connect",
+            "tests/fleet/test_hub_doors.py::test_a_question_is_sent_once_and_answered_by_whom_it_was_asked",
         ),
-        limits="of tokens; there are no agents with certificates",
     ),
     Requirement(
         "S15",

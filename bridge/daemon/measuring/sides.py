@@ -6,16 +6,17 @@ thousands of folders a few are asked, spread evenly, and all those that somethin
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from bridge.core.cutover import Gate
+from bridge.core.cutover import Gate, Stage
 from bridge.core.gates import Measured
 from bridge.core.model import Side
-from bridge.daemon import whereabouts, wiring
+from bridge.daemon import authority, whereabouts, wiring
 from bridge.daemon.measuring.verdicts import counted, hidden, listed, place_of, verdict
 from bridge.daemon.roots import Root
 from bridge.daemon.scratch import scratch
@@ -93,7 +94,11 @@ async def _people(ground: Ground, side: Side, probed: Probed) -> None:
     place = f"{side} side"
     try:
         async with wiring.connected(ground.settings, ground.catalog, ground.school, side) as connector:
-            probed.told += [Told(place, side, one) for one in await _asked(connector, whole=True)]
+            findings = await _asked(connector, whole=True)
+            if side is Side.CLOUD:
+                stage = await asyncio.to_thread(ground.store(ground.school.code).stage)
+                findings += await authority.lacking(ground, connector, Stage(stage))
+            probed.told += [Told(place, side, one) for one in findings]
     except BridgeError as error:
         probed.told.append(Told(place, side, Finding("login", False, str(error))))
 

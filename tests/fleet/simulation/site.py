@@ -38,11 +38,12 @@ class Crash(BaseException):
 
 @dataclass
 class Carried:
-    """What was carried out: id of the order, the time here, and in which life of the machine."""
+    """What was carried out: id of the order, the time here, in which life of the machine; ``cut``: and then it died."""
 
     order: str
     here: float
     life: int
+    cut: bool = False
 
 
 @dataclass
@@ -89,7 +90,7 @@ class Site:
         self.told = -1
         self.waits: object | None = None
         self.hello = True
-        ground = Ground(cast("Any", _Source(self)), self.name, self.key, _allow)
+        ground = Ground(cast("Any", _Source(self)), self.name, self.key, _allow, cast("Any", None))
         self.orders = Orders(ground, lambda: None)
 
     def tick(self) -> None:
@@ -185,7 +186,8 @@ class _Source:
 
     async def act(self, code: str, action: Any, who: Any) -> ActionAnswer:
         site = self._site
-        site.carried.append(Carried(action.reason, site.clock.now + site.ahead, site.wire.life))
-        if site.clock.chance.random() < site.crashing:
+        cut = site.clock.chance.random() < site.crashing
+        site.carried.append(Carried(action.reason, site.clock.now + site.ahead, site.wire.life, cut))
+        if cut:
             raise Crash
         return ActionAnswer(done=True, text="done")

@@ -43,7 +43,7 @@ def test_the_same_over_postgresql(postgresql_server: PostgresServer) -> None:
         postgresql_server.drop_database("simulated_hub")
 
 
-def test_r8_a_hub_away_for_three_days_gets_all_that_happened_in_order_and_no_heap_of_old_states() -> None:
+def test_r8_a_hub_away_for_three_days_gets_all_in_order_and_no_old_states() -> None:
     _three_days(sites=2, every=3600.0)
 
 

@@ -30,6 +30,7 @@ def upgrade() -> None:
     _table("restored", "school:n", "at:w reason:t compared:t still:b")
     _table("uplink", "school:n", "epoch:i last:i confirmed:i site:t told:t")
     _table("outbox", "place:i", "seq:i school:n kind:t slot:t at:w body:t", ("slot",))
+    _table("mastered", "school:n anchor:n", "kind:t at:w")
     _hub()
 
 
