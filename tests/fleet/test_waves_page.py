@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -101,6 +102,7 @@ def test_begin_stop_and_resume_with_a_reason(hub: Hub) -> None:
     assert states(hub) == {"pilot": "running"}
     with hub.database.read() as connection:
         order = connection.execute(select(hub_command)).one()
+    assert json.loads(json.loads(order.order)["text"])["actor"] == "office"  # the site journals it as hub:office
     assert (order.school, order.wave, order.reason) == (FIRST, "pilot", "wave pilot: as planned")
     assert "as planned" in page
     mine.act(wave="pilot", action="stop", reason="the line is cut")
