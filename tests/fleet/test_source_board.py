@@ -19,9 +19,9 @@ from sqlalchemy import update
 from bridge.api import live
 from bridge.hub.people import People
 from bridge.hub.settings import HubSettings
-from bridge.state import open_database
+from bridge.state import hub_sites, open_database
 from bridge.state.fleet_tables import hub_site
-from tests.fleet.hub_kit import FIRST, OTHER, THIRD, Hub, hub_file, serving
+from tests.fleet.hub_kit import FIRST, OTHER, THIRD, Hub, hub_file, serving, view
 
 SCHOOLS = "/api/v1/schools"
 
@@ -136,6 +136,30 @@ def test_a_school_in_full(hub: Hub) -> None:
     hub.clock.jump(hours=1)
     hub.look()
     assert hub.ask(f"{SCHOOLS}/{FIRST}", read).json["freshness"][0]["colour"] == "red", "no fresher than its site"
+
+
+def test_nothing_of_a_site_that_counts_no_more_is_fresh(hub: Hub) -> None:
+    """Revoked a moment after it was heard, silent, or another one's by now: also in how far the files are."""
+    fresh = [{"side": "school", "period_seconds": 300.0, "complete": hub.clock().isoformat(), "colour": "green"}]
+    body = {"view": view(FIRST, freshness=fresh), "progress": {"school": FIRST, "freshness": fresh}}
+    hub.sites.tell("north", (FIRST, "school", body))
+
+    def colours() -> set[str]:
+        hub.look()
+        read = hub.token("read")
+        return {hub.ask(f"{SCHOOLS}/{FIRST}{one}", read).json["freshness"][0]["colour"] for one in ("", "/progress")}
+
+    assert colours() == {"green"}
+    hub.clock.jump(hours=1)
+    assert colours() == {"red"}
+    hub.sites.tell("north")
+    assert colours() == {"green"}
+    hub_sites.assign(hub.database, FIRST, "south", actor="anna", reason="moved")
+    hub.sites.tell("south")
+    hub.clock.jump(seconds=31)
+    assert colours() == {"amber"}
+    hub_sites.revoke(hub.database, "south", actor="anna", reason="stolen")
+    assert colours() == {"red"}
 
 
 def test_what_a_newer_site_tells_otherwise_does_not_break_the_board(hub: Hub) -> None:
