@@ -147,7 +147,8 @@ async def main(root: Path, port: int, seconds: float, waiting: int) -> None:
         while due < end:
             await site.report(counts, chance)
             due += EVERY
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            if due < end:
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     waits = [asyncio.create_task(Site(*one, port).wait(end)) for one in known[:waiting]]
     await asyncio.gather(*(going(site, EVERY * number / len(sites)) for number, site in enumerate(sites)))
