@@ -105,9 +105,9 @@ def concerns(hub: HubFile, database: Database, now: datetime) -> list[Concern]:
         of, paper = hub_site.c, hub_certificate.c
         # A site that enrolled and never said a word is as silent as one that stopped; one that was invited is not.
         enrolled = select(func.max(paper.made)).where(paper.site == of.site, paper.revoked.is_(None)).scalar_subquery()
-        since = func.coalesce(of.heard, enrolled)
-        silence = select(of.site, of.schools, type_coerce(since, of.heard.type).label("since"))
-        for row in connection.execute(silence.where(of.revoked.is_(None), since < now - hub.silence.red)):
+        last = func.coalesce(of.heard, enrolled)
+        silence = select(of.site, of.schools, type_coerce(last, of.heard.type).label("since"))
+        for row in connection.execute(silence.where(of.revoked.is_(None), last < now - hub.silence.red)):
             silent = Concern("", "silent", Severity.WARNING, row.since, subject=row.site)
             found += [replace(silent, school=code) for code in row.schools.split()]
     return found
