@@ -47,7 +47,7 @@ def grant(
     if len(why) < 3:
         raise Mistake("--reason: say why, for who reads the journal later; nothing was granted")
     if not scopes:
-        raise Mistake(f"--scope is empty: name one of {', '.join(SCOPES)}; nothing was granted")
+        raise Mistake(f"--scope is empty: name one of {', '.join(HUB_SCOPES)}; nothing was granted")
     for one in scopes:
         if one not in HUB_SCOPES:
             raise Mistake(f'no scope is called "{plain(one)}"; {guess(one, HUB_SCOPES)}')

@@ -163,7 +163,9 @@ async def test_an_approval_that_ran_out_is_not_shown_as_one(source: LocalSource,
         for actor, left in (("anna", timedelta(hours=1)), ("ben", timedelta(seconds=-1))):
             approve(database, "0123", Approval(Event.FINALISE, actor, "because", "0123", now, now + left))
         view = event_view(database, school_, Stage.SOAKING, Event.FINALISE, now)
-        told = [event_view(database, school_, Stage.SOAKING, Event.FINALISE, now, names=names) for names in (True, False)]
+        told = [
+            event_view(database, school_, Stage.SOAKING, Event.FINALISE, now, names=names) for names in (True, False)
+        ]
     assert [one.actor for one in view.approvals] == ["anna"]
     assert view.approvals_needed == 2
     # What a person typed may name somebody.
