@@ -37,6 +37,8 @@ from bridge.api.source import ASKING, Source, Unknown
 from bridge.api.stream import Streams
 from bridge.settings.api import Api
 
+#: Seconds in which the state has to answer when it is asked whether this is ready.
+READY = 10.0
 Run = Callable[..., Awaitable[Any]]
 
 
@@ -273,7 +275,8 @@ class Front:
         if route.name == "healthz":
             return web.Response(text="alive\n", headers={"Cache-Control": "no-store"})
         with suppress(Exception):
-            await self.source.board()
+            async with asyncio.timeout(READY):  # a state that hangs fails nothing
+                await self.source.board()
         ready, why = self.source.ready()
         text = "ready\n" if ready else f"{why}\n"
         return web.Response(status=200 if ready else 503, text=text, headers={"Cache-Control": "no-store"})

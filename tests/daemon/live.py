@@ -15,6 +15,7 @@ from typing import Any
 from bridge.lab.cloud_reader import CloudReader
 from bridge.lab.drive_reader import DriveReader
 from tests.daemon.embedded import Embedded, person
+from tests.waiting import until
 
 _TENANT = "6f2c8a52-9a0e-4c9c-8f43-0d7c1f3b5a10"
 _APP, _SECRET = "8c1f3f2e-0b7d-4f0e-9a53-2d6a7f1e0001", "of-the-test.alone~no-secret"
@@ -136,14 +137,13 @@ class Live:
             self._sandbox.terminate()
             self._sandbox.wait(timeout=30)
 
-    def until(self, probe: Callable[[], object], *, seconds: float = 30) -> None:
+    def until(self, probe: Callable[[], object], *, seconds: float = 90) -> None:
         """Wait until it is true; what is not there (yet) is not. On failure the log says why."""
-        end = time.monotonic() + seconds
-        while not _true(probe):
-            if time.monotonic() > end:
-                words = (self.root / "log").read_text()[-3000:]
-                raise AssertionError(f"did not happen in {seconds:.0f} s\n{words}\n{self.row()}")
-            time.sleep(0.1)
+        until(
+            lambda: _true(probe),
+            seconds=seconds,
+            why=lambda: f"{(self.root / 'log').read_text()[-3000:]}\n{self.row()}",
+        )
 
     def row(self) -> dict[str, Any]:
         """What the daemon's status file says of the homes."""

@@ -7,8 +7,6 @@ import email.policy
 import json
 import socketserver
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -129,10 +127,3 @@ def text_of(mail: EmailMessage) -> str:
     body = mail.get_body(("plain", "html"))
     assert body is not None
     return str(body.get_content())
-
-
-def until(probe: Callable[[], object], *, seconds: float = 90, why: Callable[[], str] = str) -> None:
-    end = time.monotonic() + seconds
-    while not probe():
-        assert time.monotonic() < end, f"did not happen in time\n{why()}"
-        time.sleep(0.05)

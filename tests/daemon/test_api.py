@@ -15,7 +15,8 @@ import pytest
 from bridge.daemon import wiring
 from bridge.lab.certificates import issue, make_authority
 from tests.daemon.embedded import Embedded
-from tests.daemon.test_service import daemon, events, until
+from tests.daemon.test_service import daemon, events
+from tests.waiting import until
 
 
 def told(root: Path) -> dict[str, Any]:

@@ -6,14 +6,13 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bridge.cli import hoisted
 from tests.daemon.embedded import Embedded
+from tests.waiting import until
 
 COMMANDS = {
     "demo", "check", "plan", "sync", "run", "status", "explain", "journal", "schema", "sandbox", "release",
@@ -26,13 +25,6 @@ def embedded(tmp_path: Path) -> Embedded:
     school = Embedded(tmp_path)
     school.fill()
     return school
-
-
-def until(probe: Callable[[], bool], *, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not probe():
-        assert time.monotonic() < end, "did not happen in time"
-        time.sleep(0.05)
 
 
 def test_help_names_every_command(embedded: Embedded) -> None:

@@ -23,7 +23,8 @@ from bridge.ports import NOTICE
 from bridge.settings import load
 from bridge.state import gates as known
 from tests.daemon.folders import Folders, tree
-from tests.daemon.test_service import daemon, until
+from tests.daemon.test_service import daemon
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may write what is frozen")
 

@@ -4,17 +4,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.daemon.embedded import Embedded, person
-
-
-def until(probe: Callable[[], bool], *, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not probe():
-        assert time.monotonic() < end, "did not happen in time"
-        time.sleep(0.05)
+from tests.waiting import until
 
 
 def handmade(root: Path) -> tuple[Embedded, str, str]:

@@ -13,7 +13,8 @@ import pytest
 from bridge.state import homes as memory
 from tests.daemon.accounts import FIRST_UID, known
 from tests.daemon.embedded import Answer, Embedded, person
-from tests.daemon.test_service import board, daemon, until
+from tests.daemon.test_service import board, daemon
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give folders away")
 

@@ -17,7 +17,8 @@ from bridge.daemon.roots import roots_of
 from bridge.settings import load
 from tests.daemon.embedded import Embedded, person
 from tests.daemon.folders import tree
-from tests.daemon.test_service import board, daemon, until
+from tests.daemon.test_service import board, daemon
+from tests.waiting import until
 
 _HOMES = """\
 shares:

@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,16 +14,10 @@ import pytest
 from connectors.memory import MemorySide
 from connectors.memory.persistence import Shelf
 from tests.daemon.embedded import Embedded, person
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 UNITS = ("schoolbridge.service", "schoolbridge-local.service")
-
-
-def until(probe: Callable[[], object], *, log: Path, seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not probe():
-        assert time.monotonic() < end, log.read_text()[-3000:]
-        time.sleep(0.05)
 
 
 class District:
@@ -70,7 +63,7 @@ class District:
         return {row["school"]: row for row in json.loads(self.run("status", "--json").stdout)["schools"]}
 
     def until(self, probe: Callable[[], object]) -> None:
-        until(probe, log=self.root / "log")
+        until(probe, seconds=120, why=lambda: (self.root / "log").read_text()[-3000:])
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from bridge.daemon.share_rows import RootRow, ShareRow
 from bridge.engine.load import NOTHING, Amount, Load
 from bridge.settings.line import Calendar
 from tests.daemon.embedded import Embedded
-from tests.daemon.test_service import board, daemon, until
+from tests.daemon.test_service import board, daemon
 from tests.daemon.test_shares import HOMES, mirrored
+from tests.waiting import until
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 FREE = Calendar()

@@ -6,8 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,7 @@ import pytest
 
 from bridge.daemon import sd
 from tests.daemon.embedded import Embedded, person
-
-
-def until(probe: Callable[[], bool], *, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not probe():
-        assert time.monotonic() < end, "did not happen in time"
-        time.sleep(0.02)
+from tests.waiting import until
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from bridge.settings import load
 from connectors.memory import MemorySide
 from connectors.memory.persistence import Shelf
 from tests.daemon.embedded import Embedded, person
-from tests.daemon.test_service import board, daemon, until
+from tests.daemon.test_service import board, daemon
+from tests.waiting import until
 
 HOMES = """\
 shares:

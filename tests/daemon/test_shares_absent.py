@@ -10,7 +10,8 @@ from bridge.daemon.health import Colour, judge
 from bridge.daemon.share_rows import RootRow, ShareRow
 from tests.daemon.embedded import Embedded
 from tests.daemon.test_health import NOW, tree
-from tests.daemon.test_service import board, daemon, until
+from tests.daemon.test_service import board, daemon
+from tests.waiting import until
 
 _HOMES = """\
 shares:

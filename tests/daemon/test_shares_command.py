@@ -16,8 +16,9 @@ from bridge.settings import load
 from connectors.memory import MemorySide
 from connectors.memory.persistence import Shelf
 from tests.daemon.embedded import Embedded
-from tests.daemon.test_service import board, daemon, until
+from tests.daemon.test_service import board, daemon
 from tests.daemon.test_shares import HOMES, mirrored
+from tests.waiting import until
 
 
 def filled(root: Path) -> Embedded:

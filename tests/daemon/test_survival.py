@@ -12,7 +12,8 @@ from sqlalchemy.exc import IntegrityError
 
 from bridge.daemon.trouble import place, said
 from tests.daemon.embedded import Embedded, person
-from tests.daemon.test_service import daemon, events, until
+from tests.daemon.test_service import daemon, events
+from tests.waiting import until
 
 
 def test_a_killed_daemon_is_known_to_be_dead_at_once(tmp_path: Path) -> None:

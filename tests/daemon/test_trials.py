@@ -11,8 +11,9 @@ import pytest
 from bridge.lab.directories import SambaDirectory
 from bridge.lab.seed import SchoolSize, draw_school
 from tests.daemon.embedded import Embedded
-from tests.daemon.test_service import daemon, until
+from tests.daemon.test_service import daemon
 from tests.servers import SambaFactory
+from tests.waiting import until
 
 SMALL = draw_school(3, SchoolSize(pupils=60, teachers=8, staff=3, leavers=2, newcomers=3, groups=50))
 

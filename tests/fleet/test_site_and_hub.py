@@ -20,7 +20,8 @@ from bridge.hub.orders_out import ask
 from bridge.hub.settings import database, load_hub
 from bridge.state.database import Database
 from tests.daemon.embedded import Answer, Embedded
-from tests.daemon.test_service import daemon, events, until
+from tests.daemon.test_service import daemon, events
+from tests.waiting import until
 
 
 class Hub:

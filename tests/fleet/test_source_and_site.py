@@ -11,8 +11,9 @@ from typing import Any
 
 from tests.api.kit import Reply
 from tests.daemon.embedded import Embedded
-from tests.daemon.test_service import daemon, until
+from tests.daemon.test_service import daemon
 from tests.fleet.test_site_and_hub import Hub, _listens
+from tests.waiting import until
 
 SCHOOL = "/api/v1/schools/0123"
 
