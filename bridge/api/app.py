@@ -29,6 +29,7 @@ from bridge.api.encoded import HEADERS, LARGE, Encoder, plain, respond, tag_of
 from bridge.api.keyring import Keyring, Visitor
 from bridge.api.metrics import Metrics, Schools
 from bridge.api.models import Page
+from bridge.api.passwords import Setting
 from bridge.api.problems import Proceed, Refused, problems
 from bridge.api.repeated import Acted, Repeated
 from bridge.api.routes import ROUTES, Call, Route
@@ -36,6 +37,8 @@ from bridge.api.source import ASKING, Source, Unknown
 from bridge.api.stream import Streams
 from bridge.settings.api import Api
 
+#: Seconds in which the state has to answer when it is asked whether this is ready.
+READY = 10.0
 Run = Callable[..., Awaitable[Any]]
 
 
@@ -102,6 +105,7 @@ class Front:
         self.repeated = Repeated(keyring, run)
         self._kin, self._encoder, self._cursors = kin, Encoder(), Cursors(kin.cursors)
         self.door = Door(keyring, api=api, run=run, clock=clock, making=kin.making)
+        self._passwords = Setting(source, clock)
         self._log = structlog.get_logger()
 
     async def end(self, _: web.Application) -> None:
@@ -147,6 +151,8 @@ class Front:
             ASKING.set(visitor.who)
             if route.name == "actions":
                 return await self._action(request, visitor)
+            if route.name == "passwords":
+                return await self._passwords.answer(request, visitor)
             if route.name == "events":
                 return await self._events(request, visitor)
             if route.name == "metrics":
@@ -269,7 +275,8 @@ class Front:
         if route.name == "healthz":
             return web.Response(text="alive\n", headers={"Cache-Control": "no-store"})
         with suppress(Exception):
-            await self.source.board()
+            async with asyncio.timeout(READY):  # a state that hangs fails nothing
+                await self.source.board()
         ready, why = self.source.ready()
         text = "ready\n" if ready else f"{why}\n"
         return web.Response(status=200 if ready else 503, text=text, headers={"Cache-Control": "no-store"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, SecretStr, StringConstraints
 
 from bridge.api.models import EventName, Model, Side
 
@@ -48,3 +48,25 @@ class ActionAnswer(Model):
     text: str
     pending: bool = Field(default=False, description="At a hub: it was asked of the site, which has not answered yet.")
     stage: str = ""
+
+
+class Password(Model):
+    """Whose password is set, and to what."""
+
+    person: str = Field(min_length=1, max_length=200, description="The login, in full, or the link of one person.")
+    password: SecretStr | None = Field(
+        default=None, min_length=1, max_length=256, description="Without it the bridge makes a readable one."
+    )
+    must_change: bool = Field(default=False, description="To be changed at the next login, on each side by itself.")
+    reason: Reason
+
+
+class PasswordAnswer(Model):
+    """What holds on each side now."""
+
+    done: bool = Field(description="Whether the new one holds wherever there is an account.")
+    text: str
+    link: str
+    sides: dict[Side, Literal["new", "old", "unknown", "absent"]]
+    differs: bool = Field(description="Whether the two sides have, or may have, different passwords now.")
+    password: str = Field(default="", repr=False, description="One that the bridge made; it is told this once.")

@@ -92,7 +92,7 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
         found.append(_header("after", number, "Like the header Last-Event-ID.", where="query"))
         found.append(_header("once", {"type": "boolean"}, "Send what is remembered, then end.", where="query"))
         found.append(_header("Last-Event-ID", number, "The last event that was seen."))
-    if route.method == "POST":
+    if route.name == "actions":
         key = {"type": "string", "pattern": "^[!-~]{1,100}$"}
         found.append(_header("Idempotency-Key", key, "The same key and request again: the same answer, done once."))
         found.append(_header("If-Match", {"type": "string"}, "ETag of the school's cutover, as it was seen."))
@@ -116,7 +116,9 @@ def _responses(route: Route) -> dict[str, Any]:
     if route.school:
         statuses[404] = "No such school, or not for this token."
     if route.method == "POST":
-        statuses |= {409: "It can't be done now.", 412: "It is not as it was seen.", 413: "Too large.", 415: "No JSON."}
+        statuses |= {409: "It can't be done now.", 413: "Too large.", 415: "No JSON."}
+    if route.name == "actions":
+        statuses[412] = "It is not as it was seen."
     for status, text in sorted(statuses.items()):
         content = {MEDIA: {"schema": _PROBLEM}}
         if route.name == "readyz" and status == 503:

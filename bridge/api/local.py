@@ -17,6 +17,7 @@ from bridge.api import asked, models, pages, reports, standings
 from bridge.api.actions import Act, Measuring, carry_out
 from bridge.api.answers import ProgressView
 from bridge.api.live import Live, differences
+from bridge.api.passwords import set_one
 from bridge.api.planned import planned
 from bridge.api.source import Unknown, Who
 from bridge.api.survey import Bridge, Shot, Survey, Surveyor
@@ -216,6 +217,12 @@ class LocalSource:
         if action.action == "sync" and not heard:
             return asked.ActionAnswer(done=False, text="nobody looks after this school now; see its causes")
         return asked.ActionAnswer(done=True, text=text, stage=await self.run(store.stage))
+
+    async def set_password(self, code: str, wanted: asked.Password, who: Who) -> asked.PasswordAnswer:
+        """Set one person's password on both sides."""
+        school = self._school(code)
+        store = await self.run(self._surveyor.store, school)
+        return await self.run(set_one, self.bridge, school, store, wanted, who.actor)
 
     def live(self, after: int | None) -> AsyncGenerator[models.LiveEvent, None]:
         """Events as they happen, those after an id first as far as they are remembered."""

@@ -84,6 +84,7 @@ class SchoolRow(Model):
     site: str = Field(default="", description="At a hub: the site that looks after it.")
     heard: datetime | None = Field(default=None, description="At a hub: when its site was heard last.")
     silent: bool = Field(default=False, description="At a hub: its site was not heard for too long.")
+    told: bool = Field(default=True, description="At a hub: false where its site never told of it; all else is empty.")
 
 
 class ShareView(Model):

@@ -156,6 +156,10 @@ ROUTES: tuple[Route, ...] = (
         "actions", f"{SCHOOL}/actions", "Have something done.", asked.ActionAnswer, method="POST",
         scopes=("operate", "approve"), ask=asked.Action,
     ),
+    Route(
+        "passwords", f"{SCHOOL}/passwords", "Set one person's password at the school and in the cloud.",
+        asked.PasswordAnswer, method="POST", scopes=("passwords",), ask=asked.Password,
+    ),
     Route("tokens", f"{V1}/tokens", "The token that asks.", list[TokenView], _tokens, scopes=get_args(models.Scope)),
     Route("events", f"{V1}/events", "What happens, as server-sent events.", media="text/event-stream"),
     Route("document", f"{V1}/openapi.json", "This document.", scopes=()),

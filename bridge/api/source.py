@@ -122,6 +122,9 @@ class Source(Protocol):
     async def act(self, code: str, action: asked.Action, who: Who, *, key: str = "") -> asked.ActionAnswer:
         """Do what is asked. The caller has checked the scope already. ``key``: the same again is the same request."""
 
+    async def set_password(self, code: str, wanted: asked.Password, who: Who) -> asked.PasswordAnswer:
+        """Set one person's password on both sides. Raises Denied where nothing was changed."""
+
     def live(self, after: int | None) -> AsyncGenerator[models.LiveEvent, None]:
         """Events as they happen, those after an id first as far as they are remembered."""
 

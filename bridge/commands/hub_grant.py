@@ -20,7 +20,7 @@ from bridge.settings.words import duration
 from bridge.state import grants, tokens
 from bridge.state.database import Database
 from bridge.state.grants import Grant
-from bridge.state.tokens import SCOPES, Token
+from bridge.state.tokens import HUB_SCOPES, Token
 
 #: Support ends; who needs it longer asks again.
 LONGEST = timedelta(days=30)
@@ -47,10 +47,10 @@ def grant(
     if len(why) < 3:
         raise Mistake("--reason: say why, for who reads the journal later; nothing was granted")
     if not scopes:
-        raise Mistake(f"--scope is empty: name one of {', '.join(SCOPES)}; nothing was granted")
+        raise Mistake(f"--scope is empty: name one of {', '.join(HUB_SCOPES)}; nothing was granted")
     for one in scopes:
-        if one not in SCOPES:
-            raise Mistake(f'no scope is called "{plain(one)}"; {guess(one, SCOPES)}')
+        if one not in HUB_SCOPES:
+            raise Mistake(f'no scope is called "{plain(one)}"; {guess(one, HUB_SCOPES)}')
     length = _length(time)
     with database(hub_of(session)) as opened:
         code, holder = known_school(opened, school), _token(opened, token)

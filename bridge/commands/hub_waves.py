@@ -168,7 +168,7 @@ def _draw(out: Console, answer: Mapping[str, Any], settings: HubSettings) -> Non
 
 def _draw_row(out: Console, row: Mapping[str, Any], settings: HubSettings) -> None:
     when = f", begins {shown(row['at'], settings.zone)}" if row["at"] else ""
-    heard = shown(row["heard"], settings.zone) if row["heard"] else "never"
+    heard = shown(row["heard"], settings.zone) if row["heard"] else "never" if row["site"] else "by no site"
     out.print(f"  {plain(row['school'])} {plain(row['name'])}: {row['stage']}, {row['stand']}{when}; heard {heard}")
     if row["why"]:
         out.print(f"    [yellow]{plain(row['why'])}[/]")

@@ -10,10 +10,11 @@ from typing import Annotated
 
 import typer
 
-from bridge.commands.password import desk_at, writable
 from bridge.commands.session import NOTHING, Mistake, Session, plain, session_of
 from bridge.core.model import Side
 from bridge.daemon import wiring
+from bridge.daemon.actor import actor
+from bridge.daemon.password_desk import desk_at, writable
 from bridge.settings import School
 from bridge.state.store import SchoolStore
 
@@ -59,7 +60,9 @@ async def _serve(
                 f"{school.code}: the connector {school.sides[Side.SCHOOL].connector} of the school side can't tell "
                 f"who people are; active_directory can"
             )
-        async with desk_at(session, school, store, sides, reason="page") as desk:
+        async with desk_at(
+            session.settings, session.catalog, school, store, sides, actor=actor(), reason="page"
+        ) as desk:
             served = pages.School(school.name, school.language, store, desk, door, sides)
             runner = web.AppRunner(app.build(served, proxied=proxied), access_log=None)
             await runner.setup()

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import getpass
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,13 +19,12 @@ from rich.table import Table
 
 from bridge.commands.persons import person as one_person
 from bridge.commands.session import ERROR, NOTHING, Mistake, Session, plain, session_of
-from bridge.core.cutover import Stage
 from bridge.core.model import Side
 from bridge.daemon import samba_password, wiring
 from bridge.daemon.actor import actor
+from bridge.daemon.password_desk import desk_at, writable
 from bridge.daemon.password_people import Age, account_of, ages, members
 from bridge.daemon.passwords import Desk, Outcome, set_password
-from bridge.ports import Passwords
 from bridge.settings import School
 from bridge.state.store import SchoolStore
 
@@ -85,32 +84,10 @@ def _read() -> str:
     return secret
 
 
-def writable(school: School, store: SchoolStore) -> frozenset[Side]:
-    """The sides that may be written in the present stage; raises Mistake where none may."""
-    stage = Stage(store.stage())
-    sides = school.policy(stage).writable
-    if not sides:
-        raise Mistake(f"{school.code}: in stage {stage} nothing is written to either side, not even passwords")
-    return sides
-
-
-@asynccontextmanager
-async def desk_at(
+def _desk(
     session: Session, school: School, store: SchoolStore, sides: frozenset[Side], *, reason: str
-) -> AsyncIterator[Desk]:
-    """Both sides connected. Raises Mistake where one of them can't set passwords."""
-    async with AsyncExitStack() as stack:
-        ports: dict[Side, Passwords] = {}
-        for side in sorted(sides):
-            connected = wiring.connected(session.settings, session.catalog, school, side)
-            port = (await stack.enter_async_context(connected)).capabilities.passwords
-            if port is None:
-                raise Mistake(
-                    f"{school.code}: the connector {school.sides[side].connector} of the {side} side can't set "
-                    f"passwords. Set only on the other side, the two would differ"
-                )
-            ports[side] = port
-        yield Desk(store.database, school.code, ports, actor=actor(), reason=reason, sleep=asyncio.sleep)
+) -> AbstractAsyncContextManager[Desk]:
+    return desk_at(session.settings, session.catalog, school, store, sides, actor=actor(), reason=reason)
 
 
 async def _one(
@@ -118,7 +95,7 @@ async def _one(
 ) -> Outcome:
     sides = writable(school, store)
     account = account_of(one_person(store, name), sides)
-    async with desk_at(session, school, store, frozenset(account.anchors), reason="command") as desk:
+    async with _desk(session, school, store, frozenset(account.anchors), reason="command") as desk:
         return await set_password(desk, account, secret, must_change=must_change)
 
 
@@ -128,7 +105,7 @@ def _from_samba(session: Session, school: School, store: SchoolStore) -> int:
     sides = writable(school, store)
 
     async def work() -> samba_password.Dealt:
-        async with desk_at(session, school, store, sides, reason="samba") as desk:
+        async with _desk(session, school, store, sides, reason="samba") as desk:
             return await samba_password.take(desk, store, change)
 
     dealt = asyncio.run(work())
@@ -176,7 +153,7 @@ def _class(
         raise Mistake(f"{school.code}: nobody of {plain(group)} has an account on both sides")
 
     async def work() -> Mapping[str, Outcome]:
-        async with desk_at(session, school, store, sides, reason="class list") as desk:
+        async with _desk(session, school, store, sides, reason="class list") as desk:
             with session.progress() as progress:
                 return await password_list.set_and_print(
                     desk, people, out=out, school=school.name, language=language or school.language,

@@ -96,6 +96,7 @@ def tree(one: Standing) -> dict[str, Any]:
         "fix": one.fix,
         "person": one.person,
         "human": one.human,
+        "missing": list(one.names),
         "measured": one.measured.isoformat() if one.measured else None,
         "valid_until": one.valid_until.isoformat() if one.valid_until else None,
         "vouched": {"how": word.how, "by": word.actor, "reason": word.reason, "at": word.at.isoformat(),
@@ -153,6 +154,8 @@ def _draw_closed(out: Console, one: Standing, language: Language) -> None:
     out.print(f"      expected: {plain(one.expected)}")
     out.print(f"      found: {plain(one.found)}")
     out.print(f"      → {plain(person)}: {plain(one.fix)}")
+    for name in one.names:
+        out.print(f"        - {plain(name)}")
 
 
 def _said(word: Vouched) -> str:

@@ -22,7 +22,7 @@ from bridge.settings.render import guess
 from bridge.settings.words import duration
 from bridge.state import tokens
 from bridge.state.database import Database
-from bridge.state.tokens import SCOPES, Token
+from bridge.state.tokens import HUB_SCOPES, SCOPES, Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def register(app: typer.Typer) -> None:
 def make(
     context: typer.Context,
     label: Annotated[str, typer.Option(help="For whom or what; it stands in the journal as `api:LABEL`.")],
-    scopes: Annotated[str, typer.Option(help="By commas: read, operate, approve, names.")] = "read",
+    scopes: Annotated[str, typer.Option(help="By commas: read, operate, approve, names, passwords.")] = "read",
     schools: Annotated[str, typer.Option(help="Codes by commas; without any: all schools.")] = "",
     expires: Annotated[str, typer.Option(help="A day (2027-01-31, its end) or a time from now (90 days).")] = "",
 ) -> int:
@@ -73,11 +73,12 @@ def made(session: Session, ground: Ground, label: str, scopes: str, schools: str
     if not re.fullmatch(r"[\w .@-]{1,64}", name):
         raise Mistake("--label takes 1 to 64 letters, digits, blanks, . _ @ and -")
     wanted = _words(scopes)
+    known = HUB_SCOPES if ground.hub else SCOPES
     for one in wanted:
-        if one not in SCOPES:
-            raise Mistake(f'no scope is called "{plain(one)}"; {guess(one, SCOPES)}')
+        if one not in known:
+            raise Mistake(f'no scope is called "{plain(one)}"; {guess(one, known)}')
     if not wanted:
-        raise Mistake(f"say which --scopes: {', '.join(SCOPES)}")
+        raise Mistake(f"say which --scopes: {', '.join(known)}")
     with ground.database(True) as database:
         codes = [ground.school(database, one) for one in _words(schools)]
         end = _end(ground, expires)

@@ -116,10 +116,13 @@ def _ready(
         return Ready(Range(), unknown, one.people, one.gates)
     if one.stage not in (Stage.HYBRID, Stage.FREEZING, Stage.PAUSED_HYBRID):
         return Ready(Range(), Bottleneck.STAGE, one.people, one.gates)
-    latest = None if one.silent or not one.complete else worst
+    paused = one.stage is Stage.PAUSED_HYBRID  # nothing moves until a person resumes it
+    latest = None if one.silent or paused or not one.complete else worst
     found = Range(best, latest)
     if one.silent:
         return Ready(found, Bottleneck.SILENT, one.people, one.gates)
+    if paused:
+        return Ready(found, Bottleneck.DECISIONS, one.people, one.gates)
     if one.files > 0 and best is None:
         return Ready(Range(), Bottleneck.NOTHING_KNOWN, one.people, one.gates)
     if one.files > 0:

@@ -59,7 +59,7 @@ class GateRow:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was measured of a gate: ``result`` is pass, fail or unknown. Texts and ``numbers`` name nobody."""
+    """What was measured: ``result`` is pass, fail or unknown. Only ``names`` names what is missing: for no report."""
 
     gate: Gate
     result: str
@@ -68,6 +68,7 @@ class Measured:
     fix: str
     at: datetime
     numbers: Mapping[str, float | int | str] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ class Standing:
     measured: datetime | None
     valid_until: datetime | None
     vouched: Vouched | None
+    names: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -173,7 +175,7 @@ LAW: Mapping[Gate, GateRow] = {
         _AUTHORITY, _DAY,
         ("the devices of the school are managed from the cloud, or go on without the old server",
          "die Geräte der Schule werden aus der Cloud verwaltet oder kommen ohne den alten Server aus"),
-        vouch=60 * _DAY, human=True, attest=True, waive=True,
+        vouch=60 * _DAY, attest=True, waive=True,
     ),
     Gate.INFORMED: GateRow(
         _HEAD, _DAY,
@@ -265,17 +267,13 @@ def standing(
     else:
         word = None
     return Standing(
-        gate=gate,
-        result=result,
+        gate=gate, result=result,
         expected=measured.expected if measured else row.meaning[0],
         found=measured.found if measured else "not measured yet",
-        fix=_fix(gate, measured, result),
-        person=row.person.value,
-        human=row.human,
-        measured=measured.at if measured else None,
-        valid_until=ends,
-        vouched=word,
-    )
+        fix=_fix(gate, measured, result), person=row.person.value, human=row.human,
+        measured=measured.at if measured else None, valid_until=ends, vouched=word,
+        names=measured.names if measured else (),
+    )  # fmt: skip
 
 
 def _result(row: GateRow, measured: Measured | None, now: datetime, since: datetime | None) -> str:

@@ -25,7 +25,7 @@ Unknown counts as failed, and is through as soon as the site says so. What is do
 | otherwise | each school that is planned is asked, once |
 
 A stopped wave asks nobody to begin. It goes on when a person resumes it: those that failed get another attempt. Where
-an order expired or was withdrawn, its site may have carried it out all the same: it is asked to stay like the others.
+an order expired or was withdrawn, its site may have carried it out all the same: it is asked to stay, too.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from bridge.core.cutover import Event, Gate, Stage
 from bridge.core.gates import ATTESTED, EARLY, WAIVED, Measured, Standing, Vouched, standing
 from bridge.daemon import wiring
 from bridge.daemon.compared import compare_all
-from bridge.daemon.measuring import books, contents, files, opened, people, sides
+from bridge.daemon.measuring import books, contents, devices, files, opened, people, sides
 from bridge.daemon.measuring.files import Files
 from bridge.daemon.measuring.people import People
 from bridge.daemon.measuring.verdicts import Progress, verdict
@@ -37,6 +37,7 @@ from bridge.settings import School, Settings
 from bridge.state import approvals
 from bridge.state import gates as memory
 from bridge.state.database import Database
+from bridge.state.linked import licenceless
 from bridge.state.root_counts import counted as counted_roots
 
 #: What approvals are for: measured by what people typed, at the moment when it is asked.
@@ -44,7 +45,7 @@ APPROVED = frozenset({Gate.TWO_APPROVERS, Gate.CODE_TYPED})
 MEASURABLE = tuple(gate for gate in Gate if gate not in APPROVED)
 _READ_PEOPLE = frozenset({Gate.COMPLETE_SCAN, Gate.COUNTS, Gate.BACKLOG, Gate.CAPACITY})
 _READ_FILES = frozenset({Gate.COMPLETE_SCAN, Gate.BACKLOG, Gate.CAPACITY})
-_ASK = frozenset({Gate.CREDENTIALS, Gate.CLOCK, Gate.CAPACITY, Gate.DEVICES})
+_ASK = frozenset({Gate.CREDENTIALS, Gate.CLOCK, Gate.CAPACITY})
 
 T = TypeVar("T")
 
@@ -121,21 +122,28 @@ async def _asked(here: _Round, roots: Roots, seen: People, there: Files) -> list
         sides.credentials(probed, now),
         sides.clock(probed, now),
         sides.capacity(probed, demand, now),
-        sides.devices(probed, now),
+        *(await _devices(here)),
     ]
+
+
+async def _devices(here: _Round) -> list[Measured]:
+    needed = frozenset({Gate.DEVICES})
+    if not needed & here.wanted:
+        return []
+    seen = await here.look(needed, lambda: devices.look(here.ground), devices.Compared())
+    return [devices.devices(seen, here.ground.school.cutover.devices, wiring.now())]
 
 
 def _demand(ground: Ground, roots: Roots, seen: People, there: Files) -> sides.Demand:
     rules = [
         rule for root in counted_roots(ground.database, ground.school.code).values() for rule in root.rules.elements()
     ]
-    refused = ground.store(ground.school.code).troubles()
     return sides.Demand(
         down=there.left.down,
         up=files.full_up(there, roots.roots),
         accounts=seen.accounts,
         full=rules.count("failed:quota"),
-        without_licence=sum("licen" in one.rule for one in refused),
+        without_licence=licenceless(ground.database, ground.school.code),
     )
 
 

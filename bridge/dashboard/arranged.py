@@ -55,7 +55,7 @@ class Wanted:
         text = self.text.casefold()
         return (
             (not text or text in row.code.casefold() or text in row.name.casefold() or text == row.site.casefold())
-            and (not self.stage or row.stage == self.stage)
+            and (not self.stage or (row.stage == self.stage and row.told))
             and (not self.wave or row.wave == self.wave)
             and (not self.health or (row.silent if self.health == SILENT else row.health == self.health))
         )
@@ -118,7 +118,7 @@ def arrange(rows: Iterable[SchoolRow], wanted: Wanted, most: int = MOST) -> Arra
     shown = sum(map(len, found.values()))
     pages = max(1, -(-shown // most))
     page = min(wanted.page, pages)
-    stages, health = Counter(row.stage for row in every), Counter(row.health for row in every)
+    stages, health = Counter(row.stage for row in every if row.told), Counter(row.health for row in every)
     return Arranged(
         groups=list(_groups([(name, found[name]) for name in names], (page - 1) * most, page * most)),
         stages=sorted(stages.items(), key=lambda one: place(one[0])),

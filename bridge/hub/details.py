@@ -16,6 +16,7 @@ from bridge.hub.told import SCHOOL, slots
 from bridge.state.database import Database
 
 M = TypeVar("M", bound=models.Model)
+V = TypeVar("V", models.SchoolView, ProgressView)
 
 
 def view(database: Database, shot: Shot, silent: models.Colour) -> models.SchoolView:
@@ -27,17 +28,21 @@ def view(database: Database, shot: Shot, silent: models.Colour) -> models.School
     cutover = _cutover(shot, told.get("cutover"))
     found = _fit(models.SchoolView, {**said, **ours}) or models.SchoolView(**ours, meaning=_meaning(shot.row.stage))
     found.events, found.running = cutover.events, cutover.run is not None
+    return _no_fresher(found, silent)
+
+
+def _no_fresher(found: V, silent: models.Colour) -> V:
     for fresh in found.freshness:
         fresh.colour = worst(fresh.colour, silent)
     return found
 
 
-def progress(database: Database, code: str) -> ProgressView:
-    """How far its files are."""
+def progress(database: Database, code: str, silent: models.Colour) -> ProgressView:
+    """How far its files are. ``silent`` as for ``view``."""
     with database.read() as connection:
         told = slots(connection, code, (SCHOOL,))
     said = _known(ProgressView, _tree(told.get(SCHOOL)).get("progress"))
-    return _fit(ProgressView, {**said, "school": code}) or ProgressView(school=code)
+    return _no_fresher(_fit(ProgressView, {**said, "school": code}) or ProgressView(school=code), silent)
 
 
 def cutover(database: Database, shot: Shot) -> models.CutoverView:

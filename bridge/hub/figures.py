@@ -51,7 +51,7 @@ def _sites(sight: Sight) -> Iterator[GaugeMetricFamily]:
 
 
 def _schools(sight: Sight) -> Iterator[GaugeMetricFamily]:
-    stages, colours = Counter(row.stage for row in sight.rows), Counter(row.health for row in sight.rows)
+    stages, colours = Counter(row.stage for row in sight.rows if row.told), Counter(row.health for row in sight.rows)
     stage = GaugeMetricFamily("schoolbridge_hub_schools", "Schools by stage.", labels=("stage",))
     for name, number in sorted(stages.items()):
         stage.add_metric((name,), number)

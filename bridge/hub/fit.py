@@ -17,6 +17,9 @@ from bridge.fleet.messages import BODY, Report
 
 #: A database keeps numbers up to here.
 _MOST = 2**31 - 1
+#: Bytes of the body of an event: they are all kept, and one site must not fill the hub's disk with them.
+EVENT = 16 << 10
+_SMALL = frozenset({"stage", "run", "notice"})
 #: What a browser counts with exactly; years that a clock may show; bytes of a school's line on the board.
 NUMBER, YEARS, LINE = 2**53, range(1970, 2200), 32 << 10
 
@@ -44,8 +47,8 @@ def wrong(report: Report) -> str:
             size = len(json.dumps(message.body, separators=(",", ":"), allow_nan=False))
         except ValueError:
             return f"the body of the message {message.seq} holds a number that is none"
-        if size > BODY:
-            return f"the body of the message {message.seq} is larger than {BODY} bytes"
+        if size > (most := EVENT if message.kind in _SMALL else BODY):
+            return f"the body of the message {message.seq} ({message.kind}) is larger than {most} bytes"
     return ""
 
 

@@ -172,7 +172,7 @@ def _assigned(sites: Mapping[str, Site]) -> Iterator[tuple[str, Site]]:
 
 def _unknown(code: str) -> SchoolRow:
     """A school of which nothing was told."""
-    return SchoolRow(code=code, name="", stage=Stage.CLASSIC.value, health="green")
+    return SchoolRow(code=code, name="", stage=Stage.CLASSIC.value, health="green", told=False)
 
 
 def wave_of(hub: HubFile, code: str) -> tuple[str, int]:

@@ -43,7 +43,7 @@ def progress(hub: HubFile, database: Database) -> dict[str, Any]:
         severities = Counter(_severity(row.body) for row in connection.execute(notices))
         last = connection.scalar(select(func.max(hub_event.c.received)))
     plan, ahead = shown_plan(hub, database, schools), foresee(hub, database, schools)
-    stages = Counter(one.stage.value for one in schools.values())
+    stages = Counter(one.stage.value for one in schools.values() if one.view)
     return {
         "format": FORMAT,
         "made": now.isoformat(),
@@ -51,6 +51,7 @@ def progress(hub: HubFile, database: Database) -> dict[str, Any]:
         "schools": len(schools),
         "through": sum(one.stage in THROUGH for one in schools.values()),
         "silent": sum(_silent(one, hub, now) for one in schools.values()),
+        "untold": sum(not one.view for one in schools.values()),
         "stages": {stage.value: stages[stage.value] for stage in Stage if stages[stage.value]},
         "waves": [_wave(one, ahead) for one in plan["waves"]],
         "without_wave": len(plan["others"]),

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bridge.api import asked, models
 from bridge.api.answers import ProgressView
 from bridge.api.live import Live
-from bridge.api.source import Unknown, Who
+from bridge.api.source import Denied, Unknown, Who
 from bridge.hub import details
 from bridge.hub.acting import PATIENCE as ACTING
 from bridge.hub.acting import Acts
@@ -27,7 +27,7 @@ from bridge.hub.answers import Awaited
 from bridge.hub.asking import PATIENCE as ASKED
 from bridge.hub.asking import Desk, away
 from bridge.hub.fleet import Fleet, Shot, Sight, differences
-from bridge.hub.honest import Site
+from bridge.hub.honest import Site, worst
 from bridge.settings.hub import HubFile
 from bridge.state.database import Database
 
@@ -37,6 +37,8 @@ T = TypeVar("T")
 _THREADS = 8
 #: A sight this old is still good; one up to ``_STALE`` old is handed out while the next is being made.
 _FRESH, _STALE = timedelta(seconds=1), timedelta(seconds=4)
+#: A sight this old says that none comes any more.
+_OLD = timedelta(minutes=1)
 #: Seconds between two looks while nobody asks: who comes in the morning must not wait for all of the night.
 _IDLE = 5.0
 
@@ -130,13 +132,19 @@ class HubSource:
     async def school(self, code: str) -> models.SchoolView:
         """One school."""
         shot = await self._shot(code)
-        silent = self._sight.silent.get(shot.site.name, "green") if self._sight else "green"
-        return await self.run(details.view, self.database, shot, silent)
+        return await self.run(details.view, self.database, shot, self._freshest(shot))
+
+    def _freshest(self, shot: Shot) -> models.Colour:
+        """What was told of its sides is no fresher than this."""
+        if shot.site.revoked is not None:  # also where it was heard a moment ago
+            return "red"
+        told: models.Colour = "amber" if shot.told is not None and shot.told.site != shot.site.name else "green"
+        return worst(told, self._sight.silent.get(shot.site.name, "green") if self._sight else "green")
 
     async def progress(self, code: str) -> ProgressView:
         """How far its files are, as its site told it last."""
-        await self._shot(code)
-        return await self.run(details.progress, self.database, code)
+        shot = await self._shot(code)
+        return await self.run(details.progress, self.database, code, self._freshest(shot))
 
     async def gates(self, code: str, event: models.EventName) -> models.EventView:
         """The gates of one event, as its site told them last."""
@@ -229,6 +237,14 @@ class HubSource:
         answer = await self._acts.act(shot.site, code, action, who, key=key)
         return answer.model_copy(update={"stage": answer.stage or shot.row.stage})
 
+    async def set_password(self, code: str, wanted: asked.Password, who: Who) -> asked.PasswordAnswer:
+        """Never through a hub: a password goes no way that is longer than it has to be."""
+        shot = await self._shot(code)
+        raise Denied(
+            f"{code}: passwords are not set through a hub; nothing was changed. Ask the site that looks after the "
+            f"school ({shot.site.name}): its own status API, its page, or schoolbridge password there"
+        )
+
     def live(self, after: int | None) -> AsyncGenerator[models.LiveEvent, None]:
         """Events as they happen, those after an id first as far as they are remembered."""
         return self.events.follow(after)
@@ -237,7 +253,11 @@ class HubSource:
         """Ready: the state can be read. A red school is the school's trouble: a hub that shows it works."""
         if self._trouble:
             return False, self._trouble
-        return (True, "") if self._sight is not None else (False, "the schools were not looked at yet")
+        if self._sight is None:
+            return False, "the schools were not looked at yet"
+        if self.database.clock() - self._sight.at > _OLD:  # a database that hangs fails nothing
+            return False, f"the state does not answer: the schools were looked at last {self._sight.at:%H:%M:%S} UTC"
+        return True, ""
 
     @property
     def last(self) -> Sight | None:

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import select
+from sqlalchemy import func, select, type_coerce
 
 from bridge.core.notices import Concern, Notice, Severity, step
 from bridge.core.waves import THROUGH
@@ -25,7 +25,7 @@ from bridge.settings.hub import HubFile
 from bridge.settings.notify import Target
 from bridge.state import notices as state
 from bridge.state.database import Database
-from bridge.state.fleet_tables import hub_site
+from bridge.state.fleet_tables import hub_certificate, hub_site
 from bridge.state.lease import Lease
 from bridge.state.lock import Busy
 from bridge.state.notices import News
@@ -102,10 +102,13 @@ def concerns(hub: HubFile, database: Database, now: datetime) -> list[Concern]:
                 left = sum(school.stage not in THROUGH for school in schools.values())
                 since = one.changed or one.wave.begun
                 found.append(Concern("", "wave", Severity.CRITICAL, since, subject=name, count=left))
-        of = hub_site.c
-        query = select(of.site, of.schools, of.heard).where(of.revoked.is_(None), of.heard < now - hub.silence.red)
-        for row in connection.execute(query):
-            silent = Concern("", "silent", Severity.WARNING, row.heard, subject=row.site)
+        of, paper = hub_site.c, hub_certificate.c
+        # A site that enrolled and never said a word is as silent as one that stopped; one that was invited is not.
+        enrolled = select(func.max(paper.made)).where(paper.site == of.site, paper.revoked.is_(None)).scalar_subquery()
+        last = func.coalesce(of.heard, enrolled)
+        silence = select(of.site, of.schools, type_coerce(last, of.heard.type).label("since"))
+        for row in connection.execute(silence.where(of.revoked.is_(None), last < now - hub.silence.red)):
+            silent = Concern("", "silent", Severity.WARNING, row.since, subject=row.site)
             found += [replace(silent, school=code) for code in row.schools.split()]
     return found
 

@@ -166,7 +166,7 @@ def order(tx: Transaction, key: Ed25519PrivateKey, one: Began, what: Ask, *, sit
     action = {"action": what.wish.value, "reason": reason, **({"at": what.at.isoformat()} if what.at else {})}
     made = Order.model_validate(
         {
-            "id": what.id, "site": site, "school": what.code, "actor": one.actor[:100],
+            "id": what.id, "site": site, "school": what.code, "actor": one.actor.removeprefix("api:")[:100],
             "scopes": _SCOPES[what.wish], "issued": tx.now, "expires": ends, "action": action,
         }
     )  # fmt: skip

@@ -26,6 +26,8 @@ from bridge.lab.steps import Told
 _BEHIND = -1500.0  # seconds
 _ATTESTED = ("configuration", "informed", "devices", "rollback-rehearsed")
 _PATIENCE = 240.0
+#: Of what a command prints.
+_LINES = 16
 
 
 class DemoFleet:
@@ -204,7 +206,8 @@ class DemoFleet:
     def _look(self) -> None:
         for what in (("simulate",), ("report", "progress", "--language", "de")):
             answer = self.hub.hub(*what)
-            self.console.print(escape("\n".join(answer.stdout.splitlines()[:40])))
+            lines = answer.stdout.splitlines()
+            self.console.print(escape("\n".join([*lines[:_LINES], *(["  …"] if len(lines) > _LINES else [])])))
             self._printed(f"hub {what[0]} says how it goes on", answer.returncode)
         if self.pictures is None:
             return

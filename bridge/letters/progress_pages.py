@@ -90,6 +90,7 @@ class _Speaker:
         stopped = [one["name"] for one in waves if one["state"] == "stopped"]
         lines += [self.word("stopped", names=", ".join(stopped))] if stopped else []
         lines += [self.word("silent", count=said["silent"]) if said["silent"] else self.word("none_silent")]
+        lines += [self.word("untold", count=said["untold"])] if said["untold"] else []
         lines += [self.word("without", count=said["without_wave"])] if said["without_wave"] else []
         return Part(self.word("summary"), lines)
 

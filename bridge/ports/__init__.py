@@ -4,6 +4,7 @@ errors   what may go wrong, sorted by what the caller does next
 side     one side of a school: observing it, writing to it
 content  the bytes of files, streamed
 memory   what the bridge remembers
+devices  which computers there are
 foundation  how a root comes into being
 freezing how people are kept from changing it for a while
 open_files  which files are open
@@ -17,6 +18,7 @@ trees    what it remembers of trees and of the bytes in them
 
 from bridge.ports.authority import CloudAuthority, Mastered
 from bridge.ports.content import QUICKXOR, UNREAD, Contents, Source
+from bridge.ports.devices import Device, DevicesTold
 from bridge.ports.errors import (
     BridgeError,
     Busy,
@@ -75,6 +77,8 @@ __all__ = [
     "ContentChanged",
     "Contents",
     "Context",
+    "Device",
+    "DevicesTold",
     "Done",
     "Failed",
     "Fenced",

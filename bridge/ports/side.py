@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from bridge.core.model import Action, Digest, Elements, Evidence, Fields
 from bridge.ports.authority import CloudAuthority
 from bridge.ports.content import Contents, Source
+from bridge.ports.devices import DevicesTold
 from bridge.ports.foundation import Foundation
 from bridge.ports.freezing import Freezing, KeptModes
 from bridge.ports.open_files import OpenFiles
@@ -88,7 +89,6 @@ class Write:
     ``id`` is unique within a call and comes back in the outcome. ``fields`` hold the new values of the changed plain
     fields; set fields of references change by ``added`` and ``removed`` only (on CREATE ``added`` holds all).
     ``expected`` is the version that was read: the connector refuses (Stale) where the side can tell that it changed.
-
     """
 
     id: str
@@ -183,8 +183,7 @@ class Capabilities:
     sharing: Sharing | None = None
     """How others are let in at the root; None for a side where that can't be changed."""
     purge: Purge | None = None
-    """Deletes for good what this side keeps of soft-deleted people and groups until the bridge purges it; None for a
-    side whose recycle bin empties itself, or that keeps nothing."""
+    """Deletes for good what lies in this side's limbo; None for a side that keeps nothing, or empties by itself."""
     passwords: Passwords | None = None
     """How one account's password is set; None for a side where the bridge can't."""
     log_in: LogIn | None = None
@@ -197,6 +196,8 @@ class Capabilities:
     """How people are kept from changing the root; None for a side where only a person can do that."""
     open_files: OpenFiles | None = None
     """Which files are open now; None for a side that can't tell."""
+    devices: DevicesTold | None = None
+    """Which computers or devices there are; None for a side that can't tell."""
     most_files: float | None = None
     """Files a second that can be sent at most, for an estimate; None for a side without such a budget."""
 

@@ -21,7 +21,7 @@ HeaderName = Annotated[
     str, *matching(r"[A-Za-z][A-Za-z0-9-]{0,63}", "no name of an HTTP header", "write one like `X-Remote-User`")
 ]
 HostName = Annotated[str, *matching(_HOST, "no name of a host", 'write it without port: "bridge.school.example"')]
-Scope = Literal["read", "operate", "approve", "names"]
+Scope = Literal["read", "operate", "approve", "names", "passwords"]
 
 
 def listening(text: str) -> str:
@@ -52,7 +52,7 @@ class Tls(Strict):
 class GroupRight(Strict):
     """What the members of a group may, as the proxy tells groups."""
 
-    scopes: list[Scope] = Field(min_length=1, description="`read`, `operate`, `approve`, `names`.")
+    scopes: list[Scope] = Field(min_length=1, description="`read`, `operate`, `approve`, `names`, `passwords`.")
     schools: list[str] = Field(default_factory=list, description="Codes of schools; without any: all of them.")
 
 

@@ -46,6 +46,11 @@ class CutoverFile(Strict):
         description="Accounts and groups of the school that Microsoft Entra Connect made: `switch` (the default; the "
         "cloud masters them with the cutover, and the directory again with a roll back) or `leave`.",
     )
+    devices: float | None = Field(
+        default=None, gt=0, le=100, strict=False,
+        description="How many percent of the school's computers the cloud has to know; without a number a person "
+        "judges where it does not know all.",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ class Cutover:
     verify: float = 100.0
     shares_after: SharesAfter = "writable"
     cloud_authority: CloudAuthority = "switch"
+    devices: float | None = None
 
     @classmethod
     def of(cls, *said: CutoverFile) -> Cutover:

@@ -38,6 +38,14 @@ Clock = Callable[[], datetime]
 MOST_CONNECTIONS = {"sqlite": 60, "postgresql": 20}
 
 
+#: After how long a server that is cut off counts as gone: without it who writes would wait for it for two hours, and
+#: nothing would seem to be wrong. Seconds; ``tcp_user_timeout`` in milliseconds.
+_CUT_OFF = {
+    "connect_timeout": 10, "tcp_user_timeout": 30_000, "keepalives_idle": 15, "keepalives_interval": 5,
+    "keepalives_count": 3,
+}  # fmt: skip
+
+
 def _utc() -> datetime:
     return datetime.now(UTC)
 
@@ -146,7 +154,7 @@ def open_database(url: str, *, clock: Clock = _utc, lasts: float = LASTS) -> Dat
             _prepare_file(path)
     leases = Leases(parsed, path=path, timing=Timing(lasts))
     if parsed.get_backend_name() == "postgresql":
-        options["connect_args"] = {"application_name": name_of(leases.owner)}
+        options["connect_args"] = {"application_name": name_of(leases.owner), **_CUT_OFF}
     # Parameters hold names of people: they have no place in the text of an error.
     engine = create_engine(parsed, hide_parameters=True, **options)
     if path is not None or parsed.get_backend_name() == "sqlite":

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Row, delete, func, select
 
 from bridge.core.changeover import Course
 from bridge.core.cutover import Gate
@@ -29,6 +29,8 @@ from bridge.state.transaction import Transaction, writing
 KIND = "gate"
 #: Beside the gates in their table: what was configured when the school rehearsed, key -> digest of its value.
 _REHEARSED = "configuration rehearsed"
+#: So many names of what is missing are kept.
+_NAMED = 200
 #: How runs end that prove the way back.
 PROVEN = (Course.ROLL_BACK.value, Course.REHEARSAL.value)
 
@@ -53,6 +55,8 @@ def note(database: Database, code: str, kinds: Mapping[str, Kind], found: Sequen
 
 def _row(one: Measured) -> dict[str, Any]:
     evidence = {"expected": one.expected, "found": one.found, "fix": one.fix, "numbers": dict(one.numbers)}
+    if one.names:
+        evidence["names"] = list(one.names[:_NAMED])
     return {"gate": one.gate.value, "result": one.result, "evidence": dump(evidence), "at": one.at}
 
 
@@ -65,11 +69,13 @@ def measured(database: Database, code: str) -> Mapping[Gate, Measured]:
     with database.read() as connection:
         rows = connection.execute(select(gate).where(gate.c.school == code)).all()
     known = {one.value for one in Gate}
-    return {
-        Gate(row.gate): Measured(gate=Gate(row.gate), result=row.result, at=row.at, **json.loads(row.evidence))
-        for row in rows
-        if row.gate in known
-    }
+    return {Gate(row.gate): _measured(row) for row in rows if row.gate in known}
+
+
+def _measured(row: Row[Any]) -> Measured:
+    evidence = json.loads(row.evidence)
+    names = tuple(evidence.pop("names", ()))
+    return Measured(gate=Gate(row.gate), result=row.result, at=row.at, **evidence, names=names)
 
 
 def vouch(database: Database, code: str, kinds: Mapping[str, Kind], vouched: Vouched, *, early: bool = False) -> None:

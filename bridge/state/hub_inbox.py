@@ -28,6 +28,11 @@ from bridge.state.transaction import Transaction
 
 #: The newest of a school counts; everything else is an event, and all of them are kept.
 STATES = frozenset({"school", "cutover", "configuration", "head"})
+#: So many epochs at most may have begun since the last one that is known. Whoever has a site's certificate must not be
+#: able to use all numbers up: the site itself would find none any more.
+EPOCHS = 1000
+#: What a column counts up to.
+_MOST = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +98,13 @@ def _judged(batch: _Batch, one: Posted, row: Row[Any] | None, bad: set[str]) -> 
         if one.note:
             _journal_foreign(batch, one, own, foreign)
         return Outcome(Taken(Verdict.REPEATED, known), own, _not_its_own(one.site, foreign), foreign)
+    if report.epoch > known.epoch + EPOCHS:
+        return Outcome(Taken(Verdict.REPEATED, known), own, _no_epoch(one.site, report.epoch, known))
     numbers = [message.seq for message in report.messages]
     taken = take(known, Told(report.epoch, report.last, report.oldest, numbers))
     batch.marks[one.site] = {
         "name": one.site, "epoch": taken.mark.epoch, "seq": taken.mark.seq,
-        "missing": (mark["missing"] if mark else row.missing) + taken.missing, "heard": one.received,
+        "missing": min((mark["missing"] if mark else row.missing) + taken.missing, _MOST), "heard": one.received,
         "ahead": (report.now - one.received).total_seconds(), "version": report.version,
     }  # fmt: skip
     answers: list[str] = []
@@ -112,6 +119,13 @@ def _judged(batch: _Batch, one: Posted, row: Row[Any] | None, bad: set[str]) -> 
             "given": 0.0, "at": one.received, "until": one.received, "promises": "[]", "holds": demand.holds,
         }  # fmt: skip
     return Outcome(taken, own, answers=tuple(answers))
+
+
+def _no_epoch(site: str, epoch: int, known: Mark) -> str:
+    return (
+        f"the site {site} says that it began its {epoch}th epoch, and its {known.epoch}th is known here; so many are "
+        f"never begun. Nothing was applied. Does another machine speak for it? See: schoolbridge hub sites"
+    )
 
 
 def _not_its_own(site: str, foreign: frozenset[str]) -> str:

@@ -27,7 +27,9 @@ from bridge.state.transaction import Transaction, writing
 #: Under which code the rows stand: no school has an empty one.
 NOBODY = ""
 ALL = "*"
-SCOPES = ("read", "operate", "approve", "names")
+SCOPES = ("read", "operate", "approve", "names", "passwords")
+#: Passwords are not set through a hub.
+HUB_SCOPES = tuple(one for one in SCOPES if one != "passwords")
 _SHAPE = re.compile(r"sb_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 #: A use is noted at most so often: looking must not write all the time.
 _USED = timedelta(minutes=10)

@@ -198,8 +198,11 @@ class Talk:
 
     async def _waits(self) -> None:
         while True:
+            began = self._loop.time()
             receipt = await self._retrying(lambda: self._line.wait(PATIENCE), self._no_wait)
             self._take(receipt)
+            # Whatever a hub answers at once again and again, a school's line is not for that.
+            await asyncio.sleep(max(0.0, PERIOD - (self._loop.time() - began)))
 
     def _no_wait(self, _: Away) -> None:
         """The reports say whether the hub is away; this only says that it may be."""

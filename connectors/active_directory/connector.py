@@ -24,6 +24,7 @@ from bridge.ports import (
     Write,
 )
 from connectors.active_directory.changes import Mark, Token, anchors_of, decode, verify
+from connectors.active_directory.devices import Computers
 from connectors.active_directory.directory import Directory
 from connectors.active_directory.findings import probe
 from connectors.active_directory.mapping import FieldMapping
@@ -63,6 +64,7 @@ class ActiveDirectory:
             self._writer = Writer(
                 options, options.writeback, self._mapping, writing, school=context.school, extra=context.attributes
             )
+        self._computers = Computers(self._directory, options)
         setting = Directory(options, self._password, name=f"ad-passwords-{context.school}", writing=True)
         self._passwords = PasswordSetter(
             options, setting, self._mapping, context=context, known=lambda: self._observer.known
@@ -80,6 +82,7 @@ class ActiveDirectory:
             purge=self.purge if able else None,
             passwords=self._passwords,
             log_in=self._passwords,
+            devices=self._computers,
         )
 
     def _password(self) -> str:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from bridge.core.model import Fields
 from bridge.ports import BridgeError, Finding, Observation, Topic
+from connectors.active_directory.devices import computers
 from connectors.active_directory.directory import Directory
 from connectors.active_directory.mapping import FieldMapping, Skipped
 from connectors.active_directory.options import Options
@@ -20,8 +21,6 @@ from connectors.active_directory.wire import SHOW_DELETED, Entry, equals_filter,
 from connectors.active_directory.write_findings import rights
 
 _DELETED_OBJECTS = "18E2EA80684F11D2B9AA00C04F79F805"  # GUID_DELETED_OBJECTS_CONTAINER, MS-ADTS 6.1.1.4
-#: Accounts of computers, without SERVER_TRUST_ACCOUNT (MS-ADTS 2.2.16).
-_COMPUTERS = "(&(objectClass=computer)(!(userAccountControl:1.2.840.113556.1.4.803:=8192)))"
 _SHORT, _SKEW, _WIDE_SKEW = timedelta(days=30), timedelta(seconds=60), timedelta(minutes=5)
 
 
@@ -41,7 +40,7 @@ async def probe(
     steps: tuple[Callable[[], Awaitable[list[Finding]]], ...] = (
         lambda: directory.run(lambda session: list(_deleted_objects(session, options))),
         lambda: directory.run(lambda session: list(_attributes(session, mapping))),
-        lambda: directory.run(lambda session: list(_computers(session))),
+        lambda: directory.run(lambda session: list(_computers(session, options))),
         lambda: _population(directory, options, mapping, now),
         lambda: directory.run(lambda session: list(rights(session, options, extra, now=now))),
     )
@@ -96,12 +95,12 @@ def _deleted_objects(session: Session, options: Options) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def _computers(session: Session) -> Iterator[Finding]:
-    """How many computers belong to the domain: before the old server goes they have to be managed another way."""
-    pages = session.pages(session.root.base, _COMPUTERS, ["objectClass"])
-    count = sum(1 for page in pages for _ in page)
+def _computers(session: Session, options: Options) -> Iterator[Finding]:
+    """How many computers the school has: before the old server goes they have to be managed another way."""
+    count = len(computers(session, options))
+    place = "are in the OUs of `computers`" if options.computers else "belong to the domain"
     yield Finding(
-        "devices", True, f"{count} computers belong to the domain, domain controllers aside", topic=Topic.DEVICES,
+        "devices", True, f"{count} computers {place}, domain controllers and disabled ones aside", topic=Topic.DEVICES,
         numbers={"computers": count},
     )  # fmt: skip
 

@@ -140,6 +140,9 @@ class Options(Strict):
     answer_seconds: int = Field(60, gt=0, le=600, description="How long a server may take to answer.")
     page_size: int = Field(1000, ge=10, le=1000, description="Objects a page; Windows allows 1,000.")
     scope: Scope = Field(description="Who and what is mirrored.")
+    computers: tuple[Place, ...] = Field(
+        (), description="OUs whose computers are the school's, with all below them; without any: the whole domain."
+    )
     roles: tuple[RoleRule, ...] = Field(
         min_length=1, description="Who is pupil, teacher, staff; the first rule that matches wins."
     )

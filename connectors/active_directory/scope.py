@@ -21,7 +21,8 @@ from connectors.active_directory.wire import Entry, equals_filter, guid_base, na
 
 _ANY = "(objectClass=*)"
 _HOW_NOT_WHAT = ("servers", "account", "password", "keytab", "ca_file", "authentication", "connect_seconds",
-                 "answer_seconds", "page_size", "poll_seconds", "notifications", "missing_days")  # fmt: skip
+                 "answer_seconds", "page_size", "poll_seconds", "notifications", "missing_days",
+                 "computers")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from connectors.graph.budget import Budget
 from connectors.graph.check import Checks
 from connectors.graph.client import PERMIT, Client
 from connectors.graph.desk import BARS, Desk, Ghosts, Job, Recent
+from connectors.graph.devices import Devices
 from connectors.graph.licences import Licences
 from connectors.graph.mapping import Names
 from connectors.graph.observe import Observer
@@ -49,6 +50,7 @@ class GraphConnector:
         self._observer = Observer(desk)
         self._passwords = PasswordSetter(desk)
         self._authority = Authority(desk)
+        self._devices = Devices(desk)
         self._writers: dict[str, UserWriter | GroupWriter] = {"user": UserWriter(desk), "group": GroupWriter(desk)}
 
     @property
@@ -68,6 +70,7 @@ class GraphConnector:
             hints=True,
             passwords=self._passwords,
             authority=self._authority,
+            devices=self._devices,
         )
 
     async def identify(self) -> Identity:

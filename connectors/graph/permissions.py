@@ -41,6 +41,7 @@ BUNDLES: dict[str, tuple[str, ...]] = {
         "Group.ReadWrite.All", "GroupMember.ReadWrite.All",
     ),
     "authority": tuple(AUTHORITY.values()),
+    "devices": ("Device.Read.All",),
     "files": ("Files.ReadWrite.All", "Sites.ReadWrite.All"),
 }  # fmt: skip
 

@@ -50,7 +50,8 @@ def dump(service: Service) -> Body:
 
 
 def load(service: Service, body: Body) -> Body:
-    """Fill the tenant past Graph's rules (synced, privileged and old objects too): ``users``, ``groups``, ``skus``.
+    """Fill the tenant past Graph's rules (synced, privileged and old objects too): ``users``, ``groups``, ``skus``,
+    ``devices``.
 
     A user may hold ``id``, ``password``, ``privileged``; a group ``id``, ``members`` and ``owners`` (ids or UPNs).
     """
@@ -75,6 +76,8 @@ def load(service: Service, body: Body) -> Body:
         for relation, others in linked.items():
             for other in others:
                 tenant.link(entry, relation, tenant.entries[names.get(other.lower(), other)])
+    for source in body.get("devices", ()):
+        tenant.create("device", dict(source))
     return {"users": len(body.get("users", ())), "groups": len(body.get("groups", ()))}
 
 

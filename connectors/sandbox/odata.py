@@ -22,7 +22,8 @@ from connectors.sandbox.wire import Call, Reply
 PAGE, LARGEST_PAGE = 100, 999
 _EMPTY: dict[str, Callable[[], Any]] = {"strings": list, "objects": list}
 #: Relations of an entity that $select and $expand may name.
-RELATIONS = {
+RELATIONS: dict[str, tuple[str, ...]] = {
+    "device": ("memberOf",),
     "user": ("manager", "memberOf", "transitiveMemberOf", "ownedObjects", "directReports"),
     "group": ("members", "owners", "memberOf", "transitiveMembers", "transitiveMemberOf"),
 }

@@ -74,6 +74,7 @@ TABLE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("GET", "/organization", (*_ORGANIZATION, "User.Read.All")),
     ("GET", "/domains", ("Domain.Read.All", "Domain.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")),
     ("GET", "/subscribedSkus", ("LicenseAssignment.Read.All", *_LICENCE, *_ORGANIZATION)),
+    ("GET", "/devices", ("Device.Read.All", "Device.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")),
     ("GET", "/education", ("EduRoster.Read.All", *_ROSTER)),
     ("*", "/education", _ROSTER),
 )

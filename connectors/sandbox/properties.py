@@ -140,6 +140,19 @@ visibility string default write - -
 welcomeMessageEnabled flag select write - -
 """
 
+#: Of a device what the bridge may want to know (learn.microsoft.com/graph/api/resources/device). Read-only here.
+DEVICE = """
+accountEnabled flag default read - eq,ne,not,in
+deviceId string default read - eq,ne,not,startsWith
+displayName string default read - eq,ne,not,ge,le,in,startsWith
+isCompliant flag default read - eq,ne,not,in
+isManaged flag default read - eq,ne,not,in
+onPremisesSecurityIdentifier string default read - eq
+onPremisesSyncEnabled flag default read - eq,ne,not,in
+operatingSystem string default read - eq,ne,not,ge,le,startsWith
+trustType string default read - eq,ne,not,in
+"""
+
 #: Never writable by an application (Graph: user update, "app-only"), so that a mapping to them fails here too.
 DELEGATED_ONLY = frozenset(
     [
@@ -197,8 +210,8 @@ def _table(text: str) -> dict[str, Property]:
 
 @cache
 def properties(kind: str) -> dict[str, Property]:
-    """The property table of ``"user"`` or ``"group"``, by name."""
-    return _table({"user": USER, "group": GROUP}[kind])
+    """The property table of ``"user"``, ``"group"`` or ``"device"``, by name."""
+    return _table({"user": USER, "group": GROUP, "device": DEVICE}[kind])
 
 
 @cache

@@ -136,10 +136,10 @@ def _trouble(database: Database, settings: Settings) -> None:
 
 
 @contextmanager
-def served(root: Path, *, more: str = "") -> Iterator[Served]:
+def served(root: Path, *, more: str = "", catalog: Catalog | None = None) -> Iterator[Served]:
     """The application, until the end of the block."""
     school = prepared(root, more=more)
-    catalog = Catalog()
+    catalog = catalog or Catalog()
     settings = load(school.config, catalog)
     board = Board(root / "status.json", 1, started=wiring.now().isoformat())
     for one in settings.schools:

@@ -40,4 +40,4 @@ def test_every_address(case: schemathesis.Case, api: Served, fuzzing: str, monke
 @pytest.fixture(scope="module")
 def fuzzing(api: Served) -> str:
     """A token of everything; the hundreds of wrong ones that are tried besides are all to be told so."""
-    return api.token("read", "operate", "approve", "names")
+    return api.token("read", "operate", "approve", "names", "passwords")

@@ -31,11 +31,14 @@ from bridge.lab.guardian import children_of
 from bridge.lab.hub_server import HubServer
 from bridge.lab.postgres import PostgresServer
 from bridge.state.fleet_tables import hub_certificate, hub_event, hub_school, hub_site
+from tests.benchmarks.fleet_sites import EVENT, EVERY, HEAD
 
 #: Files of a process that are no connections.
 _BESIDE = 200
+#: A row a site or a school, whatever happens.
+_REPLACED = ("hub_site", "hub_school", "hub_demand", "hub_certificate")
 _TABLES = ("hub_site", "hub_school", "hub_event", "hub_head", "hub_demand", "journal", "hub_certificate")
-_DAY = 86_400
+_DAY = 86_400.0
 
 
 def named(number: int) -> tuple[str, str]:
@@ -169,11 +172,18 @@ def _measure(ground: Ground, pid: int, seconds: float, waiting: int) -> None:
     print(f"| receipt | p50 {found['p50']:.0f} ms, p95 {found['p95']:.0f} ms |")
     for what, one in looked.items():
         print(f"| board, {what} | p50 {one['p50']:.0f} ms, p95 {one['p95']:.0f} ms, {one['bytes'] / 1e6:.2f} MB |")
-    grown = {name: after[name] - sizes[name] for name in after}
-    events = grown["hub_event"] / max(1, found["events"] * took / found["seconds"])
-    whole = sum(after.values()) / 1e6
-    print(f"| database | {json.dumps(grown)} in {took:.0f} s; {events:.0f} bytes an event; whole: {whole:.0f} MB |")
-    print(f"| a day | {sum(grown.values()) / took * _DAY / 1e6:,.0f} MB at this rate of events |")
+    _growth(ground, sizes, after, {**found, "took": took})
+
+
+def _growth(ground: Ground, before: dict[str, int], after: dict[str, int], found: dict[str, Any]) -> None:
+    """States are replaced: their table grows to what all schools need, and no further. Events and heads are kept."""
+    share = found["took"] / found["seconds"]  # of what was sent, while tables were looked at
+    kept = {name: after[name] - before[name] for name in after if name not in _REPLACED}
+    reports = found["reports"] * share
+    a_day = sum(kept.values()) / reports * ground.sites * _DAY / EVERY
+    print(f"| tables that are replaced | {sum(after[name] for name in _REPLACED) / 1e6:.0f} MB |")
+    print(f"| grown | {json.dumps({name: size for name, size in kept.items() if size})} by {reports:.0f} reports |")
+    print(f"| a day | {a_day / 1e6:,.0f} MB: {EVENT:.1%} of reports with an event, {HEAD:.0%} with a head |")
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from bridge.fleet.paths import REPORT, WAIT
 
 EVERY = 60.0
 #: Shares of reports: with an event, with a new head of the journal, sent again.
-_EVENT, _HEAD, _AGAIN = 1 / 30, 1 / 10, 1 / 100
+EVENT, HEAD, AGAIN = 1 / 30, 1 / 10, 1 / 100
 _AT_ONCE = 40
 _BODY = json.dumps(json.loads((Path(__file__).parent / "fleet_body.json").read_text()), separators=(",", ":"))
 
@@ -63,9 +63,9 @@ class Site:
         now = datetime.now(UTC).isoformat()
         first = self._seq + 1
         messages = [self._message("school", self._body.replace("@now@", now), now)]
-        if chance.random() < _HEAD:
+        if chance.random() < HEAD:
             messages.append(self._message("head", f'{{"seq":{self._seq},"hash":"{self._seq:064x}"}}', now))
-        if chance.random() < _EVENT:
+        if chance.random() < EVENT:
             self._events += 1
             counts.events += 1
             said = f'{{"severity":"warning","text":"the school can not be read","over":false,"n":{self._events}}}'
@@ -74,7 +74,7 @@ class Site:
             f'{{"protocol":1,"epoch":1,"last":{self._seq},"oldest":{first},"now":"{now}","version":"0.1.0","schools":'
             f'["{self.code}"],"messages":[{",".join(messages)}]}}'
         ).encode()
-        again = chance.random() < _AGAIN
+        again = chance.random() < AGAIN
         for _ in range(2 if again else 1):
             begun = time.perf_counter()
             await self._post(body, counts)

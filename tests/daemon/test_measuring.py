@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bridge.core.gates import FAIL, PASS, UNKNOWN
 from bridge.core.model import Side
 from bridge.daemon.estimate import Estimate
-from bridge.daemon.measuring import contents, files, opened, people, sides
+from bridge.daemon.measuring import contents, devices, files, opened, people, sides
 from bridge.daemon.measuring.files import Files
 from bridge.daemon.measuring.opened import Open
 from bridge.daemon.measuring.people import People
@@ -21,7 +21,7 @@ from bridge.daemon.measuring.sides import Demand, Probed, Told
 from bridge.daemon.measuring.verdicts import hidden
 from bridge.daemon.roots import Root
 from bridge.engine.load import Amount
-from bridge.ports import Finding, Topic
+from bridge.ports import Device, Finding, Topic
 from bridge.state.equality import Equality, Same
 
 NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
@@ -126,10 +126,37 @@ def test_licences_are_counted_against_those_who_still_need_one(left: int, needed
     assert sides.capacity(probed(unknown), Demand(), NOW).result == FAIL
 
 
-def test_devices_are_counted_and_judged_by_a_person_only() -> None:
-    found = sides.devices(probed(told(Side.SCHOOL, "devices", True, Topic.DEVICES, computers=0)), NOW)
-    assert (found.result, found.numbers) == (UNKNOWN, {"computers": 0})
-    assert sides.devices(probed(), NOW).numbers == {}
+@pytest.mark.parametrize(
+    ("known", "percent", "result"),
+    [(None, None, UNKNOWN), (0, None, UNKNOWN), (20, None, PASS), (19, None, UNKNOWN), (19, 95, PASS), (18, 95, FAIL)],
+)
+def test_devices_are_compared_and_what_is_left_is_for_a_person(
+    known: int | None, percent: float | None, result: str
+) -> None:
+    computers = [Device(f"PC-{number:02}", f"S-1-5-21-{number}") for number in range(20)]
+    missing = None if known is None else devices.absent(computers, computers[:known])
+    found = devices.devices(devices.Compared(20, missing), percent, NOW)
+    assert found.result == result
+    assert found.names == (missing or ())
+    assert "PC-" not in found.found + found.fix + found.expected + str(found.numbers)
+    assert found.numbers["computers"] == 20
+
+
+def test_a_device_is_the_same_by_identifier_serial_number_or_name() -> None:
+    computers = [
+        Device("PC-1", "S-1"),
+        Device("PC-2", "S-2", "4711"),
+        Device("PC-3"),
+        Device("PC-4", "S-4"),
+        Device(""),
+    ]
+    known = [Device("renamed", "s-1"), Device("other", "", "4711"), Device("pc-3.school.example"), Device("PC-44")]
+    assert devices.absent(computers, known) == ("", "PC-4")
+
+
+def test_without_computers_or_an_answer_nobody_knows() -> None:
+    assert devices.devices(devices.Compared(), 95, NOW).numbers == {}
+    assert devices.devices(devices.Compared(0, ()), 95, NOW).result == UNKNOWN
 
 
 def read(**more: Any) -> People:

@@ -12,10 +12,14 @@ from typing import Any
 
 import pytest
 
+from bridge.api.standings import event_view
 from bridge.core.cutover import Event, Gate, Stage
+from bridge.core.model import Side
 from bridge.daemon import readiness, wiring
 from bridge.daemon.catalog import Catalog
+from bridge.daemon.measuring import devices
 from bridge.daemon.shares import Ground
+from bridge.ports import Device
 from bridge.settings import load
 from tests.daemon.embedded import Embedded
 from tests.daemon.folders import SHARES, Folders, tree
@@ -301,3 +305,38 @@ def test_beside_the_daemon_with_a_cloud_over_tls(tmp_path: Path) -> None:
         assert "missing to read users" in found["credentials"]["found"]
     finally:
         live.stop()
+
+
+def test_computers_that_the_cloud_does_not_know_are_named_here_and_nowhere_else(
+    school: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pupils = [Device(f"PC-MUELLER-{number}", f"S-1-5-21-{number}") for number in range(20)]
+
+    async def told(_: Ground, side: Side) -> list[Device]:
+        return pupils if side is Side.SCHOOL else pupils[:18]
+
+    monkeypatch.setattr(devices, "_told", told)
+    before = gates(school, "--event", "freeze")["devices"]
+    assert (before["result"], before["missing"]) == ("unknown", ["PC-MUELLER-18", "PC-MUELLER-19"])
+    text = school.school_file.read_text()
+    for percent, result in ((90, "pass"), (95, "fail")):
+        school.school_file.write_text(f"{text}cutover: {{devices: {percent}}}\n")
+        settings = load(school.config, Catalog())
+        with wiring.database(settings, create=False) as database:
+            ground = Ground(settings, Catalog(), settings.schools[0], database)
+            (measured,) = asyncio.run(readiness.measure(ground, gates=[Gate.DEVICES]))
+        assert measured.result == result
+    shown = school.run("readiness", "0123", "--no-measure")
+    assert "- PC-MUELLER-18" in shown.out
+    assert "18 of 20 computers are known to the cloud" in shown.out
+    assert gates(school, "--no-measure")["devices"]["missing"] == before["missing"]
+    with wiring.database(settings, create=False) as database:
+        view = event_view(database, settings.schools[0], Stage.HYBRID, Event.FREEZE, wiring.now())
+        assert "18 of 20 computers" in view.model_dump_json()
+        assert "PC-MUELLER" not in view.model_dump_json()
+        store = database.school("0123", settings.schools[0].kinds())
+        assert "PC-MUELLER" not in repr(list(store.journal()))
+    said = school.run("report", "readiness", "0123", "--json")
+    assert said.code in {0, 2}, said.err
+    for path in school.root.rglob("readiness-*"):
+        assert b"PC-MUELLER" not in path.read_bytes()

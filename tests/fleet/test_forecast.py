@@ -44,6 +44,8 @@ budgets = st.fixed_dictionaries({}, optional={"t": st.floats(1, 1e4), "u": st.fl
         (replace(HYBRID, slow=None, fast=None), Ready(Range(), Bottleneck.NOTHING_KNOWN)),
         (replace(HYBRID, complete=False), Ready(Range(NOW + HOUR / 2, None), Bottleneck.LINE)),
         (replace(HYBRID, silent=True), Ready(Range(NOW + HOUR / 2, None), Bottleneck.SILENT)),
+        (replace(HYBRID, stage=Stage.PAUSED_HYBRID), Ready(Range(NOW + HOUR / 2, None), Bottleneck.DECISIONS)),
+        (replace(HYBRID, stage=Stage.PAUSED_HYBRID, files=0), Ready(Range(NOW, None), Bottleneck.DECISIONS)),
         (Told(), Ready(Range(), Bottleneck.NOTHING_KNOWN)),
         (Told(silent=True), Ready(Range(), Bottleneck.SILENT)),
         (replace(HYBRID, stage=Stage.OBSERVING), Ready(Range(), Bottleneck.STAGE)),

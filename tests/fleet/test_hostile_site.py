@@ -47,6 +47,8 @@ BODIES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("a run far away", "cutover", {"school": FIRST, "stage": "hybrid", "run": {"started": FAR[1], "deadline": FAR[1]}}),
     ("an appointment", "cutover", {"school": FIRST, "stage": "hybrid", "appointment": FAR[1]}),
     ("a version", "configuration", {"version": [1], "digest": 5}),
+    ("a notice", "notice", {"severity": ["x"], "over": {"a": 1}, "text": 5}),
+    ("a run that is none", "run", {"id": 5, "step": [], "outcome": {}}),
     ("a head", "head", {"seq": 10**30, "hash": 5}),
 )
 

@@ -251,6 +251,7 @@ UNFIT: tuple[tuple[dict[str, Any], int, str], ...] = (
     ({"oldest": 9}, 422, "oldest"),
     ({"version": "1\x00"}, 422, "printed"),
     ({"now": "9999-12-31T23:59:59Z"}, 422, "years"),
+    ({"messages": [{**event("0123", "x" * 20_000), "seq": 1, "at": "2026-11-23T07:00:00Z"}]}, 422, "larger"),
     ({"messages": [{**state("0123", 1), "seq": 1, "at": "0001-01-01T00:00:00+14:00"}]}, 422, "years"),
 )
 

@@ -14,6 +14,8 @@ from bridge.fleet.certificates import Issued
 from bridge.fleet.messages import Report
 from bridge.hub import inbox as inboxes
 from bridge.hub.inbox import Full, Inbox, Unfit
+from bridge.hub.telling import concerns
+from bridge.settings.hub import HubFile
 from bridge.state import hub_certificates, hub_inbox, hub_orders, hub_retention, hub_sites, journal
 from bridge.state.database import Database, open_database
 from bridge.state.fleet_tables import hub_command, hub_demand, hub_event, hub_head, hub_school, hub_site
@@ -67,6 +69,49 @@ def test_what_is_lost_is_counted_and_a_new_epoch_tells_anew(database: Database, 
     (row,) = rows(database, hub_site)
     assert (row.epoch, row.seq, row.missing) == (2, 1, 3)
     assert bodies(database)["0123", "school"] == {"number": 7}
+
+
+def test_numbers_can_t_be_used_up_by_who_has_a_site_s_certificate(database: Database) -> None:
+    invite(database, "west", "0123")
+    apply(database, posted(database, "west", 1, state("0123", 1), epoch=3))
+    most = 2**31 - 1
+    (refused,) = apply(database, posted(database, "west", 1, state("0123", 2), epoch=most))
+    assert "never begun" in refused.refused
+    lost = [posted(database, "west", most, event("0123", "x"), epoch=epoch, oldest=most) for epoch in (3, 4, 5)]
+    assert [one.taken.verdict for one in apply(database, *lost)] == [Verdict.APPLIED] * 3
+    (row,) = rows(database, hub_site)
+    assert (row.epoch, row.missing) == (5, most), "a sum that the column can hold"
+    (own,) = apply(database, posted(database, "west", 1, state("0123", 3), epoch=6))
+    assert own.taken.verdict is Verdict.APPLIED, "the site itself goes on"
+
+
+def test_an_answer_about_a_school_that_was_given_away_meanwhile_counts(database: Database) -> None:
+    """What was done was done: nobody is to ask for it again because the school has another site now."""
+    invite(database, "west", "0123")
+    invite(database, "east", "0456")
+    command(database)
+    hub_sites.assign(database, "0123", "east", actor="test", reason="a new building")
+    (said,) = apply(database, posted(database, "west", 1, answer("command-1"), state("0123", 666)))
+    assert said.answers == ("command-1",)
+    closed = hub_orders.command(database, "command-1")
+    assert closed is not None
+    assert closed.state == "done"
+    assert bodies(database) == {}, "its states are passed over"
+
+
+def test_people_are_told_of_a_site_that_enrolled_and_was_never_heard(database: Database, clock: Clock) -> None:
+    hub = HubFile.model_validate({"version": 1, "sites": {"names": ["hub.example"]}})
+    issued = Issued("PEM", "a1", clock.now + timedelta(days=90))
+    secret = hub_sites.invite(database, "west", schools=["0123"], label="", actor="test")
+    invite(database, "east", "0456")  # nobody has used its ticket yet
+    clock.pass_(hours=5)
+    hub_certificates.enrolled(database, "west", secret=secret, request="r", issue=lambda: issued)
+    began = clock.now
+    assert concerns(hub, database, clock.pass_(minutes=14)) == []
+    (silent,) = concerns(hub, database, clock.pass_(minutes=2))
+    assert (silent.school, silent.kind, silent.subject, silent.since) == ("0123", "silent", "west", began)
+    apply(database, posted(database, "west", 1, state("0123", 1)))
+    assert concerns(hub, database, clock.now) == []
 
 
 def test_hearing_is_noted_also_where_nothing_is_told(database: Database, clock: Clock) -> None:

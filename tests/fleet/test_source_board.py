@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +19,9 @@ from sqlalchemy import update
 from bridge.api import live
 from bridge.hub.people import People
 from bridge.hub.settings import HubSettings
-from bridge.state import open_database
+from bridge.state import hub_sites, open_database
 from bridge.state.fleet_tables import hub_site
-from tests.fleet.hub_kit import FIRST, OTHER, THIRD, Hub, hub_file, serving
+from tests.fleet.hub_kit import FIRST, OTHER, THIRD, Hub, hub_file, serving, view
 
 SCHOOLS = "/api/v1/schools"
 
@@ -137,6 +138,30 @@ def test_a_school_in_full(hub: Hub) -> None:
     assert hub.ask(f"{SCHOOLS}/{FIRST}", read).json["freshness"][0]["colour"] == "red", "no fresher than its site"
 
 
+def test_nothing_of_a_site_that_counts_no_more_is_fresh(hub: Hub) -> None:
+    """Revoked a moment after it was heard, silent, or another one's by now: also in how far the files are."""
+    fresh = [{"side": "school", "period_seconds": 300.0, "complete": hub.clock().isoformat(), "colour": "green"}]
+    body = {"view": view(FIRST, freshness=fresh), "progress": {"school": FIRST, "freshness": fresh}}
+    hub.sites.tell("north", (FIRST, "school", body))
+
+    def colours() -> set[str]:
+        hub.look()
+        read = hub.token("read")
+        return {hub.ask(f"{SCHOOLS}/{FIRST}{one}", read).json["freshness"][0]["colour"] for one in ("", "/progress")}
+
+    assert colours() == {"green"}
+    hub.clock.jump(hours=1)
+    assert colours() == {"red"}
+    hub.sites.tell("north")
+    assert colours() == {"green"}
+    hub_sites.assign(hub.database, FIRST, "south", actor="anna", reason="moved")
+    hub.sites.tell("south")
+    hub.clock.jump(seconds=31)
+    assert colours() == {"amber"}
+    hub_sites.revoke(hub.database, "south", actor="anna", reason="stolen")
+    assert colours() == {"red"}
+
+
 def test_what_a_newer_site_tells_otherwise_does_not_break_the_board(hub: Hub) -> None:
     hub.sites.school("north", FIRST)
     strange = {"code": OTHER, "name": "x", "health": "green", "stage": "beyond"}
@@ -240,3 +265,17 @@ def test_other_limits_count_at_once(tmp_path: Path) -> None:
 
 def test_no_token_says_which_command_makes_one(hub: Hub) -> None:
     assert "schoolbridge hub token make" in hub.ask(SCHOOLS).json["detail"]
+
+
+def test_a_state_that_hangs_makes_the_hub_unready(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that is cut off answers nothing, not even with an error."""
+    monkeypatch.setattr("bridge.api.app.READY", 0.2)
+    hub.look()
+    assert hub.ask("/readyz").status == 200
+    let = threading.Event()
+    monkeypatch.setattr(hub.source._fleet, "look", lambda _: let.wait(30))
+    hub.clock.jump(minutes=2)
+    answer = hub.ask("/readyz")
+    let.set()
+    assert answer.status == 503
+    assert "the state does not answer" in answer.body.decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -101,6 +102,7 @@ def test_begin_stop_and_resume_with_a_reason(hub: Hub) -> None:
     assert states(hub) == {"pilot": "running"}
     with hub.database.read() as connection:
         order = connection.execute(select(hub_command)).one()
+    assert json.loads(json.loads(order.order)["text"])["actor"] == "office"  # the site journals it as hub:office
     assert (order.school, order.wave, order.reason) == (FIRST, "pilot", "wave pilot: as planned")
     assert "as planned" in page
     mine.act(wave="pilot", action="stop", reason="the line is cut")
@@ -125,6 +127,31 @@ def test_what_people_typed_is_for_who_sees_all_schools(hub: Hub) -> None:
         assert words in all_.ask("/waves")[2]
         assert words not in one.ask("/waves")[2]
     assert "attested by anna" in one.ask("/waves")[2]
+
+
+def test_of_a_school_that_was_never_told_of_nothing_is_claimed(hub: Hub) -> None:
+    """Neither that it is classic, nor that nothing is held or no share is configured."""
+    hub.source._desk._patience = 0.1  # nobody answers
+    mine = browser(hub, "read")
+    board = mine.ask("/")[2]
+    assert "nothing told yet" in board
+    assert 'class="chip stage-classic"' not in board
+    assert THIRD not in mine.ask("/?stage=classic")[2]
+    for tab in ("", "/waiting", "/cutover"):
+        page = mine.ask(f"/school/{THIRD}{tab}")[2]
+        assert "only its site knows how it is" in page
+        assert "was never heard" in page
+        assert not re.search("stage-classic|Nothing waits for you|No reports yet|No shares are set up", page)
+    hub.sites.school("south", THIRD)
+    hub.look()
+    page = mine.ask(f"/school/{THIRD}")[2]
+    assert "stage-hybrid" in page
+    assert "only its site knows" not in page
+    hub.clock.jump(minutes=20)
+    hub.look()
+    page = mine.ask(f"/school/{THIRD}/cutover")[2]
+    assert "can&#39;t be asked of the site" in page or "can't be asked of the site" in page
+    assert "No reports yet" not in page
 
 
 def test_nobody_else_can(hub: Hub) -> None:

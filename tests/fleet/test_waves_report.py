@@ -125,6 +125,7 @@ def test_neither_a_revoked_site_nor_what_a_site_says_makes_it_untrue(
         told.cutover(opened, "0202", stage="hybrid", past=[ended])
     page = tmp_path / "report.html"
     said = typed(hub, capsys, "report", "progress", "--html", str(page))
+    assert (said["untold"], said["stages"]) == (1, {"observing": 1, "hybrid": 3, "soaking": 2})
     assert (said["schools"], said["silent"]) == (7, 2)  # the school of the stolen machine is still to be cut over
     assert {row["outcome"] for row in said["incidents"]["runs"]} == {"aborted", "ended otherwise"}
     text = page.read_text()

@@ -16,11 +16,19 @@ from urllib.request import urlopen
 
 import pytest
 import yaml
+from pydantic import SecretStr
 from pypdf import PdfReader
 
+from bridge.api.asked import Password
+from bridge.api.local import LocalSource
+from bridge.api.source import Who
+from bridge.api.survey import Bridge as Bridge_
 from bridge.core.model import Side
+from bridge.daemon import wiring
+from bridge.daemon.catalog import Catalog
 from bridge.lab.school_server import SchoolServer
 from bridge.lab.seed import draw_school
+from bridge.settings import load
 from connectors.active_directory.wire import guid_text
 from connectors.sandbox import Sandbox
 from tests.connectors.active_directory.conftest import SMALL, options_of
@@ -133,6 +141,16 @@ async def test_from_one_person_to_a_class(bridge: Bridge, server: SchoolServer, 
     assert done.code == 1
     assert "at least 8 characters" in done.out
     assert [pupil.holds(side, "Neues-Wort-88") for side in Side] == [True, True]
+
+    # over the status API, by the same function
+    settings, catalog = load(bridge.config, Catalog()), Catalog()
+    with wiring.database(settings, create=False) as database:
+        source = LocalSource(Bridge_(lambda: settings, catalog, database, lambda: None, lambda *_: True, wiring.now))
+        wanted = Password(person=first.login.upper(), password=SecretStr("Wort-vom-Amt-5"), reason="forgotten")
+        told = await source.set_password("0123", wanted, Who("help desk", frozenset({"passwords"})))
+        assert (told.done, told.sides, told.password) == (True, {"school": "new", "cloud": "new"}, "")
+        assert [pupil.holds(side, "Wort-vom-Amt-5") for side in Side] == [True, True]
+        await source.close()
 
     # made, to be changed at the next login
     done = await bridge.type("password", "0123", first.login, "--generate", "--must-change", "--json")

@@ -131,8 +131,10 @@ async def furnish(graph: Client, sandbox: Sandbox) -> dict[str, str]:
     link(tenant.entries[school], "school users", second)
     link(tenant.entries[school], "school classes", tenant.entries[lesson])
     link(second, "manager", first)
+    device = tenant.create("device", {"displayName": "PC-R101"}).id
     return {
-        "user-id": user, "group-id": team, "organization-id": tenant.id, "domain-id": "schule.example",
+        "device-id": device, "user-id": user, "group-id": team, "organization-id": tenant.id,
+        "domain-id": "schule.example",
         "educationUser-id": user, "educationClass-id": lesson, "educationSchool-id": school, "uniqueName": "x",
         "userPrincipalName": "anna@schule.example", "authenticationMethod-id": "x", "longRunningOperation-id": "x",
         "directoryObject-id": user, "tenant": tenant.id,

@@ -34,6 +34,18 @@ def test_a_state_that_is_up_to_date_is_opened_without_the_tools_to_migrate(url: 
     assert subprocess.run(seen, check=False).returncode == 0
 
 
+def test_a_server_that_is_cut_off_counts_as_gone_soon(database: Database) -> None:
+    """By default who writes would wait for it for two hours, and nothing would seem to be wrong."""
+    if database.path is not None:
+        pytest.skip("a file is not cut off")
+    with database.read() as connection:
+        line = connection.connection.driver_connection
+        assert line is not None
+        said = line.info.get_parameters()
+    assert int(said["tcp_user_timeout"]) <= 60_000
+    assert int(said["keepalives_idle"]) + int(said["keepalives_interval"]) * int(said["keepalives_count"]) <= 60
+
+
 def test_opening_again_keeps_everything(database: Database, store: SchoolStore, url: str) -> None:
     store.fold(SCHOOL, page(user("a"), token="t"), now=NOW)
     again = open_database(url)

@@ -1,4 +1,4 @@
-"""What both sides and the shares answer when they are asked: rights, certificates, clocks, room, licences, devices.
+"""What both sides and the shares answer when they are asked: rights, certificates, clocks, room, licences.
 
 Connectors of their own are opened, with an index in a scratch directory: the daemon goes on meanwhile. Of a share with
 thousands of folders a few are asked, spread evenly, and all those that something is being sent to.
@@ -232,16 +232,3 @@ def _unsure(probed: Probed, rooms: Sequence[Told], demand: Demand) -> list[str]:
     due = {one.root for one in probed.told if demand.up.get(one.root)}
     drives = len(due - {one.root for one in rooms if one.side is Side.CLOUD})
     return found + [f"{counted(drives, 'drive')} to be sent to did not tell how much room is left"] * bool(drives)
-
-
-def devices(probed: Probed, at: datetime) -> Measured:
-    """How many computers hang on the old server; whether they can do without it is for a person to say."""
-    told = [one.finding.numbers["computers"] for one in probed.about(Topic.DEVICES) if one.finding.numbers]
-    number = sum(told)
-    seen = f"{counted(int(number), 'computer')} in the directory" if told else "the directory tells of no computers"
-    return verdict(
-        Gate.DEVICES, at, ok=None,
-        expected="every device is managed from the cloud, or does without the old server", found=seen,
-        fix="compare with the managed devices of the cloud (Intune), then: schoolbridge gate SCHOOL attest devices",
-        numbers={"computers": int(number)} if told else {},
-    )  # fmt: skip

@@ -189,6 +189,22 @@ async def test_check_finds_what_is_there(server: SchoolServer) -> None:
     assert found["privileged"].found.startswith("2 ")  # the lab's administrator and group of administrators
 
 
+async def test_computers_are_told_of_the_domain_or_of_the_ous_that_are_named(server: SchoolServer) -> None:
+    ou = f"OU=Rechner,{server.layout.root}"
+    for ous, names in (((), ["PC-R101"]), ((ou,), ["PC-R101"]), ((f"OU=Klassen,{server.layout.root}",), [])):
+        connector = await connect(options_of(server, computers=ous), context(server))
+        port = connector.capabilities.devices
+        assert port is not None
+        if names:
+            found = await port.devices()
+            assert [one.name for one in found] == names
+            assert found[0].sid.startswith("S-1-5-21-")
+        else:
+            with pytest.raises(ConfigurationError, match="Klassen"):
+                await port.devices()
+        await connector.close()
+
+
 async def test_check_names_an_attribute_that_does_not_exist(server: SchoolServer) -> None:
     connector = await connect(options_of(server, reference_attribute="emploeeNumber"), context(server))
     found = [finding for finding in await connector.check() if finding.ok is False]
