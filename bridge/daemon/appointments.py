@@ -15,7 +15,7 @@ Each of them ends the appointment, is in the journal and is told. Nothing else e
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -39,6 +39,8 @@ from bridge.state.database import Database
 
 #: Later than this nothing is started any more: people have gone home.
 LATE = timedelta(minutes=15)
+#: So long an appointment that nobody keeps is shown as trouble, then it is noted as missed.
+_NOBODYS = timedelta(days=1)
 #: An appointment further ahead than this is a typing error.
 FURTHEST = timedelta(days=400)
 #: Seconds between two looks at most.
@@ -133,6 +135,8 @@ class Appointments:
         """Begin to keep those whose time has come; returns the seconds until the next look."""
         found = await aside(partial(state.appointments, self.database))
         settings = self.settings()
+        if lost := [one for code, one in found.items() if settings.school(code) is None and now - one.at > _NOBODYS]:
+            await aside(partial(self._nobodys, settings, lost))
         for code, one in found.items():
             school = settings.school(code)
             if school is None or one.at > now or code in self._under_way or not self._mine(code):
@@ -144,6 +148,14 @@ class Appointments:
             task.add_done_callback(partial(self._free, code))
         ahead = [(one.at - now).total_seconds() for one in found.values() if one.at > now]
         return max(0.1, min(_SELDOM, *ahead)) if ahead else _SELDOM
+
+    def _nobodys(self, settings: Settings, lost: Sequence[Appointment]) -> None:
+        """Of schools that are configured nowhere: people were told while they stood (``concerns``), now they go."""
+        nowhere = state.stray(self.database, {one.code for one in settings.schools})
+        for one in (one for one in lost if one in nowhere):
+            text = f"{one.school}: no configuration knows this school any more, so nobody kept the appointment"
+            if state.conclude(self.database, one, {}, Outcome.MISSED, reason=text, cause="not configured") is not None:
+                self.log.warning("appointment", school=one.school, outcome=Outcome.MISSED.value, cause="not configured")
 
     def _free(self, code: str, _: asyncio.Task[None]) -> None:
         self._under_way.pop(code, None)

@@ -18,7 +18,7 @@ from bridge.core.notices import Concern, Severity
 from bridge.daemon.health import Cause, Colour, judge
 from bridge.daemon.status import Remembered, remembered
 from bridge.settings import School, Settings
-from bridge.state.appointments import Going, going
+from bridge.state.appointments import Going, going, stray
 from bridge.state.database import Database
 from bridge.state.roots import WAITS
 
@@ -55,6 +55,9 @@ class Watch:
                 found.setdefault(one.name, one)
         runs = [_run(one, now) for one in going(database) if one.school in mine]
         found |= {one.name: one for some in runs for one in some}
+        for lost in stray(database, {one.code for one in settings.schools}):
+            one = Concern("", "appointment", Severity.WARNING, min(lost.made, now), subject=lost.school)
+            found.setdefault(one.name, one)
         return list(found.values())
 
     def _recount(self, settings: Settings, database: Database) -> None:

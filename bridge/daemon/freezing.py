@@ -12,7 +12,7 @@ from bridge.daemon import whereabouts
 from bridge.daemon.roots import Root, roots_of
 from bridge.daemon.shares import AT_ONCE, Ground
 from bridge.letters.notice import text_of
-from bridge.ports import Freezing, Unreachable, Waiting
+from bridge.ports import BridgeError, Freezing, Unreachable, Waiting
 from bridge.state.frozen import frozen_roots
 
 BY_HAND = "by-hand"
@@ -36,20 +36,22 @@ async def freeze_all(ground: Ground, *, confirmed: Collection[str]) -> dict[str,
 
 
 async def post_all(ground: Ground) -> dict[str, int]:
-    """Leave a notice in every root that has a folder."""
+    """Leave a notice in every root that has a folder. A share that is frozen by hand may be read-only for the bridge,
+    too: then it has none, and is counted."""
     text = text_of(ground.school)
 
     async def post(freezing: Freezing) -> Counter[str]:
         await freezing.post(text)
         return Counter({"posted": 1})
 
-    return dict(await _each(ground, await _frozen_by_us(ground), post))
+    done = await _each(ground, await _frozen_by_us(ground), post)
+    return dict(done + await _each(ground, await _frozen_by_hand(ground), post, without="without a notice"))
 
 
-async def thaw_all(ground: Ground, *, unpost: bool) -> dict[str, int]:
-    """Give back what freezing took; with ``unpost`` the notices go, too.
+async def thaw_all(ground: Ground, *, unpost: bool, posted: bool = False) -> dict[str, int]:
+    """Give back what freezing took; with ``unpost`` the notices go, too. ``posted``: also at shares frozen by hand.
 
-    Raises Unreachable where something can't be given back yet.
+    Raises Unreachable where something can't be given back yet; a notice that stays at one frozen by hand is counted.
     """
     roots = {one.code: one for one in await _frozen_by_us(ground)}
     still = await asyncio.to_thread(frozen_roots, ground.database, ground.school.code)
@@ -61,7 +63,13 @@ async def thaw_all(ground: Ground, *, unpost: bool) -> dict[str, int]:
         done = await freezing.thaw()
         return Counter({"thawed": done.changed, **{f"trouble: {why}": count for why, count in done.troubles.items()}})
 
+    async def take_away(freezing: Freezing) -> Counter[str]:
+        await freezing.unpost()
+        return Counter()
+
     totals = await _each(ground, wanted, thaw)
+    if unpost and posted:
+        totals += await _each(ground, await _frozen_by_hand(ground), take_away, without="notices that stay")
     # Whose owner left meanwhile: nobody knows any more where the folder is. It is thawed by the first cycle if they
     # come back.
     lost = [code for code in still if code not in roots]
@@ -75,15 +83,28 @@ async def _freeze(freezing: Freezing) -> Counter[str]:
 
 
 async def _frozen_by_us(ground: Ground) -> list[Root]:
-    shares = {share.name for share in ground.school.shares if share.freeze == _PERMISSIONS}
+    return await _frozen(ground, _PERMISSIONS)
+
+
+async def _frozen_by_hand(ground: Ground) -> list[Root]:
+    return await _frozen(ground, BY_HAND)
+
+
+async def _frozen(ground: Ground, how: str) -> list[Root]:
+    shares = {share.name for share in ground.school.shares if share.freeze == how}
+    if not shares:
+        return []
     found = await asyncio.to_thread(roots_of, ground.school, ground.database)
     return [root for root in found.roots.values() if root.share in shares]
 
 
 async def _each(
-    ground: Ground, roots: Iterable[Root], act: Callable[[Freezing], Awaitable[Counter[str]]]
+    ground: Ground, roots: Iterable[Root], act: Callable[[Freezing], Awaitable[Counter[str]]], *, without: str = ""
 ) -> Counter[str]:
-    """Do it to all roots that have a folder, a few at a time. The first error is raised when the others are through."""
+    """Do it to all roots that have a folder, a few at a time. The first error is raised when the others are through.
+
+    ``without``: as what a root is counted where it can't be done; then nothing is raised for it.
+    """
     free, totals = asyncio.Semaphore(AT_ONCE), Counter[str]()
 
     async def one(root: Root) -> None:
@@ -106,7 +127,15 @@ async def _each(
             finally:
                 await lying.connector.close()
 
-    results = await asyncio.gather(*(one(root) for root in roots), return_exceptions=True)
+    async def tried(root: Root) -> None:
+        try:
+            await one(root)
+        except BridgeError:
+            if not without:
+                raise
+            totals[without] += 1
+
+    results = await asyncio.gather(*(tried(root) for root in roots), return_exceptions=True)
     for error in results:
         if isinstance(error, BaseException):
             raise error

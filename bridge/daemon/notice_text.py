@@ -97,6 +97,11 @@ _KINDS: Mapping[str, tuple[Words, Words]] = {
         ("Die Konfiguration ist falsch; die alte gilt weiter", "the configuration is wrong; the old one goes on"),
         ("Ansehen: schoolbridge check", "See: schoolbridge check"),
     ),
+    "appointment": (
+        ("Termin der Schule {subject}, die nicht konfiguriert ist", "appointment of {subject}, no configured school"),
+        ("Niemand hält ihn ein. Schule wieder konfigurieren, oder einen Tag danach verfällt er.",
+         "Nobody keeps it. Configure the school again; a day after its time it is dropped."),
+    ),
     "telling": (
         ("Benachrichtigungen an {subject} kommen nicht an", "{subject} can't be told what is wrong"),
         ("Versuchen: schoolbridge notify test {subject}", "Try: schoolbridge notify test {subject}"),

@@ -37,6 +37,7 @@ from bridge.settings import School, Settings
 from bridge.state import approvals
 from bridge.state import gates as memory
 from bridge.state.database import Database
+from bridge.state.linked import licenceless
 from bridge.state.root_counts import counted as counted_roots
 
 #: What approvals are for: measured by what people typed, at the moment when it is asked.
@@ -137,13 +138,12 @@ def _demand(ground: Ground, roots: Roots, seen: People, there: Files) -> sides.D
     rules = [
         rule for root in counted_roots(ground.database, ground.school.code).values() for rule in root.rules.elements()
     ]
-    refused = ground.store(ground.school.code).troubles()
     return sides.Demand(
         down=there.left.down,
         up=files.full_up(there, roots.roots),
         accounts=seen.accounts,
         full=rules.count("failed:quota"),
-        without_licence=sum("licen" in one.rule for one in refused),
+        without_licence=licenceless(ground.database, ground.school.code),
     )
 
 

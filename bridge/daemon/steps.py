@@ -263,7 +263,8 @@ class Steps:
         await self._end(run, notice={"posted": posted, "thawed": thawed})
 
     async def _thaw(self, run: Run, *_: object) -> None:
-        await self._end(run, thaw=await thaw_all(self.ground, unpost=True))
+        posted = run.course is Course.ROLL_BACK  # only then was the school switched
+        await self._end(run, thaw=await thaw_all(self.ground, unpost=True, posted=posted))
 
     # --- its end ----------------------------------------------------------------------------------------------------
 

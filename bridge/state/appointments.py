@@ -5,7 +5,7 @@ An appointment is good for one attempt: ``conclude`` takes it away and says how 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -20,6 +20,7 @@ from bridge.state.columns import UtcTime
 from bridge.state.cutover_tables import appointment as table
 from bridge.state.cutover_tables import changeover
 from bridge.state.database import Database
+from bridge.state.fleet_tables import lease
 from bridge.state.tables import school
 from bridge.state.transaction import Transaction, writing
 
@@ -106,6 +107,13 @@ def appointments(database: Database) -> Mapping[str, Appointment]:
     with database.read() as connection:
         rows = connection.execute(select(table).order_by(table.c.at, table.c.school))
         return {row.school: Appointment(row.school, row.at, row.actor, row.reason, row.made) for row in rows}
+
+
+def stray(database: Database, known: Collection[str]) -> list[Appointment]:
+    """Those of schools that nobody looks after: none of ``known``, and no daemon that shares the state holds them."""
+    with database.read() as connection:
+        held = set(connection.scalars(select(lease.c.school).where(lease.c.owner != "")))
+    return [one for code, one in appointments(database).items() if code not in known and code not in held]
 
 
 def begun(database: Database, code: str) -> datetime | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from bridge.core.model import Digest, Side
 from bridge.state.aliases import read, written
@@ -42,3 +42,10 @@ def rules(database: Database, code: str, of: Sequence[str]) -> Mapping[str, str]
     mine = (trouble.c.school == code) & trouble.c.link.in_(of)
     with database.read() as connection:
         return {row.link: row.rule for row in connection.execute(select(trouble.c.link, trouble.c.rule).where(mine))}
+
+
+def licenceless(database: Database, code: str) -> int:
+    """How many people got no licence: counted, not read, for there may be very many."""
+    mine = (trouble.c.school == code) & trouble.c.rule.contains("licen")
+    with database.read() as connection:
+        return int(connection.execute(select(func.count()).select_from(trouble).where(mine)).scalar_one())

@@ -6,6 +6,7 @@ from bridge.ports import Context
 from connectors.smb import founding
 from connectors.smb.findings import probe
 from connectors.smb.granted import granted
+from connectors.smb.notice import ShareNotice
 from connectors.smb.options import Options
 from connectors.smb.restoring import opened
 from connectors.smb.storage import ShareStorage
@@ -30,5 +31,6 @@ class SmbConnector(TreeConnector):
             trash=TreeTrash(lambda: opened(options, password), context.clock),
             granted=lambda: granted(storage),
             make=lambda owner, beside: founding.make(storage, owner, beside),
+            freezing=lambda turns: ShareNotice(storage, turns),
             move=lambda old, identity: founding.move(storage, old, identity),
         )

@@ -131,13 +131,13 @@ class Live:
         try:
             if self.daemon is not None:
                 self.daemon.terminate()
-                code = self.daemon.wait(timeout=30)
+                code = self.daemon.wait(timeout=90)
                 assert code == 0, (self.root / "log").read_text()[-3000:]
         finally:
             self._sandbox.terminate()
-            self._sandbox.wait(timeout=30)
+            self._sandbox.wait(timeout=90)
 
-    def until(self, probe: Callable[[], object], *, seconds: float = 90) -> None:
+    def until(self, probe: Callable[[], object], *, seconds: float = 45) -> None:
         """Wait until it is true; what is not there (yet) is not. On failure the log says why."""
         until(
             lambda: _true(probe),

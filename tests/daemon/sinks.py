@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import functools
 import json
 import socketserver
 import threading
@@ -11,6 +12,8 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests import waiting
 
 
 @dataclass
@@ -127,3 +130,7 @@ def text_of(mail: EmailMessage) -> str:
     body = mail.get_body(("plain", "html"))
     assert body is not None
     return str(body.get_content())
+
+
+#: What is sent waits to be sent together.
+until = functools.partial(waiting.until, seconds=90)

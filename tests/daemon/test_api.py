@@ -46,7 +46,7 @@ def ask(line: http.client.HTTPConnection, path: str, headers: Mapping[str, str])
 
 def plain(school: Embedded) -> http.client.HTTPConnection:
     host, _, port = address(school).removeprefix("http://").rpartition(":")
-    return http.client.HTTPConnection(host, int(port), timeout=30)
+    return http.client.HTTPConnection(host, int(port), timeout=90)
 
 
 def configured(root: Path, api: str) -> Embedded:
@@ -144,7 +144,7 @@ class Local(http.client.HTTPConnection):
     """HTTP over a socket of this machine."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=30)
+        super().__init__("localhost", timeout=90)
         self.path = path
 
     def connect(self) -> None:

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from bridge.daemon import wiring
-from tests.daemon.sinks import MailSink
+from tests.daemon.sinks import MailSink, until
 from tests.daemon.test_cutover import Cut
 from tests.daemon.test_service import daemon
 from tests.daemon.test_told import notify
-from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may write what is frozen")
 

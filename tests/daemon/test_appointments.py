@@ -6,14 +6,18 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from bridge.core.notices import Concern
 from bridge.daemon import appointments, threads, wiring
 from bridge.daemon.appointments import LATE, Appointments, Doors, make
 from bridge.daemon.catalog import Catalog
+from bridge.daemon.concerns import Watch
+from bridge.daemon.notice_text import titled
 from bridge.daemon.shares import Ground
 from bridge.ports import ConfigurationError, Unreachable
 from bridge.settings import Settings, load
@@ -22,6 +26,7 @@ from bridge.state import journal
 from bridge.state.appointments import Appointment
 from bridge.state.cutover_tables import changeover
 from bridge.state.database import Database
+from bridge.state.fleet_tables import lease
 from tests.daemon.embedded import Embedded
 
 MINUTE = timedelta(minutes=1)
@@ -70,16 +75,22 @@ class Cutovers:
         make(self.settings, self.database, one, at, actor="ada", reason="all are ready", now=self.now)
         return at
 
-    async def look(self, *, after: timedelta) -> str:
-        """The outcome that was written last, empty while there is an appointment."""
+    async def pass_by(self, after: timedelta) -> None:
         self.now += after
         await self.kept.check(self.now)
         await self.kept.settled()
+
+    async def look(self, *, after: timedelta) -> str:
+        """The outcome that was written last, empty while there is an appointment."""
+        await self.pass_by(after)
         return "" if state.appointment(self.database, "0123") else self.outcomes()[-1]
 
     def outcomes(self, code: str = "0123") -> list[str]:
         with self.database.read() as connection:
             return [one.entry.outcome for one in journal.read(connection, code) if one.entry.action == "appointment"]
+
+    def concerns(self) -> list[Concern]:
+        return Watch().concerns(self.settings, self.database, None, self.now)
 
     def cause(self, code: str = "0123") -> object:
         with self.database.read() as connection:
@@ -126,6 +137,36 @@ async def test_what_is_too_late_is_missed(tmp_path: Path) -> None:
         one.make()
         assert await one.look(after=MINUTE + LATE + MINUTE) == "missed"
         assert one.begun == []
+
+
+async def test_of_a_school_that_is_configured_no_more_it_is_told_then_dropped(tmp_path: Path) -> None:
+    with cutovers(tmp_path, schools=2) as one:
+        one.make("0001")
+        everything = one.settings
+        one.settings = replace(everything, schools=[each for each in everything.schools if each.code == "0123"])
+        await one.pass_by(timedelta(hours=2))
+        (told,) = (each for each in one.concerns() if each.kind == "appointment")
+        assert (told.school, told.subject) == ("", "0001")
+        assert titled(told, "en") == "appointment of 0001, no configured school"
+        assert one.outcomes("0001") == ["made"]
+        await one.pass_by(timedelta(days=1))
+        assert (one.outcomes("0001"), one.cause("0001")) == (["made", "missed"], "not configured")
+        assert [each for each in one.concerns() if each.kind == "appointment"] == []
+        one.settings = everything
+        one.make("0001")
+        assert [each for each in one.concerns() if each.kind == "appointment"] == []
+
+
+async def test_another_daemon_s_appointment_is_left_alone(tmp_path: Path) -> None:
+    with cutovers(tmp_path, schools=2) as one:
+        one.make("0001")
+        with one.database.write() as connection:
+            row = {"school": "0001", "owner": "other", "token": 1, "since": one.now, "until": one.now}
+            connection.execute(lease.insert().values(row))
+        one.settings = replace(one.settings, schools=[each for each in one.settings.schools if each.code == "0123"])
+        await one.pass_by(timedelta(days=3))
+        assert one.outcomes("0001") == ["made"]
+        assert [each for each in one.concerns() if each.kind == "appointment"] == []
 
 
 async def test_a_little_late_is_kept(tmp_path: Path) -> None:

@@ -281,7 +281,13 @@ def test_a_share_that_is_frozen_by_hand_is_waited_for(tmp_path: Path) -> None:
         assert school.run("cutover", "confirm", "0123", "--share", "other", "--reason", "x").code == 1
         school.asked("confirm", "0123", "--share", "homes", "--reason", "read only = yes on the server")
         school.wait(school.over)
-    assert school.shown()["stage"] == "soaking"
+        assert school.shown()["stage"] == "soaking"
+        notices = [tmp_path / "homes" / f"anna{number}" / NOTICE for number in range(3)]
+        assert all(one.exists() for one in notices)
+        school.asked("roll-back", "0123", "--reason", "too early")
+        school.wait(school.over)
+    assert school.shown()["stage"] == "hybrid"
+    assert not any(one.exists() for one in notices)
 
 
 def test_r13_a_dry_run_of_a_cutover_writes_nothing(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_a_wave_that_comes_in_drops_is_judged_as_a_whole(tmp_path: Path) -> None
         until(lambda: any(one["display_name"] == "Anna Neu" for one in school.accounts().values()))
     finally:
         daemon.send_signal(signal.SIGTERM)
-        daemon.wait(timeout=15)
+        daemon.wait(timeout=90)
 
 
 def test_a_field_given_to_the_cloud_needs_a_school_that_can_be_written(tmp_path: Path) -> None:

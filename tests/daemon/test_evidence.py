@@ -57,6 +57,18 @@ def stood(gate: Gate, result: str, **more: Any) -> Standing:
 
 
 @pytest.fixture
+def on_paper() -> None:
+    """Asked for by tests that read the paper."""
+
+
+@pytest.fixture(autouse=True)
+def _paperless(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere none is drawn: it takes longer than all else in these tests."""
+    if "on_paper" not in request.fixturenames:
+        monkeypatch.setattr("bridge.letters.evidence_pages.pdf", lambda *_, **__: b"%PDF-1.7 not drawn")
+
+
+@pytest.fixture
 def school(tmp_path: Path) -> Folders:
     root = tmp_path / "bridge"
     root.mkdir()
@@ -123,6 +135,7 @@ def elsewhere(*arguments: str, place: Path) -> Answer:
     return Answer(done.returncode, done.stdout, done.stderr)
 
 
+@pytest.mark.usefixtures("on_paper")
 def test_a_completion_says_what_happened_and_names_nobody(school: Folders) -> None:
     cut_over(school)
     answer = written_by(school, "completion", "0123")
@@ -299,6 +312,7 @@ def test_a_manifest_that_is_not_the_signed_one_is_refused(school: Folders, tmp_p
     assert "not the manifest" in answer.err or "can't be read to its end" in answer.err
 
 
+@pytest.mark.usefixtures("on_paper")
 def test_gates_appear_with_evidence_age_and_who_vouched(school: Folders) -> None:
     word = Vouched(Gate.INFORMED, "waived", "k.meier", f"told them {HOSTILE}", NOW, NOW + timedelta(days=1))
     gates = [
@@ -519,6 +533,7 @@ def test_of_the_run_that_goes_on_is_told_where_it_is_and_no_name(school: Folders
     assert [(one["id"], one["outcome"]) for one in said["runs"]] == [("run-1", "switched"), ("run-9", "")]
 
 
+@pytest.mark.usefixtures("on_paper")
 def test_every_stage_can_be_reported_in_both_languages(school: Folders) -> None:
     with ground(school) as one:
         for stage in Stage:

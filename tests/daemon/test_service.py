@@ -29,7 +29,7 @@ def daemon(school: Embedded, **environment: str) -> Iterator[subprocess.Popen[by
         yield process
     finally:
         process.terminate()
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=90) == 0
 
 
 def events(school: Embedded) -> list[str]:
@@ -156,4 +156,4 @@ def test_two_daemons_do_not_work_on_one_school(tmp_path: Path) -> None:
             until(lambda: "another schoolbridge process" in (tmp_path / "log2").read_text())
         finally:
             process.terminate()
-            assert process.wait(timeout=15) == 0
+            assert process.wait(timeout=90) == 0

@@ -78,7 +78,7 @@ def test_a_full_disk_is_told_without_a_name_and_without_a_traceback(tmp_path: Pa
         assert school.run("status", "--json").json["health"] != "green"
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=90) == 0
     log = (tmp_path / "log").read_text()
     assert "check state.url, that it runs, and the disk" in log
     assert "Traceback" not in log

@@ -13,9 +13,8 @@ from bridge.settings import load
 from bridge.state.appointments import appoint
 from bridge.state.notices import gather
 from tests.daemon.embedded import Embedded
-from tests.daemon.sinks import MailSink, text_of
+from tests.daemon.sinks import MailSink, text_of, until
 from tests.daemon.test_service import daemon
-from tests.waiting import until
 
 
 def notify(school: Embedded, url: str, more: str = "") -> None:

@@ -229,3 +229,15 @@ def test_another_token_with_the_same_key_asks_for_itself(hub: Hub) -> None:
         hub.act(hub.token("read", "operate"), action="pause", headers={"Idempotency-Key": "k1"})
     with hub.database.read() as connection:
         assert len(connection.execute(select(hub_command)).all()) == 2
+
+
+def test_a_password_goes_through_no_hub(hub: Hub) -> None:
+    secret = "canary/Wort+5=Anna"
+    body = {"person": "anna.lang", "password": secret, "reason": "forgotten"}
+    reply = hub.ask(f"{SCHOOL}/passwords", hub.token("passwords"), method="POST", body=body)
+    assert (reply.status, "not set through a hub" in reply.json["detail"]) == (409, True)
+    assert "north" in reply.json["detail"]
+    assert hub.ask("/api/v1/schools/9999/passwords", hub.token("passwords"), method="POST", body=body).status == 404
+    assert secret not in everything(hub)
+    with hub.database.read() as connection:
+        assert connection.execute(select(hub_command)).all() == []

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.daemon.embedded import Embedded, person
-from tests.waiting import until
+from tests.daemon.sinks import until
 
 pytestmark = pytest.mark.postgresql
 

@@ -131,6 +131,7 @@ def test_what_people_typed_is_for_who_sees_all_schools(hub: Hub) -> None:
 
 def test_of_a_school_that_was_never_told_of_nothing_is_claimed(hub: Hub) -> None:
     """Neither that it is classic, nor that nothing is held or no share is configured."""
+    hub.source._desk._patience = 0.1  # nobody answers
     mine = browser(hub, "read")
     board = mine.ask("/")[2]
     assert "nothing told yet" in board

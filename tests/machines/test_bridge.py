@@ -245,7 +245,7 @@ MACHINES = (Bridge, BridgeOfDifferences, BridgeWithoutBin)
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_bridge(machine: type[Bridge]) -> None:
-    run_machine(machine, settings(max_examples=20, stateful_step_count=30, derandomize=True))
+    run_machine(machine, settings(max_examples=8, stateful_step_count=30, derandomize=True))
 
 
 @pytest.mark.soak

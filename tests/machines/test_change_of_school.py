@@ -15,6 +15,9 @@ from tests.machines.two_schools import NEW, OLD, School, Town, town
 from tests.sandbox.plugin import MakeSandbox
 
 ORDERS = ("old first", "new first", "at once")
+WHERE = ("store", "before", "after")
+#: Every order and every place once in ``make test``; ``make soak`` takes all of both.
+SAMPLE = tuple(zip(WHERE, ORDERS, strict=True))
 
 
 @pytest.fixture
@@ -86,9 +89,20 @@ async def test_one_account_in_any_order_and_back_again(both: Town, order: str) -
     check(both, account, at=OLD)
 
 
-@pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("where", ["store", "before", "after"])
+@pytest.mark.parametrize(("where", "order"), SAMPLE)
 async def test_killed_anywhere_on_either_side(cloud: Sandbox, order: str, where: str) -> None:
+    await _killed(cloud, order, where)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("where", "order"), [(where, order) for where in WHERE for order in ORDERS if (where, order) not in SAMPLE]
+)
+async def test_killed_anywhere_on_either_side_in_any_order(cloud: Sandbox, order: str, where: str) -> None:
+    await _killed(cloud, order, where)
+
+
+async def _killed(cloud: Sandbox, order: str, where: str) -> None:
     """Each of both bridges is killed at its n-th write, n growing until no cycle comes to it any more."""
     async with town(cloud) as one:
         await begin(one)
@@ -112,8 +126,18 @@ async def test_killed_anywhere_on_either_side(cloud: Sandbox, order: str, where:
         assert deaths >= 2
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(2))
 async def test_the_tenant_fails_in_every_way_meanwhile(both: Town, seed: int) -> None:
+    await _failing(both, seed)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(2, 32))
+async def test_the_tenant_fails_in_every_way_meanwhile_with_many_seeds(both: Town, seed: int) -> None:
+    await _failing(both, seed)
+
+
+async def _failing(both: Town, seed: int) -> None:
     account, random = both.account("anna")[0], Random(seed)
     for number in range(4):
         for _ in range(3):

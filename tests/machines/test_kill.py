@@ -250,7 +250,7 @@ def _seed() -> int:
     return seed
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_killed_ten_times(tmp_path: Path) -> None:
     mirrored_through(tmp_path, 10, seed=20261123, lives=10)
 

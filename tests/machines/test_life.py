@@ -272,7 +272,7 @@ class Life(RuleBasedStateMachine):
 
 
 def test_life() -> None:
-    run_machine(Life, settings(max_examples=20, stateful_step_count=25, derandomize=True))
+    run_machine(Life, settings(max_examples=10, stateful_step_count=25, derandomize=True))
 
 
 def test_back_after_the_purge_that_nobody_saw() -> None:

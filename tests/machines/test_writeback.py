@@ -140,7 +140,7 @@ MACHINES = (Writeback, WritebackOfDifferences, WritebackWithoutBin)
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_writeback(machine: type[Writeback]) -> None:
-    run_machine(machine, settings(max_examples=20, stateful_step_count=30, derandomize=True))
+    run_machine(machine, settings(max_examples=8, stateful_step_count=30, derandomize=True))
 
 
 @pytest.mark.soak

@@ -65,9 +65,9 @@ def url(request: Any, tmp_path: Path) -> Iterator[str]:
     migrated: str = request.getfixturevalue("migrated_url")
     yield migrated
     engine = create_engine(migrated)
+    emptied = "; ".join(f'DELETE FROM "{name}"' for name in metadata.tables)
     with engine.begin() as connection:
-        for table in metadata.tables.values():
-            connection.execute(table.delete())
+        connection.exec_driver_sql(f"DO $$ BEGIN {emptied}; END $$")
     engine.dispose()
 
 

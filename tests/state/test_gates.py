@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,11 +10,12 @@ import pytest
 from bridge.core.cutover import Gate
 from bridge.core.gates import ATTESTED, FAIL, PASS, WAIVED, Measured, Vouched
 from bridge.core.kinds import KINDS
-from bridge.core.model import Evidence
-from bridge.ports import ConfigurationError, Pair, Removal
+from bridge.core.model import Action, Evidence
+from bridge.ports import ConfigurationError, Pair, Removal, Trouble
 from bridge.state import Database, SchoolStore, gates
 from bridge.state.cutover_tables import changeover
 from bridge.state.equality import Same, compare
+from bridge.state.linked import licenceless
 from bridge.state.transaction import writing
 from tests.state.conftest import Clock
 from tests.state.words import CLOUD, NOW, SCHOOL, both, enrol, group, mirror, page, part, user
@@ -170,3 +172,19 @@ def test_the_other_school_is_not_counted(store: SchoolStore, database: Database)
     enrol(other, SCHOOL, user("a"), group("g", "a"))
     assert compare(database, CODE).equal
     assert compare(database, "east").kinds["user"] == Same(only_school=1)
+
+
+def test_names_of_what_is_missing_are_kept_but_not_journaled(store: SchoolStore, database: Database) -> None:
+    names = tuple(f"PC-{number:03}" for number in range(300))
+    gates.note(database, CODE, KINDS, [replace(found(Gate.DEVICES, FAIL), names=names)])
+    assert gates.measured(database, CODE)[Gate.DEVICES].names == names[:200]
+    assert "PC-" not in repr(list(store.journal()))
+
+
+def test_people_without_a_licence_are_counted(store: SchoolStore, database: Database) -> None:
+    rules = ["refused:licence", "failed:licence_stock", "guard:delete"]
+    store.trouble([
+        Trouble(f"l{number}", "user", CLOUD, Action.UPDATE, "pupil", rule, "", NOW) for number, rule in enumerate(rules)
+    ])  # fmt: skip
+    assert licenceless(database, CODE) == 2
+    assert licenceless(database, "east") == 0
