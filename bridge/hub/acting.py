@@ -65,8 +65,10 @@ def _answer(command: Command) -> asked.ActionAnswer:
         return asked.ActionAnswer(done=False, pending=True, text=text)
     if command.state != "done":
         said = command.answer or _WHY.get(command.state, command.state)
+        if command.state == "expired":
+            raise Denied(f"{command.school}: the site {command.site} did not answer: {said}")
         raise Denied(f"{command.school}: the site {command.site} did not do it ({command.state}): {said}")
     return asked.ActionAnswer(done=True, text=command.answer)
 
 
-_WHY = {"expired": "nobody answered in time; ask again", "withdrawn": "somebody withdrew it meanwhile"}
+_WHY = {"withdrawn": "somebody withdrew it meanwhile"}

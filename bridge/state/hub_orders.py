@@ -144,6 +144,13 @@ def take_back(connection: Connection, names: Iterable[str], *, at: datetime, act
     _close(connection, rows, "withdrawn", at, actor=actor, reason=reason)
 
 
+#: Of a command that no site fetched, and of one whose answer never came: it may be all that a crash lost.
+UNHEARD = "the site was not heard in time, and nothing was done; ask again"
+UNANSWERED = (
+    "the site got it and gave no answer in time: it may have been carried out; look at the school, then ask again"
+)
+
+
 def expire(database: Database) -> int:
     """Close what was asked in vain, and forget questions whose time is over; how many commands were closed."""
     with database.write() as connection:
@@ -152,7 +159,9 @@ def expire(database: Database) -> int:
         over = and_(hub_command.c.state.in_(OPEN), hub_command.c.expires < now)
         query = select(hub_command).where(over).order_by(hub_command.c.id).limit(500)
         rows = connection.execute(query.with_for_update(skip_locked=True)).all()
-        _close(connection, rows, "expired", now, actor="hub", reason="nobody answered in time")
+        for reason, sent in ((UNHEARD, False), (UNANSWERED, True)):
+            some = [row for row in rows if (row.sent is not None) is sent]
+            _close(connection, some, "expired", now, actor="hub", reason=reason)
     return len(rows)
 
 

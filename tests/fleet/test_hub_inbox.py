@@ -203,6 +203,19 @@ def test_a_command_is_closed_by_its_first_answer_and_truth_beats_expiry(database
     assert actions == ["invite site", "ask", "expire command", "answer"]
 
 
+def test_what_was_sent_and_never_answered_may_have_been_done(database: Database, clock: Clock) -> None:
+    """A site that is killed between doing and answering: who asked must not hear that nothing was done."""
+    invite(database, "west", "0123")
+    invite(database, "east", "0124")
+    command(database)
+    command(database, "command-2", site="east")
+    assert set(hub_orders.take(database, ["west"])) == {"west"}
+    clock.pass_(seconds=61)
+    assert hub_orders.expire(database) == 2
+    told = {row.id: row.answer for row in rows(database, hub_command)}
+    assert told == {"command-1": hub_orders.UNANSWERED, "command-2": hub_orders.UNHEARD}
+
+
 def test_orders_are_sent_again_until_they_are_answered_or_expire(database: Database, clock: Clock) -> None:
     invite(database, "west", "0123")
     command(database, lasts=70)
