@@ -24,9 +24,10 @@ echo ready
 while :; do wait; sleep 0.1; done
 """
 _PARENT = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from bridge.lab.processes import ProcessTree
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever starts tests in the background ignores it
 tree = ProcessTree.start(["sh", "-c", sys.argv[1]], log=Path(sys.argv[2]), scratch=Path(sys.argv[3]), grace=0.1)
 print(tree.pid, flush=True)
 time.sleep(1000)
