@@ -19,6 +19,7 @@ from connectors.memory.persistence import Shelf
 from package import build_deb
 from tests.daemon.embedded import person
 from tests.package.machine import Machine, base
+from tests.state.test_upgrade import made
 
 CACHE = build_deb.ROOT / ".cache"
 MISSING = [one for one in ("debootstrap", "systemd-nspawn", "dpkg-deb") if not shutil.which(one)]
@@ -148,13 +149,25 @@ def test_the_life_of_an_installation(machine: Machine) -> None:
     removal(machine)
 
 
+def first_schema(path: Path) -> Path:
+    """A state as the first version made it."""
+    made(path, "0001")
+    return path
+
+
+def tables(state: Path) -> set[str]:
+    """The names of all its tables."""
+    with closing(sqlite3.connect(state)) as connection:
+        found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        return {name for (name,) in found}
+
+
 def upgrade(machine: Machine) -> None:
     """To N+1, with a state of the first schema: stopped, copied, migrated, started again."""
     state = machine.root / "var/lib/private/schoolbridge/state.db"
     machine.run("systemctl", "stop", "schoolbridge", check=True)
     with closing(sqlite3.connect(state)) as connection, connection:
-        for table in ("gate", "vouch", "approval", "appointment", "changeover", "frozen", "api_token", "api_answer",
-                      "notice"):  # fmt: skip
+        for table in tables(state) - tables(first_schema(machine.root.parent / "first.db")):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
     owner = state.parent.stat().st_uid
