@@ -97,7 +97,7 @@ class Fleet:
         began = self._began.get(site.name)
         self._began[site.name] = site.epoch
         times = self._epochs.get(site.name, deque())
-        if began is not None and site.epoch > began:
+        if began and site.epoch > began:  # the first one of all is no new one
             times.extend([now] * min(site.epoch - began, 100))
         while times and now - times[0] >= EPOCHS_WITHIN:
             times.popleft()

@@ -87,10 +87,10 @@ def test_what_is_wrong_with_a_site_is_said(hub: Hub) -> None:
     assert rows(hub)[FIRST]["health"] == "amber"
     hub.sites.tell("north", heads[1])
     assert any("the journal of this school at the site north" in one for one in texts(rows(hub)[FIRST]))
-    for number in range(2, 6):
+    for number in (2, 3, 4):
+        assert not any("two machines" in one for one in texts(rows(hub)[FIRST])), "two epochs may be two backups"
         hub.sites.epochs["north"], hub.sites.seqs["north"] = number, 0
         hub.sites.tell("north", (FIRST, "head", {"seq": 7 + number, "hash": f"{9:064x}"}))
-        hub.look()
     found = rows(hub)[FIRST]
     assert any("two machines speak for the site north" in one for one in texts(found))
     assert found["health"] == "red"
