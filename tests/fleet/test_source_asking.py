@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import inspect, select, text
 
 from bridge.fleet.messages import Order
-from bridge.state import journal
+from bridge.state import hub_sites, journal
 from bridge.state.fleet_tables import hub_command, hub_question
 from tests.fleet.hub_kit import FIRST, THIRD, FakeSite, Hub, report_of, serving
 
@@ -229,6 +229,15 @@ def test_another_token_with_the_same_key_asks_for_itself(hub: Hub) -> None:
         hub.act(hub.token("read", "operate"), action="pause", headers={"Idempotency-Key": "k1"})
     with hub.database.read() as connection:
         assert len(connection.execute(select(hub_command)).all()) == 2
+
+
+def test_nothing_is_asked_of_a_revoked_site(hub: Hub) -> None:
+    hub_sites.revoke(hub.database, "north", actor="anna", reason="stolen")
+    hub.look()
+    reply = hub.act(hub.token("read", "operate"), action="pause")
+    assert (reply.status, "the site north was revoked; nothing was asked" in reply.json["detail"]) == (409, True)
+    with hub.database.read() as connection:
+        assert connection.execute(select(hub_command)).all() == []
 
 
 def test_a_password_goes_through_no_hub(hub: Hub) -> None:
