@@ -9,6 +9,7 @@ import pytest
 
 from bridge.core.fleet import Mark, Taken, Told, Verdict, take
 from bridge.state import outbox
+from bridge.state.aside import set_aside
 from bridge.state.database import Database
 from bridge.state.outbox import News, Packed
 
@@ -90,6 +91,14 @@ def test_behind_the_hub_a_new_epoch_begins_and_an_old_receipt_says_nothing_any_m
     assert confirm(database, report, 2) is None
     assert outbox.conclude(database, report, hub=Mark(1, 40), verdict=Verdict.BEHIND) is None
     assert outbox.waiting(database) == 2
+
+
+def test_what_was_set_aside_is_told_in_a_new_epoch_too(database: Database) -> None:
+    keep(database, event(1), event(2), state(1))
+    report = packed(database)
+    assert [set_aside(database, report, seq, "too new") for seq in (1, 2)] == [True, True]
+    outbox.conclude(database, report, hub=Mark(1, 40), verdict=Verdict.BEHIND)
+    assert [(one.seq, one.kind) for one in packed(database).messages] == [(1, "notice"), (2, "notice"), (3, "school")]
 
 
 def test_too_many_events_are_dropped_by_their_age_and_the_number_is_told(
