@@ -1,7 +1,6 @@
 """Both ends as they ship: the site's own line, enrolment and papers against the hub's own door."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,20 +9,10 @@ from bridge.fleet.messages import Report
 from bridge.hub.run import Hub
 from bridge.ports import ConfigurationError
 from bridge.state import hub_sites
-from bridge.state.database import open_database
 from bridge.uplink import papers
 from bridge.uplink.enrol import Ticket, enrol, renew
 from bridge.uplink.line import Away, Line
-from tests.fleet.live_hub import LiveHub, report_of, running, state
-
-
-@pytest.fixture
-async def hub(tmp_path: Path, url: str) -> AsyncIterator[LiveHub]:
-    """A hub whose clock is the machine's."""
-    database = open_database(url)
-    async with running(tmp_path, database) as live:
-        yield live
-    database.close()
+from tests.fleet.live_hub import LiveHub, report_of, state
 
 
 def ticket(hub: Hub, secret: str) -> Ticket:

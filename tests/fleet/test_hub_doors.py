@@ -24,16 +24,7 @@ from bridge.hub import bodies, doors, hints, inbox, listening, orders_out
 from bridge.state import hub_orders, hub_sites, journal
 from bridge.state.database import Database, open_database
 from bridge.state.fleet_tables import hub_command, hub_event, hub_school, hub_site
-from tests.fleet.live_hub import LiveHub, SiteEnd, event, running, state
-
-
-@pytest.fixture
-async def hub(tmp_path: Path, url: str) -> AsyncIterator[LiveHub]:
-    """A hub whose clock is the machine's: certificates are checked by it."""
-    database = open_database(url)
-    async with running(tmp_path, database) as live:
-        yield live
-    database.close()
+from tests.fleet.live_hub import LiveHub, SiteEnd, event, state
 
 
 def rows(database: Database, table: Any) -> list[Any]:
