@@ -152,6 +152,13 @@ def test_nobody_without_the_scope_and_nobody_of_another_school(place: Place) -> 
     assert place.keys.held == [[], []]
 
 
+def test_a_login_that_two_people_have_is_nobody_s(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    (anna,) = place.store.links([place.link()])
+    for people, status in (((anna,), 200), ((anna, replace(anna, id="twin")), 404)):
+        monkeypatch.setattr(SchoolStore, "links", lambda _, names, people=people: people if anna.id in names else ())
+        assert place.set(password=SECRET).status == status
+
+
 def test_what_breaks_a_rule_or_a_right_changes_nothing(place: Place) -> None:
     short = place.set(password="kurz")
     assert (short.status, "at least 8 characters" in short.json["detail"]) == (409, True)

@@ -17,7 +17,7 @@ from bridge.daemon import authority, changeover, readiness, wiring
 from bridge.daemon import steps as own
 from bridge.daemon.shares import Ground
 from bridge.daemon.steps import Steps
-from bridge.ports import Observation, Page, Refused
+from bridge.ports import BridgeError, Observation, Page, Refused
 from bridge.settings import School
 from bridge.state import changeover as runs
 from bridge.state import mastered as books
@@ -104,6 +104,26 @@ async def test_only_this_school_s_are_switched_and_exactly_they_come_back(
     assert entry.after == {"of": "school", "users": 25, "groups": 1}
     assert "Kim" not in str(entry)
     assert await authority.give_back(desk.ground, desk.one, Stage.HYBRID) == 0
+
+
+async def test_who_is_refused_at_a_roll_back_is_asked_for_again(
+    desk: Desk, make_sandbox: MakeSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.cloud(make_sandbox, *ALL)
+    await authority.to_cloud(desk.ground, desk.one)
+    port = type(desk.graph.capabilities.authority)
+    real = port.switch
+
+    async def but_one(self: Any, found: Any, *, cloud: bool) -> dict[str, str]:
+        return {**await real(self, found[1:], cloud=cloud), found[0].anchor: "it is busy"}
+
+    with monkeypatch.context() as refusing:
+        refusing.setattr(port, "switch", but_one)
+        with pytest.raises(BridgeError, match="it is busy"):
+            await authority.give_back(desk.ground, desk.one, Stage.HYBRID)
+    assert (desk.left, len(books.remembered(desk.database, CODE))) == (45, 1)
+    assert await authority.give_back(desk.ground, desk.one, Stage.HYBRID) == 1
+    assert desk.left == 46
 
 
 @pytest.mark.parametrize("place", ["before it is noted", "before it is asked", "in the middle", "before the stage"])
