@@ -29,11 +29,11 @@ from bridge.hub.settings import HubSettings
 from bridge.settings.hub import TenantBudget
 from bridge.state.database import Database
 from bridge.state.fleet_tables import hub_demand
+from bridge.state.hub_journal import BUDGETS, alone
 from bridge.state.transaction import Transaction
 
 #: Seconds between two looks at least, and the part of a core that they may take.
 EVERY, _PART = 3.0, 0.05
-_LOCK = 7305133
 _Key = tuple[str, str]
 
 
@@ -84,8 +84,7 @@ class Budgets:
         given: dict[str, list[tuple[str, str, Promise]]] = {}
         if limits:
             with self.database.write() as connection:
-                if connection.dialect.name == "postgresql":
-                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+                alone(connection, BUDGETS)
                 now = self.database.clock()
                 for (tenant, budget), shared in _read(connection, limits, now).items():
                     _promise(shared, budget, now)
