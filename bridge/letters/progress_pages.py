@@ -141,13 +141,12 @@ class _Speaker:
             )
             for one in sorted(said["runs"], key=lambda one: one["at"], reverse=True)
         ]  # fmt: skip
-        found = self._table("incidents", "incident_rows", rows, lines)
-        return Part(self.word("incidents", days=said["days"]), found.lines, found.table)
+        return self._table("incidents", "incident_rows", rows, lines, days=said["days"])
 
     def _table(
-        self, heading: str, head: str, rows: Sequence[Sequence[str]], lines: Sequence[str] = ()
-    ) -> Part:  # fmt: skip
-        title = self.word(heading, days="") if heading == "incidents" else self.word(heading)
+        self, heading: str, head: str, rows: Sequence[Sequence[str]], lines: Sequence[str] = (), **values: object
+    ) -> Part:
+        title = self.word(heading, **values)
         if not rows:
             return Part(title, lines or (self.word("nothing"),))
         more = [self.word("more", shown=_DRAWN, count=len(rows))] if len(rows) > _DRAWN else []
