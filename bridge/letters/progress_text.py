@@ -86,8 +86,6 @@ WORDS: Mapping[str, Mapping[str, Any]] = {
         "between": "{earliest} bis {latest}",
         "foot": "Nur Zahlen und Namen von Schulen, keine Namen von Personen. Erstellt von schoolbridge {version} am "
         "{made}; letzte Nachricht eines Standorts: {heard}.",
-        "date": "%d.%m.%Y",
-        "time": "%d.%m.%Y %H:%M %Z",
     },
     "en": {
         "title": "Report on the progress of the cutover",
@@ -130,7 +128,5 @@ WORDS: Mapping[str, Mapping[str, Any]] = {
         "between": "{earliest} to {latest}",
         "foot": "Counts and names of schools only, no names of people. Made by schoolbridge {version} on {made}; last "
         "message of a site: {heard}.",
-        "date": "%Y-%m-%d",
-        "time": "%Y-%m-%d %H:%M %Z",
     },
 }
