@@ -46,7 +46,7 @@ class Began:
     actor: str
     reason: str
     starts: datetime | None
-    changed: datetime | None = None
+    changed: datetime
 
 
 @contextmanager

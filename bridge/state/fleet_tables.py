@@ -187,7 +187,7 @@ hub_wave = Table(
     _text("actor"),
     _text("reason"),
     _text("why"),
-    _time("changed"),
+    _time("changed", optional=False),
     _text("schools", default="{}"),
 )
 #: What has to be true before a wave, as a person attested it.
