@@ -12,7 +12,7 @@ from rich.console import Console
 
 from bridge import __version__
 from bridge.commands.hub_session import hub_of
-from bridge.commands.session import NOTHING, Mistake, plain, session_of
+from bridge.commands.session import NOTHING, must_be_new, plain, session_of
 from bridge.core.local_time import shown
 from bridge.hub.foreseen import foresee
 from bridge.hub.settings import HubSettings, database
@@ -80,8 +80,7 @@ def progress(
     settings = hub_of(session)
     spoken = language or settings.hub.language
     for file in (pdf, html):
-        if file is not None and (file.exists() or file.is_symlink()):
-            raise Mistake(f"{plain(file)} exists already; name another file")
+        must_be_new(file)
     with database(settings) as opened:
         answer = made(settings.hub, opened)
     if pdf is not None:

@@ -12,8 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
 from bridge.commands.hub_session import hub_of
-from bridge.commands.session import NOTHING, SOMETHING, Mistake, Session, plain, session_of
-from bridge.core.local_time import Unclear, moment, shown
+from bridge.commands.session import NOTHING, SOMETHING, Mistake, Session, moment_typed, plain, session_of
+from bridge.core.local_time import shown
 from bridge.daemon.actor import actor
 from bridge.hub import authority
 from bridge.hub.settings import HubSettings, database
@@ -133,11 +133,7 @@ def _why(reason: str) -> None:
 def _start(settings: HubSettings, at: str | None, every: str | None) -> Start:
     if every is not None and at is None:
         raise Mistake("--every needs --at: the time of the first school")
-    try:
-        begins = moment(at, settings.zone) if at is not None else None
-    except Unclear as error:
-        wrong, _, right = str(error).partition("|")
-        raise Mistake(f"--at {plain(at)}: {wrong}; {right}") from None
+    begins = moment_typed(at, settings.zone, of="--at") if at is not None else None
     try:
         apart = TypeAdapter(Duration).validate_python(every) if every is not None else timedelta(0)
     except ValidationError:

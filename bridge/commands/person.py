@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from bridge.commands.persons import person as living
-from bridge.commands.session import NOTHING, Mistake, Session, plain, session_of
+from bridge.commands.session import NOTHING, Mistake, Session, must_be_new, plain, session_of
 from bridge.daemon import wiring
 from bridge.daemon.actor import actor
 from bridge.daemon.shares import Ground
@@ -144,8 +144,7 @@ def _free(out: Path) -> Path:
     """The name of the file beside; Mistake when either is taken."""
     beside = out.with_suffix(".pdf" if out.suffix == ".json" else ".json")
     for path in (out, beside):
-        if path.exists() or path.is_symlink():
-            raise Mistake(f"{plain(path)} exists already; name another file")
+        must_be_new(path)
     if not out.parent.is_dir():
         raise Mistake(f"the directory {plain(out.parent)} does not exist")
     return beside

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from bridge.commands import evidence
-from bridge.commands.session import NOTHING, Mistake, plain, session_of
+from bridge.commands.session import NOTHING, must_be_new, plain, session_of
 from bridge.core.cutover import Stage
 from bridge.daemon import wiring
 
@@ -35,8 +35,7 @@ def records(
     session = session_of(context)
     one = session.school(school)
     spoken = language or one.language
-    if out is not None and (out.exists() or out.is_symlink()):
-        raise Mistake(f"{plain(out)} exists already; name another file")
+    must_be_new(out)
     stage = one.initial_stage
     if wiring.has_state(session.settings):
         with wiring.database(session.settings, create=False) as database:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from bridge.core.local_time import Unclear, moment
 from bridge.daemon.catalog import Catalog
 from bridge.ports import ConfigurationError
 from bridge.settings import School, Settings, load
@@ -38,6 +40,21 @@ class Mistake(ConfigurationError):
 def plain(text: object) -> str:
     """Text from a directory or a person, safe to print: no terminal escapes, no markup of rich."""
     return escape("".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in str(text)))
+
+
+def moment_typed(text: str, zone: tzinfo, *, of: str) -> datetime:
+    """The moment that somebody typed; raises Mistake, which names ``of`` what it was to be the time."""
+    try:
+        return moment(text, zone)
+    except Unclear as error:
+        wrong, _, right = str(error).partition("|")
+        raise Mistake(f"{of} {plain(text)}: {wrong}; {right}") from None
+
+
+def must_be_new(file: Path | None) -> None:
+    """Raises Mistake where a file that is to be written is there already, before any work was done for it."""
+    if file is not None and (file.exists() or file.is_symlink()):
+        raise Mistake(f"{plain(file)} exists already; name another file")
 
 
 @dataclass(slots=False)

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.console import Console
 
-from bridge.commands.session import NOTHING, Mistake, Session, plain, session_of
-from bridge.core.local_time import Unclear, moment, shown
+from bridge.commands.session import NOTHING, Mistake, Session, moment_typed, plain, session_of
+from bridge.core.local_time import shown
 from bridge.core.waves import Place, Wave, hindrance, stopped
 from bridge.daemon import appointments, wiring
 from bridge.daemon.actor import actor
@@ -153,11 +153,7 @@ def _cancel(database: Database, school: School, reason: str) -> None:
 
 
 def _make(session: Session, database: Database, school: School, when: str, reason: str) -> str:
-    try:
-        at = moment(when, school.zone)
-    except Unclear as error:
-        wrong, _, right = str(error).partition("|")
-        raise Mistake(f"{school.code}: {plain(when)}: {wrong}; {right}") from None
+    at = moment_typed(when, school.zone, of=f"{school.code}:")
     now = wiring.now()
     _, warning = appointments.make(session.settings, database, school, at, actor=actor(), reason=reason, now=now)
     return warning

@@ -76,11 +76,8 @@ def take(mark: Mark, told: Told) -> Taken:
         return Taken(Verdict.APPLIED if lost else Verdict.REPEATED, Mark(told.epoch, known + lost), missing=lost)
     if told.numbers[-1] <= known:
         return Taken(Verdict.REPEATED, mark)
-    if told.numbers[0] > known + 1:
-        if told.oldest <= known + 1:
-            return Taken(Verdict.HOLE, Mark(told.epoch, known))
-        if told.numbers[0] > told.oldest:
-            return Taken(Verdict.HOLE, Mark(told.epoch, known))
+    if told.numbers[0] > max(known + 1, told.oldest):
+        return Taken(Verdict.HOLE, Mark(told.epoch, known))
     first = max(known + 1, told.numbers[0])
     return Taken(Verdict.APPLIED, Mark(told.epoch, told.numbers[-1]), first=first, missing=first - known - 1)
 

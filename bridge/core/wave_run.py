@@ -108,6 +108,9 @@ class Seen:
     runs: Sequence[Run] = ()
 
 
+_NOTHING = Seen()
+
+
 class Wish(StrEnum):
     """What a site is asked, by the word of the status API."""
 
@@ -183,46 +186,46 @@ def _mine(run: Run, part: Part) -> bool:
     return since and run.id not in part.before and run.outcome != REHEARSED
 
 
+def stands(wave: Wave, seen: Mapping[str, Seen], now: datetime) -> tuple[tuple[str, Stand, str], ...]:
+    """The same for each school of a wave, whatever its state."""
+    return tuple((part.code, *stand(part, seen.get(part.code, _NOTHING), now)) for part in wave.parts)
+
+
 def look(wave: Wave, seen: Mapping[str, Seen], now: datetime) -> Decided:
     """The second table. A wave that does not run is left as it is; its schools are shown all the same."""
-    nothing = Seen()
-    found = [(part, *stand(part, seen.get(part.code, nothing), now)) for part in wave.parts]
-    stands = tuple((part.code, one, why) for part, one, why in found)
+    found = stands(wave, seen, now)
     if wave.state != "running":
-        return Decided(wave, (), stands)
-    failed = [part.code for part, one, _ in found if one in (Stand.FAILED, Stand.UNKNOWN)]
+        return Decided(wave, (), found)
+    failed = [code for code, one, _ in found if one in (Stand.FAILED, Stand.UNKNOWN)]
     if all(one is Stand.THROUGH for _, one, _ in found):
-        return Decided(replace(wave, state="through", why=""), (), stands)
+        return Decided(replace(wave, state="through", why=""), (), found)
     if len(failed) >= wave.stop_after:
         why = f"{len(failed)} failed ({named(failed)}); it stops after {wave.stop_after}"
         return end(wave, seen, now, state="stopped", why=why)
     if all(one in SETTLED for _, one, _ in found):
         why = f"nothing is under way any more; not cut over: {named(failed)}"
         return end(wave, seen, now, state="stopped", why=why)
-    planned = {part.code for part, one, _ in found if one is Stand.PLANNED}
+    planned = {code for code, one, _ in found if one is Stand.PLANNED}
     asks = tuple(_begin(wave, part) for part in wave.parts if part.code in planned)
     parts = tuple(_asked(part, seen, now) if part.code in planned else part for part in wave.parts)
-    return Decided(replace(wave, parts=parts), asks, stands)
+    return Decided(replace(wave, parts=parts), asks, found)
 
 
 def _asked(part: Part, seen: Mapping[str, Seen], now: datetime) -> Part:
-    return replace(part, asked=now, before=frozenset(run.id for run in seen.get(part.code, Seen()).runs))
+    return replace(part, asked=now, before=frozenset(run.id for run in seen.get(part.code, _NOTHING).runs))
 
 
 def end(wave: Wave, seen: Mapping[str, Seen], now: datetime, *, state: str, why: str) -> Decided:
     """Stop or cancel: nobody else begins; who was asked and has not begun is asked to stay."""
-    nothing = Seen()
-    found = [(part, *stand(part, seen.get(part.code, nothing), now)) for part in wave.parts]
-    back = {part.code for part, one, _ in found if one in NOT_BEGUN or _unsure(part, seen.get(part.code, nothing))}
+    found = stands(wave, seen, now)
+    open_ = {code: one for code, one, _ in found if one in (*NOT_BEGUN, Stand.PLANNED)}
     asks = tuple(
         Ask(part.code, Wish.UNSCHEDULE, order_id(wave, part, Wish.UNSCHEDULE))
         for part in wave.parts
-        if part.code in back
+        if open_.get(part.code) in NOT_BEGUN or _unsure(part, seen.get(part.code, _NOTHING))
     )
-    kept = {part.code for part, one, _ in found if one in (*NOT_BEGUN, Stand.PLANNED)}
-    parts = tuple(replace(part, kept=True) if part.code in kept else part for part in wave.parts)
-    stands = tuple((part.code, one, reason) for part, one, reason in found)
-    return Decided(replace(wave, state=state, why=why, parts=parts), asks, stands)
+    parts = tuple(replace(part, kept=True) if part.code in open_ else part for part in wave.parts)
+    return Decided(replace(wave, state=state, why=why, parts=parts), asks, found)
 
 
 def _unsure(part: Part, seen: Seen) -> bool:
@@ -233,10 +236,9 @@ def _unsure(part: Part, seen: Seen) -> bool:
 
 def resumed(wave: Wave, seen: Mapping[str, Seen], now: datetime, *, times: Mapping[str, datetime | None]) -> Wave:
     """Go on: another attempt, at a new time, for all that are neither through nor under way."""
-    nothing = Seen()
 
     def again(part: Part) -> Part:
-        if stand(replace(part, kept=False), seen.get(part.code, nothing), now)[0] in (Stand.THROUGH, Stand.UNDER_WAY):
+        if stand(replace(part, kept=False), seen.get(part.code, _NOTHING), now)[0] in (Stand.THROUGH, Stand.UNDER_WAY):
             return replace(part, kept=False)
         return Part(part.code, at=times.get(part.code), attempt=part.attempt + 1)
 

@@ -109,11 +109,8 @@ def hindrance(
     code: str, *, waves: Sequence[Wave], places: Mapping[str, Place], calendar: Calendar, now: datetime
 ) -> Hindrance | None:
     """The same with its cause and its end."""
-    closed = calendar.closed(now)
-    if closed is not None:
-        why = f" ({closed.reason})" if closed.reason else ""
-        until = shown(closed.ends, calendar.zone)
-        return Hindrance("blackout", f"{code}: no cutover begins before {until}: blackout{why}", closed.ends)
+    if (closed := blackout(code, calendar, now)) is not None:
+        return closed
     if not waves:
         return None
     order = next((number for number, wave in enumerate(waves) if code in wave.schools), None)
@@ -126,6 +123,16 @@ def hindrance(
         text = f"{code}: the wave {wave.name} does not begin before {until}"
         return Hindrance("not before", text, wave.not_before)
     return _earlier(code, waves[:order], places, calendar, now) or _stopped(code, wave, places)
+
+
+def blackout(code: str, calendar: Calendar, now: datetime) -> Hindrance | None:
+    """The first row alone: the only one that may hold for some schools of a wave and not for others."""
+    closed = calendar.closed(now)
+    if closed is None:
+        return None
+    why = f" ({closed.reason})" if closed.reason else ""
+    until = shown(closed.ends, calendar.zone)
+    return Hindrance("blackout", f"{code}: no cutover begins before {until}: blackout{why}", closed.ends)
 
 
 def _earlier(

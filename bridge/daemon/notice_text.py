@@ -156,11 +156,18 @@ _LATE: Words = (" (verspätet gesendet)", " (sent late)")
 
 def titled(concern: Concern, language: Language) -> str:
     """What is wrong at one school, in one line."""
-    of = 0 if language == "de" else 1
     what, _ = _KINDS.get(concern.kind, _OTHER)
-    subject = _SIDES.get(concern.subject) or _SORTS.get(concern.subject)
-    words = {"subject": subject[of] if subject else concern.subject, "count": str(concern.count)}
-    return what[of].format(code=concern.school, **words)
+    subject = _subject(concern.subject, language)
+    return _say(what, language).format(code=concern.school, subject=subject, count=concern.count)
+
+
+def _subject(subject: str, language: Language) -> str:
+    found = _SIDES.get(subject) or _SORTS.get(subject)
+    return _say(found, language) if found else subject
+
+
+def _say(words: Words, language: Language) -> str:
+    return words[0 if language == "de" else 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +195,11 @@ class Scribe:
         codes = sorted({one.concern.school for one in letter.notices} - {""})
         count = sum(one.concern.count for one in letter.notices)
         what, remedy = _KINDS.get(concern.kind, _OTHER)
-        words = {"code": codes[0] if codes else "", "subject": self._subject(concern.subject), "count": str(count)}
+        words = {
+            "code": codes[0] if codes else "",
+            "subject": _subject(concern.subject, self.language),
+            "count": str(count),
+        }
         title = self._say(_WHAT[letter.what]) + self._say(what).format(**words)
         lines = [self._whose(codes)] if codes else []
         lines += [title, self._times(letter)]
@@ -271,10 +282,6 @@ class Scribe:
         late = "" if any(one.told for one in letter.notices) else self._say(_LATE)
         return self._say(("von {begun} bis {calm}", "from {begun} to {calm}")).format(begun=begun, calm=calm) + late
 
-    def _subject(self, subject: str) -> str:
-        found = _SIDES.get(subject) or _SORTS.get(subject)
-        return self._say(found) if found else subject
-
     def _clock(self, text: str) -> str:
         return self._on_clock(datetime.fromisoformat(text)) if text else ""
 
@@ -283,4 +290,4 @@ class Scribe:
         return f"{local:%d.%m.%Y %H:%M}" if self.language == "de" else f"{local:%Y-%m-%d %H:%M}"
 
     def _say(self, words: Words) -> str:
-        return words[0 if self.language == "de" else 1]
+        return _say(words, self.language)

@@ -17,12 +17,12 @@ from bridge.core.kinds import KINDS, Where
 from bridge.core.model import Side
 from bridge.daemon.measures import measures
 from bridge.letters.report import Part, report
+from bridge.letters.speaker import LANGUAGES
 from bridge.settings import School, Settings
 from bridge.settings.words import in_words
 
 #: German, English.
 Text = tuple[str, str]
-LANGUAGES = ("de", "en")
 
 _OPEN: Text = ("[von der Schule auszufüllen]", "[to be filled in by the school]")
 _TITLE: Text = (

@@ -26,6 +26,7 @@ from bridge.daemon import evidence, wiring
 from bridge.daemon.shares import Ground
 from bridge.daemon.signing import FILE, Signer, written
 from bridge.letters import evidence_pages, save
+from bridge.letters.speaker import LANGUAGES
 from bridge.settings import Settings
 from bridge.state.store import SchoolStore
 
@@ -35,8 +36,8 @@ PROVED = frozenset({Stage.SOAKING, Stage.CLOUD})
 #: Form -> media type.
 FORMS: Mapping[str, str] = {
     "json": "application/json",
-    **{f"{language}.html": "text/html; charset=utf-8" for language in evidence_pages.LANGUAGES},
-    **{f"{language}.pdf": "application/pdf" for language in evidence_pages.LANGUAGES},
+    **{f"{language}.html": "text/html; charset=utf-8" for language in LANGUAGES},
+    **{f"{language}.pdf": "application/pdf" for language in LANGUAGES},
     MANIFEST: "application/gzip",
 }
 _ID = re.compile(r"(?P<kind>completion|readiness)-(?P<made>\d{8}T\d{6}Z)-[0-9a-f]{8}")
@@ -114,7 +115,7 @@ def _keep(folder: Path, said: Mapping[str, Any], signer: Signer) -> Kept:
     name = said["id"]
     content = written(signer.sign(said))
     proved = {"key": signer.fingerprint, "file": f"{name}.json", "sha256": hashlib.sha256(content).hexdigest()}
-    for language in evidence_pages.LANGUAGES:
+    for language in LANGUAGES:
         foot = evidence_pages.foot(language, **proved)
         save(folder / f"{name}.{language}.html", evidence_pages.html(said, language=language, foot=foot))
         save(folder / f"{name}.{language}.pdf", evidence_pages.pdf(said, language=language, foot=foot))

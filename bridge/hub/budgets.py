@@ -29,11 +29,11 @@ from bridge.hub.settings import HubSettings
 from bridge.settings.hub import TenantBudget
 from bridge.state.database import Database
 from bridge.state.fleet_tables import hub_demand
+from bridge.state.hub_journal import BUDGETS, alone
 from bridge.state.transaction import Transaction
 
 #: Seconds between two looks at least, and the part of a core that they may take.
 EVERY, _PART = 3.0, 0.05
-_LOCK = 7305133
 _Key = tuple[str, str]
 
 
@@ -84,8 +84,7 @@ class Budgets:
         given: dict[str, list[tuple[str, str, Promise]]] = {}
         if limits:
             with self.database.write() as connection:
-                if connection.dialect.name == "postgresql":
-                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+                alone(connection, BUDGETS)
                 now = self.database.clock()
                 for (tenant, budget), shared in _read(connection, limits, now).items():
                     _promise(shared, budget, now)
@@ -137,17 +136,14 @@ def _write(connection: Connection, key: _Key, shared: _Shared, now: datetime) ->
     of = hub_demand.c
     mine = and_(of.tenant == key[0], of.budget == key[1], of.site == bindparam("of_site"))
     changed = [row for row in shared.rows.values() if row.changed and (row.account.promises or not row.stale)]
-    values: dict[str, Any] = {name: bindparam(name) for name in ("given", "until", "promises")}
-    tx.run(update(hub_demand).where(mine).values(values), (_columns(row, now) for row in changed))
+    made = update(hub_demand).where(mine).values(promises=bindparam("made"))
+    tx.run(made, ({"of_site": row.site, "made": _said(row.account.promises)} for row in changed))
     gone = [{"of_site": row.site} for row in shared.rows.values() if row.stale and not row.account.promises]
     tx.run(delete(hub_demand).where(mine), gone)
 
 
-def _columns(row: _Row, now: datetime) -> dict[str, Any]:
-    promises = row.account.promises
-    last = promises[-1] if promises else Promise(0.0, now, now)
-    said = [[one.given, one.until.isoformat(), one.counts.isoformat()] for one in promises]
-    return {"of_site": row.site, "given": last.given, "until": last.until, "promises": json.dumps(said)}
+def _said(promises: Sequence[Promise]) -> str:
+    return json.dumps([[one.given, one.until.isoformat(), one.counts.isoformat()] for one in promises])
 
 
 def _promise_of(said: Sequence[Any]) -> Promise:

@@ -31,7 +31,6 @@ class Foreseen:
     waves: Sequence[WaveAhead]
     runs: tuple[timedelta, timedelta]
     measured: int
-    budgets: Mapping[str, float]
 
     def tree(self) -> dict[str, Any]:
         """As one answer in JSON."""
@@ -75,12 +74,11 @@ def foresee(hub: HubFile, database: Database, schools: Mapping[str, Known] | Non
     plan = plan_of(hub, sorted(schools))
     runs, measured = _runs(schools.values())
     waves = simulate(plan.waves, found, plan.calendar, now, runs=runs)
-    return Foreseen(now, found, waves, runs, measured, limits)
+    return Foreseen(now, found, waves, runs, measured)
 
 
 def told_of(one: Known, hub: HubFile, now: datetime, *, tenant: str = "") -> Told:
     """What the law needs of a school. Its pace: what is left, by when its site says that it will be through."""
-    silent = one.heard is None or now - one.heard > hub.silence.red
     amounts: Mapping[str, Any] = one.view.get("amounts") or {}
     files: float | None = None
     if one.view:
@@ -92,7 +90,7 @@ def told_of(one: Known, hub: HubFile, now: datetime, *, tenant: str = "") -> Tol
         slow=_pace(files, said, amounts.get("latest_end")),
         fast=_pace(files, said, amounts.get("earliest_end")),
         complete=bool(amounts.get("complete", True)),
-        silent=silent,
+        silent=one.silent(now, longest=hub.silence.red),
         people=int(one.view.get("held") or 0) + int(one.view.get("conflicts") or 0),
         gates=int(one.view.get("gates_failed") or 0),
         tenant=tenant,

@@ -74,6 +74,10 @@ class Known:
         """Of the school, as its site calls it."""
         return str(self.view.get("name") or self.school)
 
+    def silent(self, now: datetime, *, longest: timedelta) -> bool:
+        """Whether nothing was heard of its site for longer than that, or ever."""
+        return self.heard is None or now - self.heard > longest
+
     @property
     def appointment(self) -> datetime | None:
         """When its cutover is to begin, as it was told."""

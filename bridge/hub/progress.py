@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 
 from bridge.core.changeover import Course
 from bridge.core.cutover import Stage
-from bridge.core.wave_run import REHEARSED, SWITCHED, Run, Stand
+from bridge.core.wave_run import REHEARSED, SWITCHED, Stand
 from bridge.core.waves import THROUGH
 from bridge.hub.foreseen import Foreseen, foresee
 from bridge.hub.known import Known, known
@@ -50,12 +50,12 @@ def progress(hub: HubFile, database: Database) -> dict[str, Any]:
         "time_zone": hub.time_zone,
         "schools": len(schools),
         "through": sum(one.stage in THROUGH for one in schools.values()),
-        "silent": sum(_silent(one, hub, now) for one in schools.values()),
+        "silent": sum(one.silent(now, longest=hub.silence.red) for one in schools.values()),
         "untold": sum(not one.view for one in schools.values()),
         "stages": {stage.value: stages[stage.value] for stage in Stage if stages[stage.value]},
         "waves": [_wave(one, ahead) for one in plan["waves"]],
         "without_wave": len(plan["others"]),
-        "delays": [row for one in plan["waves"] for row in _delays(one, schools)],
+        "delays": [row for one in plan["waves"] for row in _delays(one)],
         "waits": dict(Counter(one.bottleneck.value for one in ahead.schools.values())),
         "people": sum(one.people for one in ahead.schools.values()),
         "cutover_hours": [round(one.total_seconds() / 3600, 1) for one in ahead.runs],
@@ -67,10 +67,6 @@ def progress(hub: HubFile, database: Database) -> dict[str, Any]:
         },
         "last_heard": last.isoformat() if isinstance(last, datetime) else None,
     }
-
-
-def _silent(one: Known, hub: HubFile, now: datetime) -> bool:
-    return one.heard is None or now - one.heard > hub.silence.red
 
 
 def _severity(body: str) -> str:
@@ -101,22 +97,18 @@ def _wave(one: Mapping[str, Any], ahead: Foreseen) -> dict[str, Any]:
     }
 
 
-def _delays(one: Mapping[str, Any], schools: Mapping[str, Known]) -> list[dict[str, Any]]:
+def _delays(one: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Schools of a wave that was begun, which did not become through with it, and by what sort of reason."""
     found = []
     for row in one["schools"]:
         if row["stand"] not in (*_TROUBLE, Stand.KEPT.value):
             continue
-        known_ = schools.get(row["school"], Known(row["school"]))
-        over = [run for run in known_.runs if run.ended and run.outcome not in (SWITCHED, REHEARSED)]
-        last = max(over, key=lambda run: run.began, default=None)
-        sort = _sort(row)
         found.append(
             {
                 "wave": one["name"],
                 "school": row["school"],
                 "name": row["name"],
-                "why": _outcome(last) if sort == "run ended" and last else sort,
+                "why": _sort(row),
                 "planned": row["at"].isoformat() if row["at"] else None,
             }
         )
@@ -133,19 +125,20 @@ def _sort(row: Mapping[str, Any]) -> str:
     for sort in ("refused", "expired", "withdrawn"):
         if why.startswith(f"the order was {sort}"):
             return sort
-    return "run ended" if why.startswith("its run ended") else "missed"
+    ended = why.removeprefix("its run ended: ")
+    return _outcome(ended) if ended != why else "missed"
 
 
 def _ended_badly(one: Known, since: datetime) -> list[dict[str, Any]]:
     return [
-        {"school": one.school, "name": one.name, "at": run.ended.isoformat(), "outcome": _outcome(run)}
+        {"school": one.school, "name": one.name, "at": run.ended.isoformat(), "outcome": _outcome(run.outcome)}
         for run in one.runs
         if run.ended and run.ended >= since and run.outcome not in (SWITCHED, REHEARSED)
     ]
 
 
-def _outcome(run: Run) -> str:
-    return run.outcome if run.outcome in _OUTCOMES else OTHERWISE
+def _outcome(said: str) -> str:
+    return said if said in _OUTCOMES else OTHERWISE
 
 
 def _range(one: Any) -> list[str | None]:

@@ -100,8 +100,7 @@ def concerns(hub: HubFile, database: Database, now: datetime) -> list[Concern]:
             if one.wave.state == "stopped":
                 schools = known(connection, [part.code for part in one.wave.parts])
                 left = sum(school.stage not in THROUGH for school in schools.values())
-                since = one.changed or one.wave.begun
-                found.append(Concern("", "wave", Severity.CRITICAL, since, subject=name, count=left))
+                found.append(Concern("", "wave", Severity.CRITICAL, one.changed, subject=name, count=left))
         of, paper = hub_site.c, hub_certificate.c
         # A site that enrolled and never said a word is as silent as one that stopped; one that was invited is not.
         enrolled = select(func.max(paper.made)).where(paper.site == of.site, paper.revoked.is_(None)).scalar_subquery()

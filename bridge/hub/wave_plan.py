@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from bridge.core.local_time import shown
-from bridge.core.waves import Calendar, Place, Wave, hindrance
+from bridge.core.waves import Calendar, Place, Wave, blackout, may_start
 from bridge.settings.hub import HubFile, WavePlan
 from bridge.settings.waves import spans_of, waves_of
 
@@ -31,18 +30,14 @@ class Plan:
 
     def hindrance(self, code: str, places: Mapping[str, Place], at: datetime) -> str:
         """Why a school may not begin at a time; empty where it may."""
-        found = hindrance(code, waves=self.waves, places=places, calendar=self.calendar, now=at)
-        return found.text if found is not None else ""
+        return may_start(code, waves=self.waves, places=places, calendar=self.calendar, now=at)
 
     def hindrances(self, times: Mapping[str, datetime], places: Mapping[str, Place]) -> list[str]:
         """The same for schools of one wave. Whatever lets the first of them begin lets the others, but a blackout."""
         codes = sorted(times, key=lambda code: (times[code], code))
         found = [self.hindrance(code, places, times[code]) for code in codes[:1]]
-        for code in codes[1:]:
-            if (closed := self.calendar.closed(times[code])) is not None:
-                why = f" ({closed.reason})" if closed.reason else ""
-                until = shown(closed.ends, self.calendar.zone)
-                found.append(f"{code}: no cutover begins before {until}: blackout{why}")
+        others = [blackout(code, self.calendar, times[code]) for code in codes[1:]]
+        found += [closed.text for closed in others if closed is not None]
         return [text for text in found if text]
 
 

@@ -20,6 +20,7 @@ from bridge.core.wave_run import Ask, Part, Wave, Wish, begins_with, order_id
 from bridge.fleet.messages import Order
 from bridge.fleet.orders import LONGEST, sign
 from bridge.hub.known import read_time
+from bridge.state import hub_journal
 from bridge.state.database import Database
 from bridge.state.fleet_tables import hub_command, hub_need, hub_wave
 from bridge.state.hub_journal import HUB
@@ -31,7 +32,6 @@ from bridge.state.transaction import BATCH, Transaction
 _GOOD = LONGEST - timedelta(hours=1)
 #: So long a school may take to learn that it is to begin at once.
 _AT_ONCE = timedelta(minutes=30)
-_LOCK = 7305131
 _SCOPES = {Wish.FREEZE: ("operate", "approve"), Wish.SCHEDULE: ("operate",), Wish.UNSCHEDULE: ("operate",)}
 
 
@@ -46,15 +46,14 @@ class Began:
     actor: str
     reason: str
     starts: datetime | None
-    changed: datetime | None = None
+    changed: datetime
 
 
 @contextmanager
 def alone(database: Database) -> Iterator[Transaction]:
     """A transaction that nobody else who changes waves is in; SQLite lets only one write anyway."""
     with database.write() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        hub_journal.alone(connection, hub_journal.WAVES)
         yield Transaction(connection, HUB, {}, database.clock(), database.key)
 
 

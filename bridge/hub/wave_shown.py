@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -92,10 +91,9 @@ def _stands(
     one: Began, orders: Mapping[str, tuple[str, str]], schools: Mapping[str, Known], now: datetime
 ) -> tuple[dict[str, tuple[Stand, str]], dict[str, datetime | None]]:
     """Where the schools of a wave that was begun stand now, and when each begins."""
-    seen = seen_of(one.wave, orders, schools)
-    shown = wave_run.look(replace(one.wave, state="shown"), seen, now).stands
+    stands = wave_run.stands(one.wave, seen_of(one.wave, orders, schools), now)
     times = {part.code: part.at for part in one.wave.parts}
-    return {code: (stand, _still(schools.get(code), stand) or why) for code, stand, why in shown}, times
+    return {code: (stand, _still(schools.get(code), stand) or why) for code, stand, why in stands}, times
 
 
 def _still(school: Known | None, stand: Stand) -> str:

@@ -6,9 +6,7 @@ The same parts become a page for a browser and pages of paper; the signed file s
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -25,8 +23,8 @@ from bridge.letters.evidence_text import (
     WORDS,
 )
 from bridge.letters.report import Part, report
+from bridge.letters.speaker import Speaker
 
-LANGUAGES = ("de", "en")
 #: Rows of a table that are drawn; the file has all of them.
 _DRAWN = 100
 _TEMPLATES = Environment(
@@ -58,32 +56,14 @@ def foot(language: str, *, key: str, file: str, sha256: str) -> str:
 
 
 def _drawn(said: Mapping[str, Any], language: str) -> tuple[str, Sequence[Part]]:
-    speaker = _Speaker(said, language)
+    speaker = _Speaker(said, WORDS, language)
     if said["format"].startswith("schoolbridge-readiness/"):
         return speaker.word("readiness"), list(speaker.readiness())
     return speaker.word("completion"), list(speaker.completion())
 
 
-class _Speaker:
+class _Speaker(Speaker):
     """Says one report in one language."""
-
-    def __init__(self, said: Mapping[str, Any], language: str) -> None:
-        self._said, self._words = said, WORDS[language]
-        self._place, self._german = LANGUAGES.index(language), language == "de"
-        self._zone = ZoneInfo(said["time_zone"])
-        self._date = "%d.%m.%Y %H:%M %Z" if self._german else "%Y-%m-%d %H:%M %Z"
-
-    def word(self, text: str, /, **values: object) -> str:
-        """A text with its values."""
-        return str(self._words[text]).format(**values)
-
-    def time(self, moment: str | None) -> str:
-        """A time as people at the school read it."""
-        return (
-            self._words["none"]
-            if not moment
-            else f"{datetime.fromisoformat(moment).astimezone(self._zone):{self._date}}"
-        )
 
     def readiness(self) -> Iterable[Part]:
         """For the head teacher: what is open first, with who does it until when."""

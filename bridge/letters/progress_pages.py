@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from bridge.core.cutover import Stage
 from bridge.core.forecast import Bottleneck
@@ -13,6 +11,7 @@ from bridge.letters import evidence_pages
 from bridge.letters.evidence_text import STAGES
 from bridge.letters.progress_text import REASONS, SEVERITIES, STATES, WAITS, WORDS
 from bridge.letters.report import Part, report
+from bridge.letters.speaker import Speaker
 
 #: Rows of a table that are printed.
 _DRAWN = 200
@@ -20,7 +19,7 @@ _DRAWN = 200
 
 def html(said: Mapping[str, Any], *, language: str, version: str) -> bytes:
     """One page that needs nothing else; printable."""
-    speaker = _Speaker(said, language)
+    speaker = _Speaker(said, WORDS, language)
     return evidence_pages.page(
         speaker.word("title"),
         list(speaker.parts()),
@@ -32,7 +31,7 @@ def html(said: Mapping[str, Any], *, language: str, version: str) -> bytes:
 
 def pdf(said: Mapping[str, Any], *, language: str, version: str) -> bytes:
     """The same on paper."""
-    speaker = _Speaker(said, language)
+    speaker = _Speaker(said, WORDS, language)
     return report(
         speaker.word("title"),
         speaker.parts(),
@@ -43,22 +42,13 @@ def pdf(said: Mapping[str, Any], *, language: str, version: str) -> bytes:
     )
 
 
-class _Speaker:
+class _Speaker(Speaker):
     """Says the report in one language."""
-
-    def __init__(self, said: Mapping[str, Any], language: str) -> None:
-        self._said, self._words = said, WORDS[language]
-        self._place = ("de", "en").index(language)
-        self._zone = ZoneInfo(said["time_zone"])
-
-    def word(self, text: str, /, **values: object) -> str:
-        """A text with its values."""
-        return str(self._words[text]).format(**values)
 
     def foot(self, version: str) -> str:
         """At the end of each page."""
-        heard = self._time(self._said["last_heard"]) if self._said["last_heard"] else self.word("none")
-        return self.word("foot", version=version, made=self._time(self._said["made"]), heard=heard)
+        heard = self.time(self._said["last_heard"])
+        return self.word("foot", version=version, made=self.time(self._said["made"]), heard=heard)
 
     def parts(self) -> Iterable[Part]:
         """What the council wants to know, the most important first."""
@@ -76,7 +66,7 @@ class _Speaker:
         percent = round(100 * said["through"] / said["schools"]) if said["schools"] else 0
         over = sum(one["state"] == "through" for one in waves)
         lines = [
-            self.word("made", made=self._time(said["made"])),
+            self.word("made", made=self.time(said["made"])),
             self.word("done", through=said["through"], schools=said["schools"], percent=percent),
         ]
         if waves:
@@ -99,7 +89,7 @@ class _Speaker:
             (
                 one["name"], one["owner"] or self.word("none"), STATES[one["state"]][self._place],
                 str(one["schools"]), str(one["through"]), str(one["schools"] - one["through"]),
-                self._day(one["begun"]),
+                self.day(one["begun"]),
                 self.word("needs", **one) if one["needs"] else self.word("none"),
             )
             for one in self._said["waves"]
@@ -123,7 +113,7 @@ class _Speaker:
     def _delays(self) -> Part:
         rows = [
             (
-                one["wave"], f"{one['school']} {one['name']}", self._day(one["planned"]),
+                one["wave"], f"{one['school']} {one['name']}", self.day(one["planned"]),
                 REASONS.get(one["why"], (one["why"], one["why"]))[self._place],
             )
             for one in self._said["delays"]
@@ -136,18 +126,17 @@ class _Speaker:
         lines = (self.word("notices", counts=counts),) if counts else ()
         rows = [
             (
-                self._time(one["at"]), f"{one['school']} {one['name']}",
+                self.time(one["at"]), f"{one['school']} {one['name']}",
                 REASONS.get(one["outcome"], (one["outcome"], one["outcome"]))[self._place],
             )
             for one in sorted(said["runs"], key=lambda one: one["at"], reverse=True)
         ]  # fmt: skip
-        found = self._table("incidents", "incident_rows", rows, lines)
-        return Part(self.word("incidents", days=said["days"]), found.lines, found.table)
+        return self._table("incidents", "incident_rows", rows, lines, days=said["days"])
 
     def _table(
-        self, heading: str, head: str, rows: Sequence[Sequence[str]], lines: Sequence[str] = ()
-    ) -> Part:  # fmt: skip
-        title = self.word(heading, days="") if heading == "incidents" else self.word(heading)
+        self, heading: str, head: str, rows: Sequence[Sequence[str]], lines: Sequence[str] = (), **values: object
+    ) -> Part:
+        title = self.word(heading, **values)
         if not rows:
             return Part(title, lines or (self.word("nothing"),))
         more = [self.word("more", shown=_DRAWN, count=len(rows))] if len(rows) > _DRAWN else []
@@ -176,14 +165,6 @@ class _Speaker:
         if earliest is None:
             return self.word("unknown")
         if latest is None:
-            return self.word("least", earliest=self._day(earliest))
-        first, last = self._day(earliest), self._day(latest)
+            return self.word("least", earliest=self.day(earliest))
+        first, last = self.day(earliest), self.day(latest)
         return first if first == last else self.word("between", earliest=first, latest=last)
-
-    def _day(self, moment: str | None) -> str:
-        if moment is None:
-            return self.word("none")
-        return f"{datetime.fromisoformat(moment).astimezone(self._zone):{self._words['date']}}"
-
-    def _time(self, moment: str) -> str:
-        return f"{datetime.fromisoformat(moment).astimezone(self._zone):{self._words['time']}}"

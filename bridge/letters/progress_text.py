@@ -7,6 +7,7 @@ from typing import Any
 
 from bridge.core.changeover import Course
 from bridge.core.forecast import Bottleneck
+from bridge.letters.evidence_text import OUTCOMES
 
 #: What schools wait for (German, English).
 WAITS: Mapping[str, tuple[str, str]] = {
@@ -27,12 +28,9 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "withdrawn": ("zurückgenommen", "withdrawn"),
     "silent": ("Standort meldet sich nicht; Ausgang unbekannt", "the site is silent; outcome not known"),
     "ended otherwise": ("anders geendet als geplant", "ended otherwise than planned"),
-    "run ended": ("anders geendet als geplant", "ended otherwise than planned"),
     "missed": ("zum Termin nicht begonnen", "did not begin at its time"),
     "kept back": ("zurückgehalten, weil die Welle angehalten ist", "kept back because the wave is stopped"),
-    Course.ABORTED: ("abgebrochen, wieder wie zuvor", "aborted, as before again"),
-    Course.LATE: ("Frist abgelaufen, wieder wie zuvor", "deadline passed, as before again"),
-    Course.ROLL_BACK: ("zurückgekehrt", "rolled back"),
+    **{course: OUTCOMES[course] for course in (Course.ABORTED, Course.LATE, Course.ROLL_BACK)},
 }
 STATES: Mapping[str, tuple[str, str]] = {
     "": ("geplant", "planned"),
@@ -88,8 +86,6 @@ WORDS: Mapping[str, Mapping[str, Any]] = {
         "between": "{earliest} bis {latest}",
         "foot": "Nur Zahlen und Namen von Schulen, keine Namen von Personen. Erstellt von schoolbridge {version} am "
         "{made}; letzte Nachricht eines Standorts: {heard}.",
-        "date": "%d.%m.%Y",
-        "time": "%d.%m.%Y %H:%M %Z",
     },
     "en": {
         "title": "Report on the progress of the cutover",
@@ -132,7 +128,5 @@ WORDS: Mapping[str, Mapping[str, Any]] = {
         "between": "{earliest} to {latest}",
         "foot": "Counts and names of schools only, no names of people. Made by schoolbridge {version} on {made}; last "
         "message of a site: {heard}.",
-        "date": "%Y-%m-%d",
-        "time": "%Y-%m-%d %H:%M %Z",
     },
 }

@@ -187,7 +187,7 @@ hub_wave = Table(
     _text("actor"),
     _text("reason"),
     _text("why"),
-    _time("changed"),
+    _time("changed", optional=False),
     _text("schools", default="{}"),
 )
 #: What has to be true before a wave, as a person attested it.
@@ -195,7 +195,7 @@ hub_need = Table(
     "hub_need", metadata, _key("wave"), _key("need"), _text("actor"), _text("reason"), _time("at", optional=False)
 )  # fmt: skip
 #: What a site wants of a tenant's budgets, units a minute, and what it was promised: ``promises`` is JSON, all of them
-#: that may still be spent; ``given`` and ``until`` are the newest of them, ``holds`` is the end of the one it goes by.
+#: that may still be spent; ``holds`` is the end of the one it goes by.
 hub_demand = Table(
     "hub_demand",
     metadata,
@@ -203,9 +203,7 @@ hub_demand = Table(
     _key("budget"),
     _key("site"),
     Column("wanted", Float, nullable=False, default=0.0),
-    Column("given", Float, nullable=False, default=0.0),
     _time("at", optional=False),
-    _time("until", optional=False),
     _text("promises", default="[]"),
     _time("holds"),
 )

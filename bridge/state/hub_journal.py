@@ -13,6 +13,8 @@ from bridge.state.transaction import Transaction
 
 #: No school may be called so at a hub.
 HUB = "hub"
+#: What one transaction at a time changes, by its number at PostgreSQL (7305127 is the migration's).
+SITES, WAVES, BUDGETS = 7305129, 7305131, 7305133
 
 
 def note(connection: Connection, now: datetime, entries: Mapping[str, Sequence[journal.Entry]]) -> None:
@@ -35,7 +37,7 @@ def under(codes: Iterable[str], entry: journal.Entry) -> dict[str, list[journal.
     return {code: [entry] for code in codes} or {HUB: [entry]}
 
 
-def alone(connection: Connection) -> None:
-    """What people change of sites happens one after the other; PostgreSQL would let two give one school away."""
+def alone(connection: Connection, what: int = SITES) -> None:
+    """What changes sites, waves or promises happens one after the other; PostgreSQL would let two go on at once."""
     if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(7305129)"))
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({what})"))

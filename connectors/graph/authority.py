@@ -36,16 +36,14 @@ class Authority:
         """A page of 999 a request: two requests for a tenant that has none."""
         found = []
         for kind, collection in _COLLECTIONS.items():
-            link = f"{directory_url.filtered(collection, _SYNCED, _SELECT)}&$top=999"
-            while link:
-                answer = await self._desk.client.call(link, headers=directory_url.EVENTUAL)
+            path = f"{directory_url.filtered(collection, _SYNCED, _SELECT)}&$top=999"
+            async for answer in self._desk.pages(path, headers=directory_url.EVENTUAL):
                 if not answer.ok:
                     raise complain(answer, f"Reading which {collection} are mastered on premises")
                 found += [
                     Mastered(str(row["id"]), kind, str(row.get("onPremisesSecurityIdentifier") or ""))
                     for row in answer.body.get("value", ())
                 ]
-                link = str(answer.body.get("@odata.nextLink") or "")
         return found
 
     async def lacking(self, kinds: Collection[str]) -> Mapping[str, str]:

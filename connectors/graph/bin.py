@@ -54,16 +54,13 @@ class Bin:
         """Source anchor -> deleted accounts that another school had parked; or the answer that was no list."""
         names = self._desk.names
         found: dict[str, list[Row]] = {}
-        link = directory_url.deleted_users(names.user_select)
-        while link:
-            answer = await self._desk.client.call(link)
+        async for answer in self._desk.pages(directory_url.deleted_users(names.user_select)):
             if not answer.ok:
                 return {}, answer
             for row in answer.body.get("value", ()):
                 key = names.anchor(row).casefold()
                 if key in keys and parked_by(names.holder(row)) not in (None, names.school):
                     found.setdefault(key, []).append(row)
-            link = str(answer.body.get("@odata.nextLink") or "")
         return found, None
 
     async def _restore(self, wanted: Mapping[str, tuple[Job, Row]], adopt: Callable[[Job, Row], None]) -> None:

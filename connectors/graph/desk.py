@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bridge.core.model import Action
@@ -97,6 +97,13 @@ class Desk:
             self.barred.pop(anchor, None)
         else:
             self.barred[anchor] = cause
+
+    async def pages(self, path: str, *, headers: Mapping[str, str] | None = None) -> AsyncIterator[Answer]:
+        """A list, page by page, each asked for when it is wanted; the first that is refused is the last."""
+        while path:
+            answer = await self.client.call(path, headers=headers)
+            path = str(answer.body.get("@odata.nextLink") or "") if answer.ok else ""
+            yield answer
 
     async def with_anchor(self, jobs: Sequence[Job]) -> dict[str, Answer]:
         """Everybody in the whole tenant who carries the source anchor of a job: its write's id -> Graph's answer."""

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from bridge.ports import Device, Refused
 from connectors.graph.answers import complain
 from connectors.graph.desk import Desk
+from connectors.graph.permissions import DEVICES
 
-PERMISSION = "Device.Read.All"
 _LIST = "/devices?$select=id,displayName,accountEnabled,onPremisesSecurityIdentifier&$top=999"
 
 
@@ -23,11 +23,10 @@ class Devices:
 
     async def devices(self) -> Sequence[Device]:
         """Those that are enabled, 999 a request."""
-        found, link = [], _LIST
-        while link:
-            answer = await self._desk.client.call(link)
+        found = []
+        async for answer in self._desk.pages(_LIST):
             if answer.status == 403:
-                raise Refused(f"the tenant's devices can't be read: grant {PERMISSION} (application) and admin consent")
+                raise Refused(f"the tenant's devices can't be read: grant {DEVICES} (application) and admin consent")
             if not answer.ok:
                 raise complain(answer, "Reading devices")
             found += [
@@ -35,5 +34,4 @@ class Devices:
                 for row in answer.body.get("value", ())
                 if row.get("accountEnabled") is not False
             ]
-            link = str(answer.body.get("@odata.nextLink") or "")
         return found

@@ -246,14 +246,12 @@ class Observer:
         """What lies in the recycle bin: evidence that it was deleted, which a listing alone does not give."""
         removals: list[Removal] = []
         for kind in ("user", "group"):
-            link = f"/directory/deletedItems/microsoft.graph.{kind}?$select=id&$top=999"
-            while link:
-                answer = await self._desk.client.call(link)
+            path = f"/directory/deletedItems/microsoft.graph.{kind}?$select=id&$top=999"
+            async for answer in self._desk.pages(path):
                 if not answer.ok:
                     return removals, (f"The recycle bin of {kind}s can't be read: {answer.code}.",)
                 rows = answer.body.get("value", ())
                 removals += [Removal(str(row["id"]), Evidence.DELETED, kind) for row in rows]
-                link = str(answer.body.get("@odata.nextLink") or "")
         return removals, ()
 
 

@@ -29,6 +29,8 @@ AUTHORITY: dict[str, str] = {
     "user": "User-OnPremisesSyncBehavior.ReadWrite.All",
     "group": "Group-OnPremisesSyncBehavior.ReadWrite.All",
 }
+#: For counting what still hangs on the school's directory.
+DEVICES = "Device.Read.All"
 
 READING = ("read users", "read groups", "read organization, domains and licences")
 
@@ -41,7 +43,7 @@ BUNDLES: dict[str, tuple[str, ...]] = {
         "Group.ReadWrite.All", "GroupMember.ReadWrite.All",
     ),
     "authority": tuple(AUTHORITY.values()),
-    "devices": ("Device.Read.All",),
+    "devices": (DEVICES,),
     "files": ("Files.ReadWrite.All", "Sites.ReadWrite.All"),
 }  # fmt: skip
 

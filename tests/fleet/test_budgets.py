@@ -20,24 +20,12 @@ from bridge.state.hub_inbox import Posted
 from bridge.uplink.demands import Demands
 from connectors.graph.budget import Budget, Cost
 from connectors.graph.options import Budgets as Limits
+from tests.connectors.graph.kit import Wall
 from tests.fleet import told
 from tests.state.conftest import Clock, clock, database, migrated_file, migrated_url, url  # noqa: F401
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 LIMIT = TenantBudget(directory=48_000, writes=1200, files=1250)
-
-
-class Wall:
-    """A monotonic clock that moves when somebody sleeps, or a test moves it."""
-
-    def __init__(self) -> None:
-        self.at = 1000.0
-
-    def now(self) -> float:
-        return self.at
-
-    async def sleep(self, seconds: float) -> None:
-        self.at += seconds
 
 
 def limits(**more: object) -> Limits:

@@ -24,6 +24,20 @@ STUDENT = {"skuId": "314c4481-f395-4525-be8b-2ec4bb1e9d91", "skuPartNumber": "ST
 FACULTY = {"skuId": "94763226-9b3c-4e75-a931-5c89701abe66", "skuPartNumber": "STANDARDWOFFPACK_FACULTY"}
 
 
+class Wall:
+    """A clock that sleeping moves, or a test."""
+
+    def __init__(self) -> None:
+        self.at = 1000.0
+
+    def now(self) -> float:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.at += seconds
+
+
 class Timeline:
     """Time as the connector sees it, and what it waited."""
 

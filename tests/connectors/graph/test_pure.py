@@ -23,7 +23,7 @@ from connectors.graph.marks import anchor_of, unique_name
 from connectors.graph.options import Budgets
 from connectors.graph.passwords import Passwords, readable, unseen
 from connectors.graph.permissions import BUNDLES, missing
-from tests.connectors.graph.kit import DOMAIN, SCHOOL
+from tests.connectors.graph.kit import DOMAIN, SCHOOL, Wall
 
 SOURCES = sorted(Path(connectors.graph.__file__).parent.glob("*.py"))
 MINIMUM = {"tenant_id": "t", "client_id": "c", "client_secret": "env:S", "domains": [DOMAIN]}
@@ -278,20 +278,6 @@ def test_the_longer_wait_counts() -> None:
 )
 def test_prices(method: str, path: str, units: int, writes: int) -> None:
     assert cost(method, path) == Cost(units, writes)
-
-
-class Wall:
-    """A clock that only sleeping moves."""
-
-    def __init__(self) -> None:
-        self.at = 1000.0
-
-    def now(self) -> float:
-        return self.at
-
-    async def sleep(self, seconds: float) -> None:
-        assert seconds > 0
-        self.at += seconds
 
 
 @given(st.lists(st.tuples(st.integers(1, 20), st.floats(0, 3), st.floats(0, 3)), max_size=60), st.floats(0.1, 1.0))

@@ -56,9 +56,9 @@ def _hub() -> None:
     _table(
         "hub_grant", "id:n", "token:t school:n scopes:t begins:w ends:w actor:t reason:t revoked:w?", ("token",)
     )  # fmt: skip
-    _table("hub_wave", "name:n", "state:t begun:w starts:w? actor:t reason:t why:t changed:w? schools:t")
+    _table("hub_wave", "name:n", "state:t begun:w starts:w? actor:t reason:t why:t changed:w schools:t")
     _table("hub_need", "wave:n need:n", "actor:t reason:t at:w")
-    _table("hub_demand", "tenant:n budget:n site:n", "wanted:f given:f at:w until:w promises:t holds:w?")
+    _table("hub_demand", "tenant:n budget:n site:n", "wanted:f at:w promises:t holds:w?")
     _table("hub_head", "school:n seq:i", "hash:t received:w")
     _table(
         "hub_configuration", "school:n version:i",
