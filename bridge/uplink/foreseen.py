@@ -10,7 +10,6 @@ from __future__ import annotations
 import difflib
 import json
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
 
 from bridge.core.guard import Guard
@@ -20,9 +19,7 @@ from bridge.daemon.roots import roots_of
 from bridge.engine.bridged import Bridged
 from bridge.engine.derive import derive
 from bridge.fleet.configure import DIFF, Count, Foreseen, Roots
-from bridge.settings import School, Settings
-from bridge.settings.in_force import whole
-from bridge.settings.secrets import masked
+from bridge.settings import School, Settings, in_force
 from bridge.state.database import Database
 from bridge.state.store import SchoolStore
 from bridge.state.touch import touch_everything
@@ -44,8 +41,7 @@ def effective(one: School | None) -> str:
     """What holds for a school as text to compare, secrets masked."""
     if one is None:
         return ""
-    tree = {name: value for name, value in whole(one).items() if name != "file"}
-    return json.dumps(masked(tree), indent=1, sort_keys=True, ensure_ascii=False, default=str)
+    return json.dumps(in_force.effective(one), indent=1, sort_keys=True, ensure_ascii=False, default=str)
 
 
 async def foreseen(settings: Settings, database: Database, old: School | None, new: School | None) -> Foreseen:
@@ -113,16 +109,10 @@ def _names(one: School | None) -> set[str]:
 
 def _roots(database: Database, old: School | None, new: School | None) -> tuple[Roots, ...]:
     before, after = (roots_of(one, database).roots if one else {} for one in (old, new))
-    begin = _by_share(root.share for code, root in after.items() if code not in before)
-    end = _by_share(root.share for code, root in before.items() if code not in after)
-    change = _by_share(
-        root.share for code, root in after.items() if code in before and before[code].sides != root.sides
-    )
+    begin = Counter(root.share for code, root in after.items() if code not in before)
+    end = Counter(root.share for code, root in before.items() if code not in after)
+    change = Counter(root.share for code, root in after.items() if code in before and before[code].sides != root.sides)
     return tuple(
         Roots(share=name, begin=begin[name], end=end[name], change=change[name])
         for name in sorted({*begin, *end, *change})
     )
-
-
-def _by_share(names: Iterable[str]) -> Counter[str]:
-    return Counter(names)
