@@ -13,7 +13,7 @@ import structlog
 
 from bridge.ports import Mastered, Unreachable
 from connectors.graph import directory_url
-from connectors.graph.answers import Answer, complain
+from connectors.graph.answers import Answer
 from connectors.graph.batch import Part
 from connectors.graph.client import PERMIT
 from connectors.graph.desk import Desk
@@ -37,15 +37,11 @@ class Authority:
         found = []
         for kind, collection in _COLLECTIONS.items():
             link = f"{directory_url.filtered(collection, _SYNCED, _SELECT)}&$top=999"
-            while link:
-                answer = await self._desk.client.call(link, headers=directory_url.EVENTUAL)
-                if not answer.ok:
-                    raise complain(answer, f"Reading which {collection} are mastered on premises")
-                found += [
-                    Mastered(str(row["id"]), kind, str(row.get("onPremisesSecurityIdentifier") or ""))
-                    for row in answer.body.get("value", ())
-                ]
-                link = str(answer.body.get("@odata.nextLink") or "")
+            subject = f"Reading which {collection} are mastered on premises"
+            found += [
+                Mastered(str(row["id"]), kind, str(row.get("onPremisesSecurityIdentifier") or ""))
+                async for row in self._desk.rows(link, subject, headers=directory_url.EVENTUAL)
+            ]
         return found
 
     async def lacking(self, kinds: Collection[str]) -> Mapping[str, str]:

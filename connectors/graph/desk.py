@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from bridge.core.model import Action
 from bridge.ports import Context, Failed, Outcome, Write, Written
 from connectors.graph import directory_url
-from connectors.graph.answers import Answer
+from connectors.graph.answers import Answer, complain
 from connectors.graph.batch import Batches, Part
 from connectors.graph.client import Client
 from connectors.graph.licences import Licences
@@ -97,6 +98,18 @@ class Desk:
             self.barred.pop(anchor, None)
         else:
             self.barred[anchor] = cause
+
+    async def rows(
+        self, link: str, subject: str, *, headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[Mapping[str, Any]]:
+        """A listing, page by page. Raises Unreachable, Refused; ``subject``: what is asked for, for the message."""
+        while link:
+            answer = await self.client.call(link, headers=headers)
+            if not answer.ok:
+                raise complain(answer, subject)
+            for row in answer.body.get("value", ()):
+                yield row
+            link = str(answer.body.get("@odata.nextLink") or "")
 
     async def with_anchor(self, jobs: Sequence[Job]) -> dict[str, Answer]:
         """Everybody in the whole tenant who carries the source anchor of a job: its write's id -> Graph's answer."""

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bridge.ports import Device, Refused
-from connectors.graph.answers import complain
+from bridge.ports import Device
 from connectors.graph.desk import Desk
 
-PERMISSION = "Device.Read.All"
 _LIST = "/devices?$select=id,displayName,accountEnabled,onPremisesSecurityIdentifier&$top=999"
 
 
@@ -23,17 +21,9 @@ class Devices:
 
     async def devices(self) -> Sequence[Device]:
         """Those that are enabled, 999 a request."""
-        found, link = [], _LIST
-        while link:
-            answer = await self._desk.client.call(link)
-            if answer.status == 403:
-                raise Refused(f"the tenant's devices can't be read: grant {PERMISSION} (application) and admin consent")
-            if not answer.ok:
-                raise complain(answer, "Reading devices")
-            found += [
-                Device(str(row.get("displayName") or ""), str(row.get("onPremisesSecurityIdentifier") or ""))
-                for row in answer.body.get("value", ())
-                if row.get("accountEnabled") is not False
-            ]
-            link = str(answer.body.get("@odata.nextLink") or "")
-        return found
+        rows = self._desk.rows(_LIST, "Reading devices, which takes Device.Read.All")
+        return [
+            Device(str(row.get("displayName") or ""), str(row.get("onPremisesSecurityIdentifier") or ""))
+            async for row in rows
+            if row.get("accountEnabled") is not False
+        ]
