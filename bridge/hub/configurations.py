@@ -58,12 +58,12 @@ class Configurations:
         """An old version as a new one, to be checked like any other. Raises ConfigurationError."""
         return self._draft(school, self.version(school, number).text, reason=reason, typed="")
 
-    def check(self, school: str, number: int, *, typed: str = "") -> Wanted:
+    def check(self, school: str, number: int) -> Wanted:
         """Ask the site anew to check a version that is not in force. Raises ConfigurationError."""
         one = self.version(school, number)
         if one.state in (kept.ASKED, kept.IN_FORCE):
             raise ConfigurationError(f"{school}: version {number} is {one.state}; there is nothing to check")
-        return self._ask(one, "check", state=kept.DRAFT, typed=typed or (school if not one.text else ""))
+        return self._ask(one, "check", state=kept.DRAFT, typed="" if one.text else school)
 
     def apply(self, school: str, number: int, *, reason: str) -> Wanted:
         """Ask the site to apply what it checked. Raises ConfigurationError where it did not, or not this."""
@@ -101,9 +101,7 @@ class Configurations:
 
     def _draft(self, school: str, text: str, *, reason: str, typed: str) -> Wanted:
         self._site(school)
-        made = kept.draft(
-            self._database, school, text, digest=digest_of(text), actor=self._actor, reason=reason
-        )  # fmt: skip
+        made = kept.draft(self._database, school, text, digest=digest_of(text), actor=self._actor, reason=reason)
         return self._ask(made, "check", state=kept.DRAFT, typed=typed)
 
     def _ask(

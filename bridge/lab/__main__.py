@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
-import threading
 from pathlib import Path
-from types import FrameType
 
-from rich.console import Console
 from rich.markup import escape
 
+from bridge.lab import screen
 from bridge.lab.demo import Demo
 from bridge.lab.processes import Unavailable
 from bridge.lab.stage import Stage
@@ -33,15 +30,10 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 def main(arguments: list[str] | None = None) -> int:
     """0 when every step was found true, 1 otherwise."""
     options = _arguments(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
-    console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 120)
+    console = screen.opened()
     console.print("Starting a school server and a cloud ... (the first time this takes a minute)")
     try:
         stage = Stage(directory=options.directory, seed=options.seed)
@@ -61,24 +53,17 @@ def main(arguments: list[str] | None = None) -> int:
         if options.report:
             write_report(options.report, report)
         if options.keep:
-            _stay(stage, console)
+            screen.stay(
+                console,
+                f"Try, in another terminal:\n  schoolbridge --config {stage.config} status\n"
+                f"This process: {os.getpid()}; the daemon's log: {stage.root / 'daemon.log'}",
+            )
         return 0 if found_true else 1
     except KeyboardInterrupt:
         console.print("Stopped.")
         return 1
     finally:
         stage.stop()
-
-
-def _stay(stage: Stage, console: Console) -> None:
-    console.print(
-        f"Still running until Ctrl-C. Try, in another terminal:\n  schoolbridge --config {stage.config} status"
-    )
-    console.print(f"This process: {os.getpid()}; the daemon's log: {stage.root / 'daemon.log'}")
-    try:
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        console.print("Stopping.")
 
 
 if __name__ == "__main__":

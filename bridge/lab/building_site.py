@@ -21,9 +21,8 @@ from bridge.lab.cloud_reader import CloudReader
 from bridge.lab.directories import EmbeddedDirectory
 from bridge.lab.guardian import children_of
 from bridge.lab.processes import ProcessTree
-from bridge.lab.sandboxed import GRANTED, HURRY, READ, SKUS, Application, Sandbox, private
+from bridge.lab.sandboxed import BRIDGE_APP, GRANTED, READ, READER_APP, Application, Sandbox
 
-_BRIDGE_APP, _READER_APP = "8c1f3f2e-0b7d-4f0e-9a53-2d6a7f1e0001", "8c1f3f2e-0b7d-4f0e-9a53-2d6a7f1e0002"
 _NAMES = uuid.UUID("6f2c8a52-9a0e-4c9c-8f43-0d7c1f3b5a10")
 #: Where Debian's package `libfaketime` puts what shifts a process's clock.
 _SHIFTING = "/usr/lib/*/faketime/libfaketimeMT.so.1"
@@ -56,13 +55,12 @@ class Site:
     def build(self, *, hub: str, every: str = "5s") -> None:
         """Start the cloud and write the configuration. ``hub``: the URL of the hub, through the site's own line."""
         tenant = str(uuid.uuid5(_NAMES, self.code))
-        applications = (Application(_BRIDGE_APP, GRANTED), Application(_READER_APP, READ))
+        applications = (Application(BRIDGE_APP, GRANTED), Application(READER_APP, READ))
         self.sandbox = sandbox = Sandbox.start(
             self.root, tenant=tenant, domain=self.building.domain, applications=applications
         )
-        private(self.root / "client.secret", sandbox.secret(_BRIDGE_APP))
         self.cloud = CloudReader(
-            sandbox.endpoint, admin_key=sandbox.admin_key, **sandbox.access(_READER_APP)
+            sandbox.endpoint, admin_key=sandbox.admin_key, **sandbox.access(READER_APP)
         )  # fmt: skip
         (self.root / "schools").mkdir()
         self.runtime.mkdir()
@@ -94,17 +92,7 @@ class Site:
             "initial_stage": "hybrid",
             "school_side": self.directory.options(self.building.school) | {"name": self.code, "read_only": False},
             "cloud_side": {
-                "connector": "graph",
-                "tenant_id": cloud.tenant,
-                "client_id": _BRIDGE_APP,
-                "client_secret": f"file:{self.root / 'client.secret'}",
-                "endpoint": cloud.endpoint,
-                "authority": cloud.endpoint,
-                "ca_file": cloud.ca_file,
-                "domains": [self.building.domain],
-                "licenses": list(SKUS),
-                "fallback_owner": f"it@{self.building.domain}",
-                "budgets": {"clock_scale": HURRY},
+                **cloud.side(self.root),
                 "poll_seconds": 60,
             },
             "naming": {"domain": self.building.domain},

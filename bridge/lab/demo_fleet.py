@@ -7,8 +7,10 @@ Who plays what stands in ``demo_cast``.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,18 +79,14 @@ class DemoFleet:
         self.step("everybody who may be is in the school's own cloud", people, lambda: self._people(people))
 
     def _enrolled(self) -> dict[str, int]:
-        return _counted(one["state"] for one in self.hub.told("sites")["sites"])
+        return Counter(one["state"] for one in self.hub.told("sites")["sites"])
 
     def _colours(self) -> dict[str, int]:
-        return _counted(row["health"] for row in self.hub.board().values())
+        return Counter(row["health"] for row in self.hub.board().values())
 
     def _people(self, wanted: dict[str, int]) -> dict[str, int]:
-        found = {}
-        for site in self.stage.sites.values():
-            if site.name in wanted and site.cloud is not None:
-                accounts = site.cloud.accounts()
-                found[site.name] = len(accounts)
-        return {name: found.get(name, 0) for name in wanted}
+        clouds = {site.name: site.cloud for site in self.stage.sites.values()}
+        return {name: len(cloud.accounts()) if (cloud := clouds[name]) else 0 for name in wanted}
 
     # -- trouble
 
@@ -126,7 +124,7 @@ class DemoFleet:
 
     def _others(self) -> dict[str, int]:
         rows = self.hub.board()
-        return _counted(row["health"] for code, row in rows.items() if code not in self.cast.troubled)
+        return Counter(row["health"] for code, row in rows.items() if code not in self.cast.troubled)
 
     def _goes_on(self, site: Site) -> None:
         """What happens at the school is in its cloud, whether the hub hears of it or not."""
@@ -208,7 +206,7 @@ class DemoFleet:
             answer = self.hub.hub(*what)
             lines = answer.stdout.splitlines()
             self.console.print(escape("\n".join([*lines[:_LINES], *(["  …"] if len(lines) > _LINES else [])])))
-            self._printed(f"hub {what[0]} says how it goes on", answer.returncode)
+            self.step(f"hub {what[0]} says how it goes on", 0, partial(getattr, answer, "returncode"))
         if self.pictures is None:
             return
         try:
@@ -218,9 +216,6 @@ class DemoFleet:
                 picture.take(root, self.hub.token, self.pictures / f"{name}.png", page=page)
         except Unavailable as error:
             self.console.print(f"[dim]No pictures: {escape(str(error))}[/dim]")
-
-    def _printed(self, name: str, code: int) -> None:
-        self.step(name, 0, lambda: code)
 
     # -- all is well again
 
@@ -253,10 +248,3 @@ class DemoFleet:
 def _mirrored(building: Building) -> int:
     """Accounts in the cloud: all whose consent is there, and the city's own."""
     return sum(one.consent or one.role != "pupil" for one in building.school.people) + 1
-
-
-def _counted(values: Any) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for value in values:
-        found[value] = found.get(value, 0) + 1
-    return found

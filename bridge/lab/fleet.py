@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
-import threading
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 from rich.markup import escape
 
+from bridge.lab import screen
 from bridge.lab.city import SCHOOLS
 from bridge.lab.demo_cast import FEWEST, waves
 from bridge.lab.demo_fleet import DemoFleet
@@ -36,15 +34,10 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     return found
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 def main(arguments: list[str] | None = None) -> int:
     """0 when every step was found true, 1 otherwise."""
     options = _arguments(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
-    console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 120)
+    console = screen.opened()
     try:
         stage = FleetStage(sites=options.sites, seed=options.seed, waves=waves, postgresql=not options.sqlite)
     except KeyboardInterrupt:
@@ -61,13 +54,14 @@ def main(arguments: list[str] | None = None) -> int:
         if options.report:
             write_report(options.report, {"sites": options.sites, "steps": demo.told.tree()})
         if options.keep:
-            _stay(stage, console)
+            screen.stay(
+                console,
+                f"The board: http://127.0.0.1:{stage.hub.people}/ with a token of\n  schoolbridge --config "
+                f"{stage.hub.config} hub token make --label me --scopes read,operate,approve",
+            )
         return 0 if found_true else 1
-    except Unavailable as error:
+    except (Unavailable, LookupError) as error:
         console.print(f"[red]The demo can't go on:[/red] {escape(str(error))}")
-        return 1
-    except LookupError as error:
-        console.print(f"[red]The demo stops:[/red] {escape(str(error))}")
         return 1
     except KeyboardInterrupt:
         console.print("Stopped.")
@@ -94,17 +88,6 @@ def _megabytes(pids: list[int]) -> float:
         except OSError:
             continue
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
-def _stay(stage: FleetStage, console: Console) -> None:
-    console.print(
-        f"Still running until Ctrl-C. The board: http://127.0.0.1:{stage.hub.people}/ with a token of\n"
-        f"  schoolbridge --config {stage.hub.config} hub token make --label me --scopes read,operate,approve"
-    )
-    try:
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        console.print("Stopping.")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ class Line:
     def __init__(self, loop: asyncio.AbstractEventLoop, target: tuple[str, int]) -> None:
         self.port = 0
         self.whole = True
-        self.carried = 0
         self._loop = loop
         self._target = target
         self._running: set[asyncio.Task[None]] = set()
@@ -73,7 +72,6 @@ class Line:
     async def _pour(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         while piece := await source.read(_CHUNK):
             sink.write(piece)
-            self.carried += len(piece)
             await sink.drain()
         with contextlib.suppress(OSError):
             sink.write_eof()

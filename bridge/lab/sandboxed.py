@@ -23,6 +23,8 @@ SKUS = {
     "M365EDU_A3_STUDENT": "7cfd9a2b-e110-4c39-bf20-c6a3f36a3121",
     "M365EDU_A3_FACULTY": "4b590615-0888-425a-a965-b3bf7789848d",
 }
+#: The client ids of the bridge and of the lab's own look.
+BRIDGE_APP, READER_APP = "8c1f3f2e-0b7d-4f0e-9a53-2d6a7f1e0001", "8c1f3f2e-0b7d-4f0e-9a53-2d6a7f1e0002"
 #: How much faster than real ones the budgets of the cloud run.
 HURRY = 20
 _READY_SECONDS = 60.0
@@ -39,8 +41,11 @@ class Application:
 class Sandbox:
     """A running sandbox. ``access(client_id)`` is what a reader of the lab takes."""
 
-    def __init__(self, tree: ProcessTree, ready: dict[str, Any], admin_key: str, keys: dict[str, str]) -> None:
+    def __init__(
+        self, tree: ProcessTree, ready: dict[str, Any], domain: str, admin_key: str, keys: dict[str, str]
+    ) -> None:
         self.tree = tree
+        self.domain = domain
         self.tenant: str = ready["tenant_id"]
         self.endpoint: str = ready["base_url"]
         self.ca_file: str = ready["ca_file"]
@@ -63,14 +68,27 @@ class Sandbox:
         ]  # fmt: skip
         tree = ProcessTree.start(list(map(str, command)), log=log, environment={"SANDBOX_ADMIN_KEY": admin_key})
         try:
-            return cls(tree, first_line(log, tree, "the sandbox"), admin_key, keys)
+            return cls(tree, first_line(log, tree, "the sandbox"), domain, admin_key, keys)
         except BaseException:
             tree.stop()
             raise
 
-    def secret(self, client_id: str) -> str:
-        """The client secret of an application."""
-        return self._keys[client_id]
+    def side(self, root: Path) -> dict[str, Any]:
+        """The cloud's side as it stands in a school's file; the bridge's secret is put below ``root``."""
+        private(root / "client.secret", self._keys[BRIDGE_APP])
+        return {
+            "connector": "graph",
+            "tenant_id": self.tenant,
+            "client_id": BRIDGE_APP,
+            "client_secret": f"file:{root / 'client.secret'}",
+            "endpoint": self.endpoint,
+            "authority": self.endpoint,
+            "ca_file": self.ca_file,
+            "domains": [self.domain],
+            "licenses": list(SKUS),
+            "fallback_owner": f"it@{self.domain}",
+            "budgets": {"clock_scale": HURRY},
+        }
 
     def access(self, client_id: str) -> dict[str, str]:
         """For ``GraphDoor`` and those over it."""

@@ -17,12 +17,11 @@ from bridge.lab.cloud_writer import CloudWriter
 from bridge.lab.directories import Directory, EmbeddedDirectory, SambaDirectory
 from bridge.lab.drive_reader import DriveReader
 from bridge.lab.processes import ProcessTree, Unavailable
-from bridge.lab.sandboxed import GRANTED, HURRY, READ, SKUS, Application, Sandbox, private
+from bridge.lab.sandboxed import BRIDGE_APP, GRANTED, HURRY, READ, READER_APP, Application, Sandbox
 from bridge.lab.school_server import SchoolServer
 from bridge.lab.seed import School, draw_school
 
 _TENANT = "6f2c8a52-9a0e-4c9c-8f43-0d7c1f3b5a10"
-_BRIDGE_APP, _READER_APP = "8c1f3f2e-0b7d-4f0e-9a53-2d6a7f1e0001", "8c1f3f2e-0b7d-4f0e-9a53-2d6a7f1e0002"
 #: Teachers at their browsers: what they do in their OneDrives is done by an application of its own.
 _TEACHERS_APP = "8c1f3f2e-0b7d-4f0e-9a53-2d6a7f1e0003"
 #: The city's cloud platform, where people are made once the school is cut over.
@@ -86,20 +85,18 @@ class Stage:
 
     def _start_sandbox(self) -> Sandbox:
         known = (
-            Application(_BRIDGE_APP, GRANTED),
-            Application(_READER_APP, (*READ, "Files.Read.All")),
+            Application(BRIDGE_APP, GRANTED),
+            Application(READER_APP, (*READ, "Files.Read.All")),
             Application(_TEACHERS_APP, ("Files.ReadWrite.All",)),
             Application(_PLATFORM_APP, ("User.ReadWrite.All", "GroupMember.ReadWrite.All")),
         )
-        sandbox = Sandbox.start(self.root, tenant=_TENANT, domain=_DOMAIN, applications=known)
-        private(self.root / "client.secret", sandbox.secret(_BRIDGE_APP))
-        return sandbox
+        return Sandbox.start(self.root, tenant=_TENANT, domain=_DOMAIN, applications=known)
 
     def _look_into(self, sandbox: Sandbox) -> CloudReader:
-        self.drives = DriveReader(sandbox.endpoint, **sandbox.access(_READER_APP))
+        self.drives = DriveReader(sandbox.endpoint, **sandbox.access(READER_APP))
         self.browser = DriveReader(sandbox.endpoint, **sandbox.access(_TEACHERS_APP))
         self.platform = CloudWriter(sandbox.endpoint, **sandbox.access(_PLATFORM_APP))
-        return CloudReader(sandbox.endpoint, admin_key=sandbox.admin_key, **sandbox.access(_READER_APP))
+        return CloudReader(sandbox.endpoint, admin_key=sandbox.admin_key, **sandbox.access(READER_APP))
 
     def storm(self) -> list[dict[str, Any]]:
         """The faults of the storm, aimed at what the bridge does (not at the demo's own look)."""
@@ -148,17 +145,7 @@ class Stage:
             "initial_stage": "hybrid",
             "school_side": self.directory.options(self.school),
             "cloud_side": {
-                "connector": "graph",
-                "tenant_id": _TENANT,
-                "client_id": _BRIDGE_APP,
-                "client_secret": f"file:{self.root / 'client.secret'}",
-                "endpoint": cloud.endpoint,
-                "authority": cloud.endpoint,
-                "ca_file": cloud.ca_file,
-                "domains": [_DOMAIN],
-                "licenses": list(SKUS),
-                "fallback_owner": f"it@{_DOMAIN}",
-                "budgets": {"clock_scale": HURRY},
+                **cloud.side(self.root),
                 "poll_seconds": 5,
                 "newcomers": {"users": "user.department != ''"},
             },

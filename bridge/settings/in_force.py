@@ -23,13 +23,20 @@ def shown(settings: Settings) -> dict[str, Any]:
     """The effective configuration as a plain tree, secrets masked: what ``check --json`` prints."""
     bridge = settings.bridge.model_dump(mode="json", exclude={"defaults"})
     bridge["state"]["url"] = settings.state_url
-    return {"bridge": masked(bridge), "schools": [masked(whole(one)) for one in settings.schools]}
+    return {
+        "bridge": masked(bridge),
+        "schools": [{"file": str(one.file), **effective(one)} for one in settings.schools],
+    }
 
 
-def whole(one: School) -> dict[str, Any]:
-    """What holds for a school as a plain tree; of secrets it has references only, as its file has."""
+def effective(one: School) -> dict[str, Any]:
+    """What holds for a school as a plain tree, secrets masked."""
+    return dict(masked(_whole(one)))
+
+
+def _whole(one: School) -> dict[str, Any]:
+    """Of secrets it has references only, as the school's file has."""
     tree: dict[str, Any] = {
-        "file": str(one.file),
         "school": one.code,
         "name": one.name,
         "initial_stage": one.initial_stage.value,
@@ -86,8 +93,7 @@ def whole(one: School) -> dict[str, Any]:
 
 def digest(one: School) -> str:
     """SHA-256 (hexadecimal) of what holds for a school, defaults of ``bridge.yaml`` included; its place is not."""
-    tree = {name: value for name, value in whole(one).items() if name != "file"}
-    return hashlib.sha256(json.dumps(tree, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(_whole(one), sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _shown_side(settings: SideSettings) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What another configuration would come to, by the state alone: nothing is asked of either side, nothing is written.
 
 copy     the school's people and groups into memory, all of them touched, what was held judged anew
-derive   the plan with the new rules, batch by batch; it is counted, never kept
+derive   the plan with the new rules, batch by batch, twice as a cycle does; it is counted, never kept
 guard    what of it would be too much
 """
 
@@ -10,25 +10,23 @@ from __future__ import annotations
 import difflib
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from bridge.core.guard import Guard
-from bridge.core.model import Hold, Operation, Side
+from bridge.core.model import Action, Side
+from bridge.core.reconcile import Reconciled
 from bridge.daemon import wiring
 from bridge.daemon.roots import roots_of
 from bridge.engine.bridged import Bridged
+from bridge.engine.cycle import BATCH
 from bridge.engine.derive import derive
 from bridge.fleet.configure import DIFF, Count, Foreseen, Roots
-from bridge.settings import School, Settings
-from bridge.settings.in_force import whole
-from bridge.settings.secrets import masked
+from bridge.settings import School, Settings, in_force
 from bridge.state.database import Database
 from bridge.state.store import SchoolStore
 from bridge.state.touch import touch_everything
 from bridge.state.transaction import writing
-
-_BATCH = 500
 
 
 def lines(before: str, after: str, *, name: str) -> str:
@@ -44,8 +42,7 @@ def effective(one: School | None) -> str:
     """What holds for a school as text to compare, secrets masked."""
     if one is None:
         return ""
-    tree = {name: value for name, value in whole(one).items() if name != "file"}
-    return json.dumps(masked(tree), indent=1, sort_keys=True, ensure_ascii=False, default=str)
+    return json.dumps(in_force.effective(one), indent=1, sort_keys=True, ensure_ascii=False, default=str)
 
 
 async def foreseen(settings: Settings, database: Database, old: School | None, new: School | None) -> Foreseen:
@@ -78,24 +75,27 @@ async def _judged(bridged: Bridged, store: SchoolStore) -> tuple[tuple[Count, ..
         school=bridged.code, policy=bridged.policy, kinds=bridged.kinds, population=store.population(),
         earlier=store.tallies(now - bridged.policy.window), released=store.released(), empty=store.empty(),
     )  # fmt: skip
-    planned: list[Operation] = []
-    holds: list[Hold] = []
-    after: tuple[int, str] | None = None
-    while links := list(store.due(now, after, _BATCH)):
-        after = (bridged.kinds[links[-1].kind].rank, links[-1].id)
-        found = await derive(bridged, links, now=now, released=guard.released)
+    async for found in _batches(bridged, store, guard.released):
         guard.count(found.operations)
-        planned += [one for one in found.operations if one.action.writes]
-        holds += found.holds
-    counted = Counter((one.operation.side, one.operation.kind, one.operation.action, one.rule) for one in holds)
-    for one in planned:
-        hold = guard.judge(one)
-        counted[one.side, one.kind, one.action, hold.rule if hold else ""] += 1
+    counted: Counter[tuple[Side, str, Action, str]] = Counter()
+    async for found in _batches(bridged, store, guard.released):  # as in a cycle: all of it is counted before
+        counted.update((one.operation.side, one.operation.kind, one.operation.action, one.rule) for one in found.holds)
+        for one in found.operations:
+            if one.action.writes:
+                hold = guard.judge(one)
+                counted[one.side, one.kind, one.action, hold.rule if hold else ""] += 1
     rows = tuple(
         Count(side=side.value, kind=kind, action=action.value, count=number, rule=rule)
         for (side, kind, action, rule), number in sorted(counted.items())
     )
     return rows, tuple(sorted(one.message(bridged.code) for one in guard.excesses().values()))
+
+
+async def _batches(bridged: Bridged, store: SchoolStore, released: frozenset[str]) -> AsyncIterator[Reconciled]:
+    now, after = bridged.clock(), None
+    while links := list(store.due(now, after, BATCH)):
+        after = (bridged.kinds[links[-1].kind].rank, links[-1].id)
+        yield await derive(bridged, links, now=now, released=released)
 
 
 def _sides(old: School | None, new: School) -> tuple[str, ...]:
@@ -113,16 +113,10 @@ def _names(one: School | None) -> set[str]:
 
 def _roots(database: Database, old: School | None, new: School | None) -> tuple[Roots, ...]:
     before, after = (roots_of(one, database).roots if one else {} for one in (old, new))
-    begin = _by_share(root.share for code, root in after.items() if code not in before)
-    end = _by_share(root.share for code, root in before.items() if code not in after)
-    change = _by_share(
-        root.share for code, root in after.items() if code in before and before[code].sides != root.sides
-    )
+    begin = Counter(root.share for code, root in after.items() if code not in before)
+    end = Counter(root.share for code, root in before.items() if code not in after)
+    change = Counter(root.share for code, root in after.items() if code in before and before[code].sides != root.sides)
     return tuple(
         Roots(share=name, begin=begin[name], end=end[name], change=change[name])
         for name in sorted({*begin, *end, *change})
     )
-
-
-def _by_share(names: Iterable[str]) -> Counter[str]:
-    return Counter(names)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -43,12 +42,6 @@ class Versions:
             return self.file.read_text("utf-8")
         except FileNotFoundError:
             return ""
-
-    def since(self) -> datetime | None:
-        """Since when the file is as it is."""
-        with suppress(OSError):
-            return datetime.fromtimestamp(self.file.stat().st_mtime, UTC)
-        return None
 
     def put(self, text: str) -> None:
         """Let a text be the file from now on; empty: no file."""

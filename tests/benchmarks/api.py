@@ -28,6 +28,12 @@ CLIENTS, SCHOOLS, HOMES = 50, 41, 4
 PERIOD = 2.0
 
 
+def cpu(pid: int) -> float:
+    """Seconds of the processor that a process took."""
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Ground:
     """The daemon of 41 schools; the homes of the first one are mirrored into folders."""
 
@@ -69,8 +75,7 @@ class Ground:
 
     def cpu(self) -> float:
         """Seconds of CPU that the daemon took up to now."""
-        words = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu(self.pid)
 
     def clients(self, seconds: float) -> subprocess.Popen[str]:
         """50 clients for so long; they print what each request took."""

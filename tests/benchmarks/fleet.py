@@ -31,6 +31,7 @@ from bridge.lab.guardian import children_of
 from bridge.lab.hub_server import HubServer
 from bridge.lab.postgres import PostgresServer
 from bridge.state.fleet_tables import hub_certificate, hub_event, hub_school, hub_site
+from tests.benchmarks.api import cpu
 from tests.benchmarks.fleet_sites import EVENT, EVERY, HEAD
 
 #: Files of a process that are no connections.
@@ -109,12 +110,6 @@ class Ground:
         """Schools of which a state is known."""
         with create_engine(self.server.url).connect() as connection:
             return len(connection.execute(select(hub_school.c.school).where(hub_school.c.slot == "school")).all())
-
-
-def cpu(pid: int) -> float:
-    """Seconds of the processor that a process took."""
-    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def held(pid: int) -> float:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import sys
 import time
+from urllib.parse import urlencode
 
 #: Seconds between two looks of each kind.
 PERIOD = 2.0
@@ -19,7 +21,7 @@ def main(port: int, seconds: float) -> None:
     token = os.environ["BENCH_TOKEN"]
     headers = {"Authorization": f"Bearer {token}"}
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    cookie = _logged_in(connection, token, port)
+    cookie = logged_in(connection, token, port)
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         for what, path, more in (("API", "/api/v1/schools", headers), ("page", "/", {"Cookie": cookie})):
@@ -34,11 +36,8 @@ def main(port: int, seconds: float) -> None:
     print(json.dumps({what: _summed(values, sizes[what]) for what, values in took.items()}))
 
 
-def _logged_in(connection: http.client.HTTPConnection, token: str, port: int) -> str:
+def logged_in(connection: http.client.HTTPConnection, token: str, port: int) -> str:
     """The cookie of a browser that logged in with the token."""
-    import re
-    from urllib.parse import urlencode
-
     connection.request("GET", "/login")
     answer = connection.getresponse()
     page = answer.read().decode()

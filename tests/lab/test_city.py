@@ -97,6 +97,7 @@ def test_the_clock_of_one_process_can_be_wrong() -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("sites", [6, 41])
 def test_the_fleet_demo(sites: int, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
