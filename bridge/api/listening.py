@@ -20,6 +20,7 @@ from bridge.daemon import threads
 from bridge.daemon.trouble import place, said
 from bridge.ports import BridgeError, ConfigurationError
 from bridge.settings.api import Api, Tls
+from bridge.settings.secrets import in_memory
 
 #: Seconds until listening is tried again, and that requests under way get at the end.
 AGAIN, GRACE = 15.0, 2.0
@@ -166,12 +167,4 @@ def context(tls: Tls, secret: Callable[[str], bytes]) -> ssl.SSLContext:
         for one in kept:
             with suppress(OSError):
                 os.close(one)
-    return made
-
-
-def in_memory(content: bytes) -> int:
-    """A file that is on no disk: OpenSSL reads keys from files only."""
-    made = os.memfd_create("tls", os.MFD_CLOEXEC)
-    os.write(made, content + b"\n")
-    os.lseek(made, 0, os.SEEK_SET)
     return made
