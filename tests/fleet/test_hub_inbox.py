@@ -228,10 +228,9 @@ def test_orders_are_sent_again_until_they_are_answered_or_expire(database: Datab
         return sum(len(one.commands) for one in found.values())
 
     assert [sent() for _ in range(8)] == [1, 0, 0, 0, 1, 0, 0, 0]
-    withdrawn = hub_orders.withdraw(database, "command-1", actor="anna", reason="no")
-    assert withdrawn is not None
-    assert withdrawn.state == "withdrawn"
-    assert hub_orders.withdraw(database, "nothing", actor="anna", reason="no") is None
+    with database.write() as connection:
+        hub_orders.take_back(connection, ["command-1", "nothing"], at=clock.now, actor="anna", reason="no")
+    assert [one.state for one in hub_orders.closed(database, ["command-1", "nothing"])] == ["withdrawn"]
 
 
 def test_a_receipt_is_no_larger_than_a_site_reads(database: Database, clock: Clock) -> None:
