@@ -7,7 +7,6 @@ SIGHUP           load the configuration anew; where it is wrong, keep the old on
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from bridge.api.limits import Wrong
-from bridge.daemon import logs, sd, threads
+from bridge.daemon import logs, sd, signals, threads
 from bridge.daemon.trouble import place, said
 from bridge.fleet.messages import Allowance
 from bridge.hub import authority, budgets, people, waves
@@ -97,15 +96,12 @@ class Hub:
 
     async def run(self) -> None:
         """Start everything and wait for the end."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._ending.set)
-        loop.add_signal_handler(signal.SIGHUP, self._reload.set)
+        signals.heed(self._ending, self._reload)
         await self.start()
         sd.notify(READY=1, STATUS=self._summary())
         beating = asyncio.create_task(self._beat(), name="beat")
         try:
-            await self._until_ended()
+            await signals.until_ended(self._ending, self._reload, self._load_anew)
         finally:
             sd.notify(STOPPING=1)
             beating.cancel()
@@ -140,16 +136,6 @@ class Hub:
         self.scheduler.shutdown(wait=False)
         await asyncio.to_thread(self.ear.stop)
         self.log.info("stopped")
-
-    async def _until_ended(self) -> None:
-        ending = asyncio.create_task(self._ending.wait())
-        while not self._ending.is_set():
-            reload = asyncio.create_task(self._reload.wait())
-            await asyncio.wait({ending, reload}, return_when=asyncio.FIRST_COMPLETED)
-            reload.cancel()
-            if self._reload.is_set() and not self._ending.is_set():
-                self._reload.clear()
-                await self._load_anew()
 
     # -- the sites' door
 
