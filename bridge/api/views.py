@@ -15,7 +15,7 @@ from bridge.daemon.health import Colour, Health, lateness, moment_of
 from bridge.daemon.progress import Progress
 from bridge.daemon.status import Remembered, progress_of, verdict
 from bridge.settings import School, Settings
-from bridge.settings.waves import REST
+from bridge.settings.waves import placed
 from bridge.state.glance import Glance
 
 
@@ -93,7 +93,7 @@ def progress_view(seen: Seen) -> ProgressView:
 def _row(seen: Seen) -> dict[str, Any]:
     found, health = seen.found, seen.health()
     whole, _ = progress_of(seen.settings, seen.school, seen.mine, now=seen.now)
-    wave, order = wave_of(seen.settings, seen.school.code)
+    wave, order = placed(seen.settings.bridge.waves)(seen.school.code)
     return {
         "code": seen.school.code,
         "name": seen.school.name,
@@ -112,17 +112,6 @@ def _row(seen: Seen) -> dict[str, Any]:
         "appointment": seen.glance.appointment,
         "last_cycle": found.last.started if found.last else None,
     }
-
-
-def wave_of(settings: Settings, code: str) -> tuple[str, int]:
-    """The wave in which a school is cut over, and its place among the waves; empty when it is in none."""
-    rest = ("", 0)
-    for order, wave in enumerate(settings.bridge.waves, start=1):
-        if wave.schools == REST:
-            rest = (wave.name, order)
-        elif code in wave.schools:
-            return wave.name, order
-    return rest
 
 
 def _amounts(progress: Progress | None, now: datetime) -> models.Amounts:

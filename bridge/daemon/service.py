@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -22,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.core.model import Side
 from bridge.daemon import board as boards
-from bridge.daemon import logs, sd, threads, wiring
+from bridge.daemon import logs, sd, signals, threads, wiring
 from bridge.daemon.appointments import Appointments
 from bridge.daemon.attention import attend
 from bridge.daemon.board import Board, SchoolRow, SideRow
@@ -92,10 +91,7 @@ class Service:
     async def run(self) -> None:
         """Start everything and wait for the end."""
         wiring.limit_line(self.settings, self.catalog)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._ending.set)
-        loop.add_signal_handler(signal.SIGHUP, self._reload.set)
+        signals.heed(self._ending, self._reload)
         self.scheduler.start()
         self.scheduler.add_job(self.mark, id="mark", trigger="interval", seconds=marks.EVERY, coalesce=True)
         for school in self.settings.schools:
@@ -108,7 +104,7 @@ class Service:
         if self.front is not None:
             await self.front.start()
         try:
-            await self._until_ended()
+            await signals.until_ended(self._ending, self._reload, self._reloaded)
         finally:
             sd.notify(STOPPING=1)
             self.log.info("stopping")
@@ -123,19 +119,12 @@ class Service:
             self.board.path.unlink(missing_ok=True)
             self.log.info("stopped")
 
-    async def _until_ended(self) -> None:
-        ending = asyncio.create_task(self._ending.wait())
-        while not self._ending.is_set():
-            reload = asyncio.create_task(self._reload.wait())
-            await asyncio.wait({ending, reload}, return_when=asyncio.FIRST_COMPLETED)
-            reload.cancel()
-            if self._reload.is_set() and not self._ending.is_set():
-                self._reload.clear()
-                asked, self._asked = self._asked, []
-                await self._load_anew()
-                for one in asked:
-                    if not one.done():
-                        one.set_result(None)
+    async def _reloaded(self) -> None:
+        asked, self._asked = self._asked, []
+        await self._load_anew()
+        for one in asked:
+            if not one.done():
+                one.set_result(None)
 
     async def reload(self) -> str:
         """Load the configuration anew, as SIGHUP does; why the old one is kept, empty where it was taken."""

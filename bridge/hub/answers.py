@@ -6,18 +6,16 @@ One look a second for all who wait in this process, and one at once with each hi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Generic, TypeVar
 
-from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.api.app import Run
-from bridge.hub import hints, orders_out
+from bridge.hub import hints
+from bridge.state import hub_orders
 from bridge.state.database import Database
-from bridge.state.fleet_tables import hub_command
-from bridge.state.hub_orders import OPEN, Command
+from bridge.state.hub_orders import Command
 
 #: Seconds between two looks without a hint.
 LOOK = 1.0
@@ -103,16 +101,8 @@ class Awaited:
 
     async def _once(self) -> None:
         if asked := self._questions.names:
-            for name, answer in (await self._run(orders_out.answers, self._database, asked)).items():
+            for name, answer in (await self._run(hub_orders.fetch, self._database, asked)).items():
                 self._questions.give(name, answer)
         if asked := self._commands.names:
-            for one in await self._run(closed, self._database, asked):
+            for one in await self._run(hub_orders.closed, self._database, asked):
                 self._commands.give(one.id, one)
-
-
-def closed(database: Database, names: Sequence[str]) -> list[Command]:
-    """Those of some commands that are not open any more."""
-    mine = hub_command.c.id.in_(names) & hub_command.c.state.not_in(OPEN)
-    with database.read() as connection:
-        rows = connection.execute(select(hub_command).where(mine)).all()
-    return [Command(**{name: getattr(row, name) for name in Command.__slots__}) for row in rows]

@@ -34,6 +34,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from bridge.fleet.certificates import Authority, Refused, expiry, new_authority, server_context
 from bridge.ports import ConfigurationError
+from bridge.settings.secrets import in_memory
 
 KEY, CERTIFICATE, ORDERS = "authority.key", "authority.pem", "orders.key"
 #: How long the server's certificate is good, and how long before its end a new one takes its place.
@@ -188,7 +189,7 @@ class ServerCertificate:
     def _issued(self, now: datetime, context: ssl.SSLContext | None) -> tuple[ssl.SSLContext, datetime]:
         key, issued = self._keys.authority.server(self.names, now=now, days=SERVER_DAYS)
         chain = issued.pem + self._keys.authority.pem  # a site that enrols compares the authority's fingerprint
-        files = [_memory(chain.encode()), _memory(key)]
+        files = [in_memory(chain.encode()), in_memory(key)]
         certificate, private = (Path(f"/proc/self/fd/{one}") for one in files)
         try:
             if context is None:
@@ -199,11 +200,3 @@ class ServerCertificate:
             for one in files:
                 os.close(one)
         return context, issued.expires
-
-
-def _memory(content: bytes) -> int:
-    """A file that is on no disk: OpenSSL reads keys from files only."""
-    made = os.memfd_create("hub", os.MFD_CLOEXEC)
-    os.write(made, content)
-    os.lseek(made, 0, os.SEEK_SET)
-    return made

@@ -17,7 +17,7 @@ from bridge.core.cutover import Stage
 from bridge.hub.honest import EPOCHS_WITHIN, WORST, Asked, Site, anew, elsewhere, of_asked, of_site, silence_of, worst
 from bridge.hub.told import MARGIN, Memory, Told
 from bridge.settings.hub import HubFile
-from bridge.settings.waves import REST
+from bridge.settings.waves import placed
 from bridge.state.database import Database
 
 #: So often it is looked which schools are whose, and whether a school's row was missed or is gone.
@@ -55,6 +55,7 @@ class Fleet:
         self._database, self._hub = database, hub
         self._memory = Memory(database.clock)
         self._last, self._known = dict[str, datetime](), hub()
+        self._placed = placed(self._known.waves)
         self._silent: dict[str, Colour] = {}
         self._epochs: dict[str, deque[datetime]] = {}
         self._of_site: dict[str, tuple[Cause, ...]] = {}
@@ -68,10 +69,10 @@ class Fleet:
             self._memory.look(connection, before.at - MARGIN if before else None, **whole)
         self._last |= {name: now for name, due in whole.items() if due}
         if hub is not self._known:  # other limits, other waves
-            self._known = hub
+            self._known, self._placed = hub, placed(hub.waves)
             self._memory.sites_moved |= self._memory.sites.keys()
         moved = self._judge(hub, now)
-        shots = self._shots(hub, before.shots if before else {}, moved)
+        shots = self._shots(before.shots if before else {}, moved)
         same = before is not None and shots is before.shots
         rows = before.rows if same and before is not None else tuple(one.row for one in shots.values())
         return Sight(now, shots, rows, dict(self._memory.sites), dict(self._silent), self._memory.asked)
@@ -107,7 +108,7 @@ class Fleet:
             self._epochs.pop(site.name, None)
         return len(times)
 
-    def _shots(self, hub: HubFile, before: Mapping[str, Shot], moved: set[str]) -> Mapping[str, Shot]:
+    def _shots(self, before: Mapping[str, Shot], moved: set[str]) -> Mapping[str, Shot]:
         """``before`` itself where nothing differs."""
         memory = self._memory
         schools, memory.schools_moved = memory.schools_moved, set()
@@ -120,11 +121,11 @@ class Fleet:
             if last is not None and site.name == last.site.name and site.name not in moved and code not in schools:
                 shots[code] = last
                 continue
-            shots[code] = self._shot(code, site, waiting.get(code, ()), hub)
+            shots[code] = self._shot(code, site, waiting.get(code, ()))
             changed = True
         return shots if changed or len(shots) != len(before) else before
 
-    def _shot(self, code: str, site: Site, waiting: Sequence[Asked], hub: HubFile) -> Shot:
+    def _shot(self, code: str, site: Site, waiting: Sequence[Asked]) -> Shot:
         told, silent = self._memory.told.get(code), self._silent[site.name]
         causes = [*self._of_site[site.name]]
         if told is None:
@@ -138,7 +139,7 @@ class Fleet:
             causes.append(anew(change.site, change.at, change.text))
         causes += of_asked(waiting, silent)
         row = told.row if told is not None and told.row is not None else _unknown(code)
-        wave, order = wave_of(hub, code)
+        wave, order = self._placed(code)
         shown = row.model_copy(
             update={
                 "code": code,
@@ -147,7 +148,7 @@ class Fleet:
                 "silent": silent != "green" or site.revoked is not None,
                 "health": worst(row.health, *(one.colour for one in causes)),
                 "causes": _ordered(causes, row.causes, silent=silent != "green"),
-                **({"wave": wave, "wave_order": order} if hub.waves else {}),
+                **({"wave": wave, "wave_order": order} if self._known.waves else {}),
             }
         )
         return Shot(site, told, tuple(causes), shown)
@@ -173,17 +174,6 @@ def _assigned(sites: Mapping[str, Site]) -> Iterator[tuple[str, Site]]:
 def _unknown(code: str) -> SchoolRow:
     """A school of which nothing was told."""
     return SchoolRow(code=code, name="", stage=Stage.CLASSIC.value, health="green", told=False)
-
-
-def wave_of(hub: HubFile, code: str) -> tuple[str, int]:
-    """The wave of a school, and its place among the waves; empty when it is in none."""
-    rest = ("", 0)
-    for order, wave in enumerate(hub.waves, start=1):
-        if wave.schools == REST:
-            rest = (wave.name, order)
-        elif code in wave.schools:
-            return wave.name, order
-    return rest
 
 
 def differences(before: Shot | None, now: Shot) -> Iterator[tuple[str, str]]:

@@ -37,23 +37,16 @@ class Full(Exception):
 
 
 @dataclass(slots=True)
-class Counts:
-    """What was done since the start. ``seconds``: of the thread that writes, of its processor's time."""
-
-    reports: int = 0
-    applied: int = 0
-    refused: int = 0
-    commits: int = 0
-    seconds: float = 0.0
-
-
-@dataclass(slots=True)
 class Inbox:
-    """One a process. ``put`` waits until the report is in the database for good."""
+    """One a process. ``put`` waits until the report is in the database for good.
+
+    ``applied``: reports since the start; ``commits``: how often they were written together.
+    """
 
     database: Database
     clock: Callable[[], float] = time.monotonic
-    counts: Counts = field(default_factory=Counts)
+    applied: int = 0
+    commits: int = 0
     _waiting: list[tuple[Posted, asyncio.Future[Outcome]]] = field(default_factory=list)
     _bytes: int = 0
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -116,7 +109,6 @@ class Inbox:
     # -- in the thread
 
     def _apply(self, posted: Sequence[Posted]) -> list[Outcome | Exception]:
-        begun = time.thread_time()
         said = [replace(one, note=self.clock() - self._refused.get(one.site, -_AGAIN) >= _AGAIN) for one in posted]
         outcomes = self._written(said)
         for one, outcome in zip(posted, outcomes, strict=True):
@@ -124,7 +116,8 @@ class Inbox:
                 self._refused.setdefault(one.site, self.clock())
             elif isinstance(outcome, Outcome):
                 self._refused.pop(one.site, None)
-        self._count(posted, outcomes, time.thread_time() - begun)
+        self.commits += 1
+        self.applied += sum(isinstance(one, Outcome) and not one.refused for one in outcomes)
         if any(isinstance(one, Outcome) and one.answers for one in outcomes):
             hints.tell(self.database, hints.ANSWERS)
         return outcomes
@@ -142,11 +135,3 @@ class Inbox:
             )
             fault = isinstance(error, DBAPIError | StatementError | ValueError)
             return [Unfit("something in the report can't be kept; nothing of it was applied") if fault else error]
-
-    def _count(self, posted: Sequence[Posted], outcomes: Sequence[Outcome | Exception], seconds: float) -> None:
-        counts = self.counts
-        counts.reports += len(posted)
-        counts.commits += 1
-        counts.seconds += seconds
-        counts.refused += sum(isinstance(one, Exception) or bool(one.refused) for one in outcomes)
-        counts.applied += sum(isinstance(one, Outcome) and not one.refused for one in outcomes)

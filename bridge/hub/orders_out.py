@@ -2,7 +2,6 @@
 
 ask       a command, once per id; who asked, and why, is journaled
 question  rows or names, for the process that asks; the answer is sealed for it
-withdraw  ask no more, where it is not done yet
 """
 
 from __future__ import annotations
@@ -78,7 +77,7 @@ def question(
     process: str,
     expires: datetime,
 ) -> str:
-    """Ask a site a question; its id. The answer is fetched by it (``answers``), sealed for ``look.key``."""
+    """Ask a site a question; its id. The answer is fetched by it (``hub_orders.fetch``), sealed for ``look.key``."""
     now, name = database.clock(), secrets.token_urlsafe(18)
     order = Order(
         id=name, site=site, school=school, actor=actor[:100], scopes=cast("Any", sorted(set(scopes))), issued=now,
@@ -89,13 +88,3 @@ def question(
     hub_orders.question(database, row)
     hints.tell(database, hints.ORDERS)
     return name
-
-
-def answers(database: Database, names: Iterable[str]) -> dict[str, str]:
-    """What came to these questions: JSON of ``bridge.fleet.messages.Answer`` by id. Each is told once."""
-    return hub_orders.fetch(database, names)
-
-
-def withdraw(database: Database, name: str, *, actor: str, reason: str) -> Command | None:
-    """Ask no more; the command as it stands then, None where there is none of this id."""
-    return hub_orders.withdraw(database, name, actor=actor, reason=reason)

@@ -7,10 +7,9 @@ SIGHUP           load the configuration anew; where it is wrong, keep the old on
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +18,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from bridge.api.limits import Wrong
-from bridge.daemon import logs, sd, threads
+from bridge.daemon import logs, sd, signals, threads
 from bridge.daemon.trouble import place, said
 from bridge.fleet.messages import Allowance
 from bridge.hub import authority, budgets, people, waves
@@ -97,15 +96,12 @@ class Hub:
 
     async def run(self) -> None:
         """Start everything and wait for the end."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._ending.set)
-        loop.add_signal_handler(signal.SIGHUP, self._reload.set)
+        signals.heed(self._ending, self._reload)
         await self.start()
         sd.notify(READY=1, STATUS=self._summary())
         beating = asyncio.create_task(self._beat(), name="beat")
         try:
-            await self._until_ended()
+            await signals.until_ended(self._ending, self._reload, self._load_anew)
         finally:
             sd.notify(STOPPING=1)
             beating.cancel()
@@ -141,16 +137,6 @@ class Hub:
         await asyncio.to_thread(self.ear.stop)
         self.log.info("stopped")
 
-    async def _until_ended(self) -> None:
-        ending = asyncio.create_task(self._ending.wait())
-        while not self._ending.is_set():
-            reload = asyncio.create_task(self._reload.wait())
-            await asyncio.wait({ending, reload}, return_when=asyncio.FIRST_COMPLETED)
-            reload.cancel()
-            if self._reload.is_set() and not self._ending.is_set():
-                self._reload.clear()
-                await self._load_anew()
-
     # -- the sites' door
 
     async def _open(self) -> None:
@@ -178,20 +164,27 @@ class Hub:
         )
 
     async def _expire(self) -> None:
-        with self._said("what expired can't be closed"):
+        with self._told("what expired can't be closed"):
             await asyncio.to_thread(hub_orders.expire, self.database)
 
     async def _retain(self) -> None:
-        with self._said("what is old can't be removed"):
+        with self._told("what is old can't be removed"):
             removed = await asyncio.to_thread(hub_retention.clean, self.database)
             self.log.info("what is old was removed", **removed)
 
     async def _renew(self) -> None:
-        with self._said("the hub's certificate can't be renewed"):
+        with self._told("the hub's certificate can't be renewed"):
             self.certificate.renew(now())
 
-    def _said(self, what: str) -> _Said:
-        return _Said(what, self.log)
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        """What goes wrong in a job is said, and the job comes again."""
+        try:
+            yield
+        except (OSError, BridgeError) as error:
+            self.log.warning(what, reason=said(error))
+        except Exception as error:  # noqa: BLE001 - a bug must show, and the next time may go better
+            self.log.warning(what, error=type(error).__name__, place=place(error))
 
     async def _beat(self) -> None:
         """From the loop that serves: when that hangs, or who writes or looks died, systemd's watchdog bites."""
@@ -215,7 +208,7 @@ class Hub:
     def _summary(self) -> str:
         if self._trouble:
             return f"sites can't report: {self._trouble}"
-        return f"{self.inbox.counts.applied} reports applied, {self.waiting.count} sites wait for orders"
+        return f"{self.inbox.applied} reports applied, {self.waiting.count} sites wait for orders"
 
     # -- a new configuration
 
@@ -255,18 +248,3 @@ class Hub:
             await self._listening.stop()
             self._listening = None
         self._opening = asyncio.create_task(self._open(), name="sites' door")
-
-
-class _Said(suppress):
-    """What goes wrong in a job is said, and the job comes again."""
-
-    def __init__(self, what: str, log: Any) -> None:
-        super().__init__(Exception)
-        self._what, self._log = what, log
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
-        if isinstance(error, OSError | BridgeError):
-            self._log.warning(self._what, reason=said(error))
-        elif error is not None:
-            self._log.warning(self._what, error=type(error).__name__, place=place(error))
-        return bool(super().__exit__(kind, error, trace))

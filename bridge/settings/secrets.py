@@ -82,3 +82,11 @@ def masked(tree: Any, *, name: str = "") -> Any:
     if is_secret_name(name) and tree is not None and not (isinstance(tree, str) and REFERENCE.fullmatch(tree)):
         return MASK
     return tree
+
+
+def in_memory(content: bytes) -> int:
+    """A file that is on no disk: OpenSSL reads keys from files only."""
+    made = os.memfd_create("tls", os.MFD_CLOEXEC)
+    os.write(made, content + b"\n")
+    os.lseek(made, 0, os.SEEK_SET)
+    return made

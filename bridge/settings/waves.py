@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, tzinfo
 from typing import Annotated, Any, Literal
 
@@ -129,6 +129,17 @@ def waves_of(said: Sequence[WaveFile], codes: Sequence[str], zone: tzinfo) -> tu
         )
         for one in said
     )
+
+
+def placed(said: Sequence[WaveFile]) -> Callable[[str], tuple[str, int]]:
+    """By the code of a school: its wave and its place among the waves; empty when it is in none."""
+    rest, found = ("", 0), dict[str, tuple[str, int]]()
+    for order, wave in enumerate(said, start=1):
+        if wave.schools == REST:
+            rest = (wave.name, order)
+        else:
+            found |= dict.fromkeys(wave.schools, (wave.name, order))
+    return lambda code: found.get(code, rest)
 
 
 def problems(said: Sequence[WaveFile], codes: Sequence[str]) -> list[tuple[tuple[str | int, ...], str, str]]:

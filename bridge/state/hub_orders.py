@@ -125,20 +125,15 @@ def _command(row: Row[Any]) -> Command:
     return Command(**{name: getattr(row, name) for name in Command.__slots__})
 
 
-def withdraw(database: Database, name: str, *, actor: str, reason: str) -> Command | None:
-    """Ask no more. One that was sent may be carried out all the same: what the site answers then is what counts."""
-    with database.write() as connection:
-        now = database.clock()
-        row = connection.execute(select(hub_command).where(hub_command.c.id == name).with_for_update()).first()
-        if row is None:
-            return None
-        if row.state in OPEN:
-            _close(connection, [row], "withdrawn", now, actor=actor, reason=reason)
-    return command(database, name)
+def closed(database: Database, names: Iterable[str]) -> list[Command]:
+    """Those of some commands that are not open any more."""
+    query = select(hub_command).where(hub_command.c.id.in_([*names]), hub_command.c.state.not_in(OPEN))
+    with database.read() as connection:
+        return [_command(row) for row in connection.execute(query)]
 
 
 def take_back(connection: Connection, names: Iterable[str], *, at: datetime, actor: str, reason: str) -> None:
-    """The same for several, within a transaction."""
+    """Ask no more. One that was sent may be carried out all the same: what the site answers then is what counts."""
     query = select(hub_command).where(hub_command.c.id.in_(sorted(set(names))), hub_command.c.state.in_(OPEN))
     rows = connection.execute(query.order_by(hub_command.c.id).with_for_update()).all()
     _close(connection, rows, "withdrawn", at, actor=actor, reason=reason)

@@ -204,7 +204,8 @@ def test_an_order_that_expired_here_but_was_carried_out_there_counts(tmp_path: P
     site, hub = Site(tmp_path), Hub(database)
     propose(hub, site, site.text)
     command = hub.mine.version("0123", 1).command
-    hub_orders.withdraw(database, command, actor="chief", reason="too slow")
+    with database.write() as connection:
+        hub_orders.take_back(connection, [command], at=database.clock(), actor="chief", reason="too slow")
     assert hub.state(1) == "refused"
     assert hub.mine.version("0123", 1).answer == "withdrawn: too slow"
 

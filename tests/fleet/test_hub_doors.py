@@ -210,8 +210,8 @@ async def test_a_question_is_sent_once_and_answered_by_whom_it_was_asked(hub: Li
     assert (await east.ask(ANSWERS, answer)).status == 404
     assert (await west.ask(ANSWERS, answer)).status == 204
     assert (await west.ask(ANSWERS, answer)).status == 404, "once"
-    assert "c2VhbGVk" in orders_out.answers(database, [name])[name]
-    assert orders_out.answers(database, [name]) == {}
+    assert "c2VhbGVk" in hub_orders.fetch(database, [name])[name]
+    assert hub_orders.fetch(database, [name]) == {}
     assert hints.ANSWERS in heard
     stop()
 
