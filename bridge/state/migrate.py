@@ -18,8 +18,9 @@ from pathlib import Path
 import tenacity
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from bridge.ports import ConfigurationError
@@ -64,19 +65,11 @@ def _once(write: Callable[[], AbstractContextManager[Connection]], newest: str, 
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_SHORTLY}'")
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7305127)")
-        if (found := revision_of(connection)) != newest:
+        if (found := MigrationContext.configure(connection).get_current_revision()) != newest:
             if found is not None and connection.dialect.name == "postgresql":
                 # Writers begin with their school's row: as one of them, this waits for none that waits for it.
                 connection.exec_driver_sql("LOCK TABLE school IN EXCLUSIVE MODE")
             upgrade(connection, found, path=path)
-
-
-def revision_of(connection: Connection) -> str | None:
-    """The schema that a database has; None for an empty one."""
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    found: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-    return found
 
 
 def upgrade(connection: Connection, found: str | None, *, path: Path | None = None) -> None:
