@@ -16,7 +16,7 @@ import shutil
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class Manifest:
     files: Mapping[str, tuple[str, int]] = field(default_factory=dict)
 
 
-def take(target: Path, manifest: Manifest, *, state: Path | None, files: Mapping[str, Path]) -> Manifest:
+def take(target: Path, manifest: Manifest, *, state: Path | None, files: Mapping[str, Path]) -> None:
     """Write a backup to ``target``, which must not be there. ``files``: name in the backup -> file. Raises OSError.
 
     ``state``: the SQLite file; None for a database that is backed up by other means.
@@ -58,20 +58,15 @@ def take(target: Path, manifest: Manifest, *, state: Path | None, files: Mapping
         for name, source in sorted(files.items()):
             _copy(source, draft / name)
         made = {name: _digest(draft / name) for name in [*([STATE] if state else []), *sorted(files)]}
-        whole = Manifest(**{**_tree(manifest), "files": made})
-        save(draft / MANIFEST, json.dumps({"format": FORMAT, **_tree(whole)}, indent=1).encode())
+        tree = {"format": FORMAT, **asdict(replace(manifest, files=made))}
+        save(draft / MANIFEST, json.dumps(tree, indent=1).encode())
         sync(draft)
         if target.exists():
             raise FileExistsError(17, "it is there already", str(target))
         draft.rename(target)
         sync(target.parent)
-        return whole
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-def _tree(manifest: Manifest) -> dict[str, Any]:
-    return {name: getattr(manifest, name) for name in Manifest.__slots__}
 
 
 def read(folder: Path, *, what: str) -> Manifest:
