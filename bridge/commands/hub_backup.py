@@ -46,13 +46,14 @@ def restore_state(context: typer.Context, source: From) -> int:
     settings = hub_of(session)
     manifest = read(source, what="hub", url=settings.state_url)
     _ours(settings, str(manifest.told.get("authority")), source)
+    place = Path(str(make_url(settings.state_url).database)) if copies.STATE in manifest.files else None
+    if place is not None:
+        _unused(place)
     stamp, old = now().strftime("%Y%m%dT%H%M%S"), None
     try:
         settings.kept.mkdir(mode=0o700, parents=True, exist_ok=True)
         files = copies.give(source, {name: settings.kept / name for name in _KEYS}, stamp=stamp)
-        if copies.STATE in manifest.files:
-            place = Path(str(make_url(settings.state_url).database))
-            _unused(place)
+        if place is not None:
             old = copies.put_in_place(copies.prepare(source, place), place, stamp=stamp)
     except OSError as error:
         raise in_the_way(error, settings.kept) from None
