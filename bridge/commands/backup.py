@@ -15,7 +15,7 @@ from sqlalchemy import make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge import __version__
-from bridge.commands.session import NOTHING, Mistake, plain, session_of
+from bridge.commands.session import NOTHING, Mistake, Session, plain, session_of
 from bridge.daemon import board, wiring
 from bridge.daemon.actor import actor
 from bridge.daemon.signing import FILE as SIGNING
@@ -33,6 +33,9 @@ from bridge.state.tables import REVISION, binding, school
 _FILES, _FOLDERS = (NAMES, SIGNING), ("hub", "schools-from-hub", "reports")
 _CONFIGURATION = "configuration"
 
+To = Annotated[Path, typer.Argument(help="A directory that is not there yet, or one to put it into.")]
+From = Annotated[Path, typer.Argument(metavar="FROM", help="The directory of a backup.")]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -43,20 +46,15 @@ def register(app: typer.Typer) -> None:
 # --- there ------------------------------------------------------------------------------------------------------------
 
 
-def backup(
-    context: typer.Context,
-    to: Annotated[Path, typer.Argument(help="A directory that is not there yet, or one to put it into.")],
-) -> int:
+def backup(context: typer.Context, to: To) -> int:
     """Back up the state, the keys and the configuration, also while the daemon runs. Secrets are not in it."""
     session = session_of(context)
     settings = session.settings
     with wiring.database(settings, create=False) as database:
-        url = make_url(settings.state_url)
         manifest = described("site", database, told(database))
         files = {**_kept(settings), **_configuration(settings)}
         target = written(to, manifest, state=database.path, files=files)
-    session.show(answer(target, manifest), lambda out: draw(out, target, manifest, shown(url)))
-    return NOTHING
+    return show(session, target, manifest, url=settings.state_url)
 
 
 def described(what: str, database: Database, whose: Mapping[str, Any]) -> Manifest:
@@ -79,24 +77,24 @@ def written(to: Path, manifest: Manifest, *, state: Path | None, files: Mapping[
     return target
 
 
-def shown(url: Any) -> str:
-    """The address of a PostgreSQL database as its tools take it, without the password."""
-    return str(url.set(drivername="postgresql", password=None).render_as_string(hide_password=True))
+def show(session: Session, target: Path, manifest: Manifest, *, url: str) -> int:
+    """Tell what was written, and what is left to do."""
 
+    def draw(out: Console) -> None:
+        out.print(f"backed up to {plain(target)}, for this account only")
+        if manifest.database == "postgresql":
+            # Its tools take this address without our driver, and ask for the password.
+            address = make_url(url).set(drivername="postgresql", password=None).render_as_string()
+            out.print("  the database is PostgreSQL's: back it up by its own means, now, beside it:")
+            out.print(
+                f"  pg_dump --format=custom --file={plain(target / 'state.dump')} {plain(address)}", soft_wrap=True
+            )
+        out.print("  it holds what the state holds of people, and the keys, but no secret of the configuration: keep")
+        out.print("  those elsewhere, and this where nobody else can read it")
 
-def answer(target: Path, manifest: Manifest) -> dict[str, Any]:
-    """As JSON."""
-    return {"ok": True, "backup": str(target), "database": manifest.database, "made": manifest.made}
-
-
-def draw(out: Console, target: Path, manifest: Manifest, url: str) -> None:
-    """What was written, and what is left to do."""
-    out.print(f"backed up to {plain(target)}, for this account only")
-    if manifest.database == "postgresql":
-        out.print("  the database is PostgreSQL's: back it up by its own means, now, beside it:")
-        out.print(f"  pg_dump --format=custom --file={plain(target / 'state.dump')} {plain(url)}", soft_wrap=True)
-    out.print("  it holds what the state holds of people, and the keys, but no secret of the configuration: keep those")
-    out.print("  elsewhere, and this where nobody else can read it")
+    tree = {"ok": True, "backup": str(target), "database": manifest.database, "made": manifest.made}
+    session.show(tree, draw)
+    return NOTHING
 
 
 def told(database: Database) -> dict[str, Any]:
@@ -145,7 +143,7 @@ class Returned:
 
 def restore_state(
     context: typer.Context,
-    source: Annotated[Path, typer.Argument(metavar="FROM", help="The directory of a backup.")],
+    source: From,
     reason: Annotated[str, typer.Option(help="Why; goes into the journal.")],
 ) -> int:
     """Put the state and the keys back from a backup. What is there is kept; nothing is deleted until you end that."""
@@ -153,7 +151,7 @@ def restore_state(
     settings = session.settings
     if not reason.strip():
         raise Mistake("say why with --reason: it goes into the journal")
-    manifest = copies.read(source, what="site")
+    manifest = read(source, what="site", url=settings.state_url)
     why = f"{reason.strip()} (backup of {manifest.made})"
     board.prepare(settings.runtime)
     with alone(settings, manifest):
@@ -165,6 +163,23 @@ def restore_state(
     }  # fmt: skip
     session.show(tree, lambda out: _draw_back(out, done, manifest))
     return NOTHING
+
+
+def read(source: Path, *, what: str, url: str) -> Manifest:
+    """The manifest of a backup, all of it checked, of a database like the one in use. Raises ConfigurationError."""
+    manifest = copies.read(source, what=what)
+    kind = make_url(url).get_backend_name()
+    if manifest.database != kind:
+        raise Mistake(f"{source} is of a {what} in {manifest.database}, but state.url says {kind}. Name another backup")
+    return manifest
+
+
+def in_the_way(error: OSError, folder: Path) -> Mistake:
+    """Nothing could be written, so the old database is where it was."""
+    return Mistake(
+        f"{error.filename or folder}: {error.strerror}. The state is the one that was there. Expected: room for it "
+        f"once more, and directories that this account may write"
+    )
 
 
 @contextmanager
@@ -181,9 +196,6 @@ def alone(settings: Settings, manifest: Manifest) -> Iterator[None]:
 
 def _ours(settings: Settings, manifest: Manifest, source: Path) -> None:
     """Refuse the backup of another bridge, by its schools and by the servers that they are bound to."""
-    kind = make_url(settings.state_url).get_backend_name()
-    if manifest.database != kind:
-        raise Mistake(f"{source} is of a state in {manifest.database}, but state.url says {kind}. Name another backup")
     mine = {one.code for one in settings.schools}
     if not mine & set(manifest.told["schools"]):
         raise Mistake(
@@ -221,10 +233,7 @@ def _put_back(settings: Settings, manifest: Manifest, source: Path, why: str) ->
                 restored.note(database, codes, reason=why, actor=actor())
             done.files = copies.give(source, places, instead=[NAMES], stamp=stamp)
     except OSError as error:
-        raise Mistake(
-            f"{error.filename or settings.kept}: {error.strerror}. The state is the one that was there. Expected: room "
-            f"for it once more, and a directory that this account may write"
-        ) from None
+        raise in_the_way(error, settings.kept) from None
     here = _configuration(settings)
     done.differs = sorted(
         name for name in manifest.files

@@ -5,13 +5,12 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
 
 import typer
 from rich.console import Console
 from sqlalchemy import make_url
 
-from bridge.commands.backup import answer, described, draw, shown, written
+from bridge.commands.backup import From, To, described, in_the_way, read, show, written
 from bridge.commands.hub_session import hub_of
 from bridge.commands.session import NOTHING, Mistake, plain, session_of
 from bridge.hub import authority
@@ -29,10 +28,7 @@ def register(app: typer.Typer) -> None:
     app.command(name="restore-state")(restore_state)
 
 
-def backup(
-    context: typer.Context,
-    to: Annotated[Path, typer.Argument(help="A directory that is not there yet, or one to put it into.")],
-) -> int:
+def backup(context: typer.Context, to: To) -> int:
     """Back up the database, the keys and hub.yaml, also while the hub runs. Whoever has it can speak as the hub."""
     session = session_of(context)
     settings = hub_of(session)
@@ -41,36 +37,26 @@ def backup(
     with database(settings) as opened:
         manifest = described("hub", opened, {"authority": keys.fingerprint})
         target = written(to, manifest, state=opened.path, files=files)
-    url = shown(make_url(settings.state_url))
-    session.show(answer(target, manifest), lambda out: draw(out, target, manifest, url))
-    return NOTHING
+    return show(session, target, manifest, url=settings.state_url)
 
 
-def restore_state(
-    context: typer.Context,
-    source: Annotated[Path, typer.Argument(metavar="FROM", help="The directory of a backup.")],
-) -> int:
+def restore_state(context: typer.Context, source: From) -> int:
     """Put the hub's database back, and keys that are lost. Every process of the hub has to be stopped before."""
     session = session_of(context)
     settings = hub_of(session)
-    manifest = copies.read(source, what="hub")
-    kind = make_url(settings.state_url).get_backend_name()
-    if manifest.database != kind:
-        raise Mistake(f"{source} is of a hub in {manifest.database}, but state.url says {kind}. Name another backup")
+    manifest = read(source, what="hub", url=settings.state_url)
     _ours(settings, str(manifest.told.get("authority")), source)
+    place = Path(str(make_url(settings.state_url).database)) if copies.STATE in manifest.files else None
+    if place is not None:
+        _unused(place)
     stamp, old = now().strftime("%Y%m%dT%H%M%S"), None
     try:
         settings.kept.mkdir(mode=0o700, parents=True, exist_ok=True)
         files = copies.give(source, {name: settings.kept / name for name in _KEYS}, stamp=stamp)
-        if copies.STATE in manifest.files:
-            place = Path(str(make_url(settings.state_url).database))
-            _unused(place)
+        if place is not None:
             old = copies.put_in_place(copies.prepare(source, place), place, stamp=stamp)
     except OSError as error:
-        raise Mistake(
-            f"{error.filename or settings.kept}: {error.strerror}. The database is the one that was there. Expected: "
-            f"room for it once more, and directories that this account may write"
-        ) from None
+        raise in_the_way(error, settings.kept) from None
     tree = {"ok": True, "made": manifest.made, "kept": str(old) if old else None, "files": files}
 
     def told(out: Console) -> None:

@@ -13,9 +13,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from bridge.core.model import Action, Hold, Operation
+from bridge.core.model import Hold, Operation
 
-_REMOVES = frozenset({Action.DISABLE, Action.DELETE, Action.PURGE, Action.RETIRE})
 _KINDS = frozenset({"user", "group"})
 _ROLES = frozenset({"class", "course"})
 RULE = "year"
@@ -43,7 +42,7 @@ def frozen(operation: Operation, phase: Phase, *, school: str) -> Hold | None:
 
 
 def _waits(operation: Operation, phase: Phase) -> bool:
-    if operation.action in _REMOVES:
+    if operation.action.removes:
         return True
     return phase is Phase.OPEN and operation.kind == "group" and operation.role in _ROLES and operation.action.writes
 

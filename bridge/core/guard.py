@@ -156,17 +156,18 @@ class Guard:
             return None
         if (waits := frozen(operation, self.policy.year, school=self.school)) is not None:
             return waits
-        removed = tally_of(operation, self.kinds[operation.kind])
-        if (waits := kept(operation, removed, self.policy.recovery, school=self.school)) is not None:
+        cells = cells_of(operation, self.kinds[operation.kind])
+        if (
+            waits := kept(operation, {tally for *_, tally in cells}, self.policy.recovery, school=self.school)
+        ) is not None:
             return waits
-        removes = operation.action in {Action.DISABLE, Action.DELETE, Action.PURGE, Action.RETIRE}
         # The last file of a home may go like any other: a root proves what it is, and the thresholds count besides.
         proven = bool(self.kinds[operation.kind].parent) and operation.evidence in {Evidence.DELETED, Evidence.PURGED}
-        if removes and operation.side.other in self.empty and not proven:
+        if operation.action.removes and operation.side.other in self.empty and not proven:
             return Hold(operation, "guard:empty", self._emptied(operation.side.other))
-        if removes and operation.evidence is Evidence.MISSING:
+        if operation.action.removes and operation.evidence is Evidence.MISSING:
             return Hold(operation, "guard:missing", self._missing(operation))
-        for cell in cells_of(operation, self.kinds[operation.kind]):
+        for cell in cells:
             excess = self.excesses().get(cell)
             if excess is not None:
                 return Hold(operation, excess.rule, excess.message(self.school))

@@ -153,6 +153,11 @@ class Action(StrEnum):
         """Whether a side is written at all."""
         return self not in {Action.AGREE, Action.RETIRE, Action.FORGET}
 
+    @property
+    def removes(self) -> bool:
+        """Whether it is a step of a retirement."""
+        return self in {Action.DISABLE, Action.DELETE, Action.PURGE, Action.RETIRE}
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:

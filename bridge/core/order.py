@@ -41,9 +41,8 @@ def ordered(
         return steps
 
     steps = (Action.DISABLE, Action.DELETE, Action.PURGE, Action.RETIRE)
-    removals = frozenset(steps)
-    builds = [operation for operation in operations if operation.action not in removals]
-    ends = [operation for operation in operations if operation.action in removals]
+    builds = [operation for operation in operations if not operation.action.removes]
+    ends = [operation for operation in operations if operation.action.removes]
     order = {action: place for place, action in enumerate(steps)}
     builds, weights = by_urgency(builds, kinds)
 

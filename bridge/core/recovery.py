@@ -16,14 +16,13 @@ Only a loss can't be told: what one side lacks may have been deleted there, or m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 
-from bridge.core.model import Action, Hold, Operation
+from bridge.core.model import Hold, Operation
 
 #: What is held until a person ends it; with the state after a colon, what is only held until that is another one.
 RULE = "restored"
-_REMOVES = frozenset({Action.DISABLE, Action.DELETE, Action.PURGE, Action.RETIRE})
 #: What counts as a removal whatever the operation is called: see ``bridge.core.policy.Tally``.
 _REMOVED = frozenset({"disable", "delete", "member_removal"})
 
@@ -37,9 +36,9 @@ class Recovery(StrEnum):
     STILL = "still"
 
 
-def kept(operation: Operation, counted: Mapping[str, int], recovery: Recovery, *, school: str) -> Hold | None:
+def kept(operation: Operation, counted: Collection[str], recovery: Recovery, *, school: str) -> Hold | None:
     """Why an operation waits for the table above; None when it doesn't. ``counted``: what the guard counts it for."""
-    removes = operation.action in _REMOVES or bool(_REMOVED & counted.keys())
+    removes = operation.action.removes or not _REMOVED.isdisjoint(counted)
     if recovery is Recovery.OVER or not (removes or (operation.action.writes and recovery is not Recovery.COMPARED)):
         return None
     code = school.partition("/")[0]

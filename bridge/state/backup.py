@@ -16,11 +16,12 @@ import shutil
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from bridge.ports import ConfigurationError
+from bridge.state.private import save, sync
 
 MANIFEST, STATE, FORMAT = "manifest.json", "state.db", 1
 _CHUNK = 1 << 20
@@ -44,7 +45,7 @@ class Manifest:
     files: Mapping[str, tuple[str, int]] = field(default_factory=dict)
 
 
-def take(target: Path, manifest: Manifest, *, state: Path | None, files: Mapping[str, Path]) -> Manifest:
+def take(target: Path, manifest: Manifest, *, state: Path | None, files: Mapping[str, Path]) -> None:
     """Write a backup to ``target``, which must not be there. ``files``: name in the backup -> file. Raises OSError.
 
     ``state``: the SQLite file; None for a database that is backed up by other means.
@@ -57,20 +58,15 @@ def take(target: Path, manifest: Manifest, *, state: Path | None, files: Mapping
         for name, source in sorted(files.items()):
             _copy(source, draft / name)
         made = {name: _digest(draft / name) for name in [*([STATE] if state else []), *sorted(files)]}
-        whole = Manifest(**{**_tree(manifest), "files": made})
-        _write(draft / MANIFEST, json.dumps({"format": FORMAT, **_tree(whole)}, indent=1).encode())
-        _sync(draft)
+        tree = {"format": FORMAT, **asdict(replace(manifest, files=made))}
+        save(draft / MANIFEST, json.dumps(tree, indent=1).encode())
+        sync(draft)
         if target.exists():
             raise FileExistsError(17, "it is there already", str(target))
         draft.rename(target)
-        _sync(target.parent)
-        return whole
+        sync(target.parent)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-def _tree(manifest: Manifest) -> dict[str, Any]:
-    return {name: getattr(manifest, name) for name in Manifest.__slots__}
 
 
 def read(folder: Path, *, what: str) -> Manifest:
@@ -134,7 +130,7 @@ def put_in_place(draft: Path, place: Path, *, stamp: str) -> Path | None:
             with suppress(FileNotFoundError):
                 place.with_name(f"{place.name}{ending}").rename(old.with_name(f"{old.name}{ending}"))
     draft.replace(place)
-    _sync(place.parent)
+    sync(place.parent)
     return old if old is not None and old.exists() else None
 
 
@@ -154,7 +150,7 @@ def give(folder: Path, files: Mapping[str, Path], *, instead: Sequence[str] = ()
         draft.unlink(missing_ok=True)
         _copy(folder / name, draft)
         draft.replace(place)
-        _sync(place.parent)
+        sync(place.parent)
         done.append(name)
     return done
 
@@ -176,7 +172,7 @@ def _one_file(path: Path) -> None:
     """One file, not three, and on the disk: nobody has to know what belongs to it."""
     with closing(sqlite3.connect(path, timeout=30)) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")
-    _sync(path)
+    sync(path)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -188,21 +184,6 @@ def _copy(source: Path, target: Path) -> None:
         os.fsync(other.fileno())
 
 
-def _write(target: Path, content: bytes) -> None:
-    with os.fdopen(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
 def _digest(path: Path) -> tuple[str, int]:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest(), path.stat().st_size
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

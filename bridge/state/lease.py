@@ -50,7 +50,6 @@ class Holder:
     """Who has a lease, since when, and whether it has not ended. ``owner``: machine, process, a number of its own."""
 
     owner: str
-    token: int
     since: datetime
     lives: bool
 

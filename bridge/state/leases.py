@@ -50,7 +50,7 @@ _MAKE = _said(
 )
 _RENEW = _said("UPDATE lease SET until = THEN WHERE owner = :owner RETURNING school, token")
 _GIVE = _said("UPDATE lease SET owner = '', until = NOW WHERE school = :code AND owner = :owner AND token = :token")
-_LOOK = _said("SELECT school, owner, token, since, NOT FREE AS lives FROM lease")
+_LOOK = _said("SELECT school, owner, since, NOT FREE AS lives FROM lease")
 _END = text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = :name AND usename = current_user"
 )
@@ -208,7 +208,7 @@ def name_of(owner: str) -> str:
 
 
 def _holder(row: Any) -> Holder:
-    return Holder(row.owner, row.token, datetime.fromisoformat(row.since), row.lives)
+    return Holder(row.owner, datetime.fromisoformat(row.since), row.lives)
 
 
 def _engine(url: Any, timing: Timing, name: str) -> Engine:

@@ -18,11 +18,13 @@ from pathlib import Path
 import tenacity
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from bridge.ports import ConfigurationError
+from bridge.state.private import sync
 
 #: Where the migrations lie.
 SCRIPTS = Path(__file__).parent / "migrations"
@@ -63,19 +65,11 @@ def _once(write: Callable[[], AbstractContextManager[Connection]], newest: str, 
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_SHORTLY}'")
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7305127)")
-        if (found := revision_of(connection)) != newest:
+        if (found := MigrationContext.configure(connection).get_current_revision()) != newest:
             if found is not None and connection.dialect.name == "postgresql":
                 # Writers begin with their school's row: as one of them, this waits for none that waits for it.
                 connection.exec_driver_sql("LOCK TABLE school IN EXCLUSIVE MODE")
             upgrade(connection, found, path=path)
-
-
-def revision_of(connection: Connection) -> str | None:
-    """The schema that a database has; None for an empty one."""
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    found: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-    return found
 
 
 def upgrade(connection: Connection, found: str | None, *, path: Path | None = None) -> None:
@@ -123,8 +117,7 @@ def copied(path: Path, name: str) -> Path:
 
 def _placed(draft: Path, path: Path, name: str) -> Path:
     """Give the finished copy its name, or that name with a number."""
-    with draft.open("rb") as stream:
-        os.fsync(stream.fileno())
+    sync(draft)
     for number in range(1, _NAMES):
         place = path.with_name(name if number == 1 else f"{name}-{number}")
         try:
@@ -132,10 +125,6 @@ def _placed(draft: Path, path: Path, name: str) -> Path:
         except FileExistsError:
             continue
         draft.unlink()
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(path.parent)
         return place
     raise OSError(f"{_NAMES} copies lie there already")

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from bridge.ports import ConfigurationError, Device
 from connectors.active_directory.directory import Directory
 from connectors.active_directory.options import Options
-from connectors.active_directory.scope import full_name
+from connectors.active_directory.scope import base_of
 from connectors.active_directory.session import Session
-from connectors.active_directory.terms import is_guid
-from connectors.active_directory.wire import guid_base
 
 #: Accounts of computers, without SERVER_TRUST_ACCOUNT and ACCOUNTDISABLE (MS-ADTS 2.2.16).
 COMPUTERS = (
@@ -35,9 +33,9 @@ class Computers:
 def computers(session: Session, options: Options) -> list[Device]:
     """Each once. Raises ConfigurationError where an OU can't be found."""
     found: dict[str, Device] = {}
-    for written in options.computers or ("",):
-        base = guid_base(written) if is_guid(written) else full_name(written, session.root.base)
-        base = base if written else session.root.base
+    domain = session.root.base
+    places = {written: base_of(written, domain) for written in options.computers} or {"": domain}
+    for written, base in places.items():
         try:
             for page in session.pages(base, COMPUTERS, _READ):
                 for one in page:

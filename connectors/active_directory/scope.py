@@ -92,8 +92,7 @@ def resolve(session: Session, options: Options, known: Mapping[str, str]) -> dic
     found: dict[str, Place] = {}
     for kind, names in _named(options):
         for written in names:
-            guid = known.get(written) or (written.lower() if is_guid(written) else "")
-            base = guid_base(guid) if guid else full_name(written, session.root.base)
+            base = base_of(known.get(written) or written, session.root.base)
             try:
                 ((entry,), _) = session.search(base, _ANY, ["objectClass"])
             except LookupError:
@@ -120,6 +119,11 @@ def check_limbo(options: Options, places: Mapping[str, Place], base: str) -> Non
                 f"expected `writeback.limbo` ({limbo.written}) to be an OU of its own, found {written} in it, so that "
                 f"all its people would count as deleted. Name another OU for the limbo, or move {written} out of it."
             )
+
+
+def base_of(written: str, domain: str) -> str:
+    """Where a search for a configured place begins."""
+    return guid_base(written) if is_guid(written) else full_name(written, domain)
 
 
 def full_name(written: str, base: str) -> str:

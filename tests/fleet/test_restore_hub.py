@@ -94,9 +94,12 @@ def test_the_backup_of_another_hub_is_refused(hub: Hub, tmp_path_factory: pytest
 
 def test_it_is_refused_while_a_process_uses_the_database(hub: Hub) -> None:
     with database(load_hub(hub.config)) as opened, closing(opened.engine.connect()):
+        for one in (hub.root / "keys").iterdir():
+            one.unlink()
         answer = hub.run("hub", "restore-state", str(hub.root / "backup"))
     assert answer.code == 1
     assert "is in use" in answer.err
+    assert not list((hub.root / "keys").iterdir()), "nothing is changed before it is known that it can be done"
     done(hub.run("hub", "restore-state", str(hub.root / "backup")))
 
 

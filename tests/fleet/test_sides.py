@@ -96,12 +96,26 @@ async def test_a_file_that_was_begun_is_not_finished() -> None:
     assert not list(inner.side.records())
 
 
-async def test_purging_and_sharing_are_asked_for_too() -> None:
+async def test_purging_is_asked_for_too() -> None:
     purge = Leased(memory(lambda: None), Permits(0)).capabilities.purge
     assert purge is not None
     with pytest.raises(Fenced):
         async for _ in purge(["a"]):
             pass
+
+
+@pytest.mark.parametrize("what", ["sharing", "foundation", "authority", "freezing"])
+async def test_what_a_side_offers_besides_is_asked_for_too(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Offered:
+        async def act(self) -> str:
+            return "done"
+
+    inner = memory(lambda: None)
+    monkeypatch.setattr(MemoryConnector, "capabilities", replace(inner.capabilities, **{what: Offered()}))  # type: ignore[arg-type]
+    offered = getattr(Leased(inner, Permits(1)).capabilities, what)
+    assert await offered.act() == "done"
+    with pytest.raises(Fenced):
+        await offered.act()
 
 
 async def test_a_cycle_that_is_fenced_is_not_reported_but_ends() -> None:

@@ -28,8 +28,13 @@ def save(path: Path, content: bytes, *, replace: bool = False) -> None:
     finally:
         with suppress(FileNotFoundError):
             part.unlink()
-    directory = os.open(path.parent, os.O_RDONLY)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """A file, or the names in a directory, on the disk: a name is there only with its directory (fsync(2))."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(directory)
+        os.fsync(descriptor)
     finally:
-        os.close(directory)
+        os.close(descriptor)
