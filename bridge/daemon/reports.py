@@ -25,8 +25,9 @@ from bridge.core.gates import Standing
 from bridge.daemon import evidence, wiring
 from bridge.daemon.shares import Ground
 from bridge.daemon.signing import FILE, Signer, written
-from bridge.letters import evidence_pages, save
+from bridge.letters import evidence_pages
 from bridge.settings import Settings
+from bridge.state.private import save
 from bridge.state.store import SchoolStore
 
 MANIFEST = "manifest.gz"

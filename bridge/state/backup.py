@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.ports import ConfigurationError
+from bridge.state.private import save, sync
 
 MANIFEST, STATE, FORMAT = "manifest.json", "state.db", 1
 _CHUNK = 1 << 20
@@ -58,12 +59,12 @@ def take(target: Path, manifest: Manifest, *, state: Path | None, files: Mapping
             _copy(source, draft / name)
         made = {name: _digest(draft / name) for name in [*([STATE] if state else []), *sorted(files)]}
         whole = Manifest(**{**_tree(manifest), "files": made})
-        _write(draft / MANIFEST, json.dumps({"format": FORMAT, **_tree(whole)}, indent=1).encode())
-        _sync(draft)
+        save(draft / MANIFEST, json.dumps({"format": FORMAT, **_tree(whole)}, indent=1).encode())
+        sync(draft)
         if target.exists():
             raise FileExistsError(17, "it is there already", str(target))
         draft.rename(target)
-        _sync(target.parent)
+        sync(target.parent)
         return whole
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -134,7 +135,7 @@ def put_in_place(draft: Path, place: Path, *, stamp: str) -> Path | None:
             with suppress(FileNotFoundError):
                 place.with_name(f"{place.name}{ending}").rename(old.with_name(f"{old.name}{ending}"))
     draft.replace(place)
-    _sync(place.parent)
+    sync(place.parent)
     return old if old is not None and old.exists() else None
 
 
@@ -154,7 +155,7 @@ def give(folder: Path, files: Mapping[str, Path], *, instead: Sequence[str] = ()
         draft.unlink(missing_ok=True)
         _copy(folder / name, draft)
         draft.replace(place)
-        _sync(place.parent)
+        sync(place.parent)
         done.append(name)
     return done
 
@@ -176,7 +177,7 @@ def _one_file(path: Path) -> None:
     """One file, not three, and on the disk: nobody has to know what belongs to it."""
     with closing(sqlite3.connect(path, timeout=30)) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")
-    _sync(path)
+    sync(path)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -188,21 +189,6 @@ def _copy(source: Path, target: Path) -> None:
         os.fsync(other.fileno())
 
 
-def _write(target: Path, content: bytes) -> None:
-    with os.fdopen(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
 def _digest(path: Path) -> tuple[str, int]:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest(), path.stat().st_size
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

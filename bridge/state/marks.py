@@ -15,7 +15,6 @@ back the file together with the state (a whole machine) has to say so: ``schoolb
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -25,6 +24,7 @@ from sqlalchemy import Connection, select
 
 from bridge.state import restored
 from bridge.state.database import Database
+from bridge.state.private import save
 from bridge.state.roots import BETWEEN
 from bridge.state.tables import journal, school
 
@@ -102,12 +102,4 @@ def _read(file: Path) -> Mapping[str, Mark]:
 
 def _write(file: Path, marks: Mapping[str, Mark]) -> None:
     """Whole or not at all; on the disk before it counts."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        with os.fdopen(os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w") as stream:
-            json.dump({code: asdict(mark) for code, mark in marks.items()}, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
+    save(file, json.dumps({code: asdict(mark) for code, mark in marks.items()}).encode(), replace=True)

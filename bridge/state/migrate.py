@@ -23,6 +23,7 @@ from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import OperationalError
 
 from bridge.ports import ConfigurationError
+from bridge.state.private import sync
 
 #: Where the migrations lie.
 SCRIPTS = Path(__file__).parent / "migrations"
@@ -123,8 +124,7 @@ def copied(path: Path, name: str) -> Path:
 
 def _placed(draft: Path, path: Path, name: str) -> Path:
     """Give the finished copy its name, or that name with a number."""
-    with draft.open("rb") as stream:
-        os.fsync(stream.fileno())
+    sync(draft)
     for number in range(1, _NAMES):
         place = path.with_name(name if number == 1 else f"{name}-{number}")
         try:
@@ -132,10 +132,6 @@ def _placed(draft: Path, path: Path, name: str) -> Path:
         except FileExistsError:
             continue
         draft.unlink()
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(path.parent)
         return place
     raise OSError(f"{_NAMES} copies lie there already")

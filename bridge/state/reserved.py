@@ -7,12 +7,13 @@ hashes. Without the key nobody could tell any more whether a name was given befo
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from bridge.ports import ConfigurationError
+from bridge.state.private import save
 
 FILE = "names.key"
 #: How a hash begins in the column of a folded name; no name does.
@@ -95,23 +96,10 @@ def _mark(key: bytes) -> str:
 
 def _make(path: Path) -> None:
     """Write a whole key under the name or none; it is on the disk before anything is hashed with it."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as stream:
-            stream.write(secrets.token_bytes(32))
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.link(part, path)
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-    except FileExistsError:
-        pass  # somebody else was first
+        with suppress(FileExistsError):  # somebody else was first
+            save(path, secrets.token_bytes(32))
     except OSError as error:
         raise ConfigurationError(
             f"the key {path} can't be made ({error.strerror}); run this as the bridge's account"
         ) from None
-    finally:
-        part.unlink(missing_ok=True)

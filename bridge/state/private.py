@@ -28,8 +28,13 @@ def save(path: Path, content: bytes, *, replace: bool = False) -> None:
     finally:
         with suppress(FileNotFoundError):
             part.unlink()
-    directory = os.open(path.parent, os.O_RDONLY)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """See that a file or a directory is on the disk; a name is there only with its directory (rename(2), fsync(2))."""
+    opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(directory)
+        os.fsync(opened)
     finally:
-        os.close(directory)
+        os.close(opened)
