@@ -137,17 +137,14 @@ def _write(connection: Connection, key: _Key, shared: _Shared, now: datetime) ->
     of = hub_demand.c
     mine = and_(of.tenant == key[0], of.budget == key[1], of.site == bindparam("of_site"))
     changed = [row for row in shared.rows.values() if row.changed and (row.account.promises or not row.stale)]
-    values: dict[str, Any] = {name: bindparam(name) for name in ("given", "until", "promises")}
-    tx.run(update(hub_demand).where(mine).values(values), (_columns(row, now) for row in changed))
+    kept = [{"of_site": row.site, "said": _said(row.account.promises)} for row in changed]
+    tx.run(update(hub_demand).where(mine).values(promises=bindparam("said")), kept)
     gone = [{"of_site": row.site} for row in shared.rows.values() if row.stale and not row.account.promises]
     tx.run(delete(hub_demand).where(mine), gone)
 
 
-def _columns(row: _Row, now: datetime) -> dict[str, Any]:
-    promises = row.account.promises
-    last = promises[-1] if promises else Promise(0.0, now, now)
-    said = [[one.given, one.until.isoformat(), one.counts.isoformat()] for one in promises]
-    return {"of_site": row.site, "given": last.given, "until": last.until, "promises": json.dumps(said)}
+def _said(promises: Sequence[Promise]) -> str:
+    return json.dumps([[one.given, one.until.isoformat(), one.counts.isoformat()] for one in promises])
 
 
 def _promise_of(said: Sequence[Any]) -> Promise:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -109,7 +108,7 @@ class People:
         api = settings.hub.api
         secure = context(api.tls, settings.secret) if api.tls else None
         hub = self._settings
-        source = HubSource(self._database, lambda: hub().hub, self._key, process=secrets.token_hex(8))
+        source = HubSource(self._database, lambda: hub().hub, self._key)
         runner = Runner(self.application(settings, source), access_log=None, shutdown_timeout=GRACE)
         try:
             await runner.setup()

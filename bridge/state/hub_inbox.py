@@ -116,7 +116,7 @@ def _judged(batch: _Batch, one: Posted, row: Row[Any] | None, bad: set[str]) -> 
     for demand in report.demands:
         batch.demands[demand.tenant, demand.budget, one.site] = {
             "tenant": demand.tenant, "budget": demand.budget, "site": one.site, "wanted": demand.wanted,
-            "given": 0.0, "at": one.received, "until": one.received, "promises": "[]", "holds": demand.holds,
+            "at": one.received, "promises": "[]", "holds": demand.holds,
         }  # fmt: skip
     return Outcome(taken, own, answers=tuple(answers))
 
@@ -178,7 +178,7 @@ def _write(connection: Connection, batch: _Batch, now: datetime) -> None:
         batch.events.extend(change.event for change in changes)
     _put(tx, hub_school, batch.states.values(), ("school", "slot"))
     tx.run(tx.insert(hub_event).on_conflict_do_nothing(), batch.events)
-    _put(tx, hub_demand, batch.demands.values(), ("tenant", "budget", "site"), keep=("given", "until", "promises"))
+    _put(tx, hub_demand, batch.demands.values(), ("tenant", "budget", "site"), keep=("promises",))
     note(connection, now, entries)
 
 

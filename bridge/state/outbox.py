@@ -85,7 +85,7 @@ def opened(database: Database) -> Iterator[Transaction]:
 
 def alone(tx: Transaction) -> Mark:
     """Hold the outbox within a transaction; the epoch and the number given out last. The first epoch is 1."""
-    row = {"school": NOBODY, "epoch": 1, "last": 0, "confirmed": 0, "site": "", "told": ""}
+    row = {"school": NOBODY, "epoch": 1, "last": 0, "told": ""}
     tx.run(tx.insert(uplink).on_conflict_do_nothing(), [row])
     found = tx.rows(select(uplink.c.epoch, uplink.c.last).where(uplink.c.school == NOBODY).with_for_update())[0]
     return Mark(found.epoch, found.last)
@@ -219,11 +219,9 @@ def conclude(database: Database, report: Packed, *, hub: Mark, verdict: Verdict)
         fresh, upto = answered(site, hub, verdict)
         if fresh.epoch == site.epoch:
             tx.run(delete(outbox).where(outbox.c.seq > 0, outbox.c.seq <= upto))
-            tx.run(update(uplink).where(uplink.c.school == NOBODY, uplink.c.confirmed < upto).values(confirmed=upto))
             return None
         _anew(tx)
-        values = {"epoch": fresh.epoch, "last": 0, "confirmed": 0}
-        tx.run(update(uplink).where(uplink.c.school == NOBODY).values(values))
+        tx.run(update(uplink).where(uplink.c.school == NOBODY).values(epoch=fresh.epoch, last=0))
         return fresh
 
 
@@ -272,7 +270,7 @@ def remember(tx: Transaction, code: str, what: Mapping[str, Any]) -> None:
     if code == NOBODY:
         tx.run(update(uplink).where(uplink.c.school == NOBODY).values(told=text))
         return
-    row = {"school": code, "epoch": 0, "last": 0, "confirmed": 0, "site": "", "told": text}
+    row = {"school": code, "epoch": 0, "last": 0, "told": text}
     statement = tx.insert(uplink)
     changed = statement.on_conflict_do_update(index_elements=["school"], set_={"told": text})
     tx.run(changed, [row])

@@ -123,7 +123,7 @@ def test_hearing_is_noted_also_where_nothing_is_told(database: Database, clock: 
     demand = {"tenant": "t" * 8, "budget": "writes", "wanted": 5.0}
     for wanted in (5.0, 7.0):
         apply(database, posted(database, "west", 1, demands=[demand | {"wanted": wanted}]))
-    assert [(one.site, one.wanted, one.given) for one in rows(database, hub_demand)] == [("west", 7.0, 0.0)]
+    assert [(one.site, one.wanted, one.promises) for one in rows(database, hub_demand)] == [("west", 7.0, "[]")]
 
 
 def test_several_processes_apply_the_same_reports_once(database: Database, url: str, clock: Clock) -> None:

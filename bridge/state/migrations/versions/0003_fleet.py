@@ -28,7 +28,7 @@ def upgrade() -> None:
     _table("lease", "school:n", "owner:t token:i since:w until:w")
     op.create_index(op.f("ix_lease_school_token"), "lease", ["school", "token"], unique=True)
     _table("restored", "school:n", "at:w reason:t compared:t still:b")
-    _table("uplink", "school:n", "epoch:i last:i confirmed:i site:t told:t")
+    _table("uplink", "school:n", "epoch:i last:i told:t")
     _table("outbox", "place:i", "seq:i school:n kind:t slot:t at:w body:t", ("slot",))
     _table("mastered", "school:n anchor:n", "kind:t at:w")
     _hub()
@@ -52,13 +52,13 @@ def _hub() -> None:
         "answer:t",
         ("state", "site"), ("school", "asked"),
     )  # fmt: skip
-    _table("hub_question", "id:n", "site:t order:t process:t asked:w expires:w sent:b answer:t", ("sent", "site"))
+    _table("hub_question", "id:n", "site:t order:t asked:w expires:w sent:b answer:t", ("sent", "site"))
     _table(
         "hub_grant", "id:n", "token:t school:n scopes:t begins:w ends:w actor:t reason:t revoked:w?", ("token",)
     )  # fmt: skip
     _table("hub_wave", "name:n", "state:t begun:w starts:w? actor:t reason:t why:t changed:w? schools:t")
     _table("hub_need", "wave:n need:n", "actor:t reason:t at:w")
-    _table("hub_demand", "tenant:n budget:n site:n", "wanted:f given:f at:w until:w promises:t holds:w?")
+    _table("hub_demand", "tenant:n budget:n site:n", "wanted:f at:w promises:t holds:w?")
     _table("hub_head", "school:n seq:i", "hash:t received:w")
     _table(
         "hub_configuration", "school:n version:i",
