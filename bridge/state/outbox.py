@@ -21,13 +21,14 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, select, update
 
 from bridge.core.fleet import Mark, Verdict, answered
+from bridge.fleet.messages import BODY
 from bridge.state.database import Database
 from bridge.state.fleet_tables import outbox, uplink
 from bridge.state.tokens import NOBODY
 from bridge.state.transaction import BATCH, Transaction
 
-#: Events that wait at most: those of some years, as schools are. Bytes of one message's body at most.
-MOST_EVENTS, LARGEST_BODY = 50_000, 512 << 10
+#: Events that wait at most: those of some years, as schools are.
+MOST_EVENTS = 50_000
 #: How many are dropped at once, so that it is not done again for each event that follows.
 _DROPPED_AT_ONCE = 500
 _DROPPED = "dropped"
@@ -99,10 +100,8 @@ def tell(tx: Transaction, news: Sequence[News]) -> None:
     added: list[dict[str, Any]] = []
     for one in news:
         body = written(one.body)
-        if len(body) > LARGEST_BODY:
-            raise TooLarge(
-                f"{one.school or 'site'}: {one.kind} of {len(body) >> 10} KiB; {LARGEST_BODY >> 10} are taken"
-            )
+        if len(body) > BODY:
+            raise TooLarge(f"{one.school or 'site'}: {one.kind} of {len(body) >> 10} KiB; {BODY >> 10} are taken")
         row = {"seq": 0, "school": one.school, "kind": one.kind, "slot": one.slot, "at": one.at or tx.now, "body": body}
         if one.slot and _stands(tx, one, row):
             continue
