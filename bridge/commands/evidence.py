@@ -96,7 +96,7 @@ def _aim(stage: Stage, event: Event | str) -> Event:
 
 
 def _copied(files: Sequence[Path], out: Path, language: str) -> list[Path]:
-    from bridge.letters import save
+    from bridge.state.private import save
 
     mine = [path for path in files if path.suffixes[0] not in {".de", ".en"} or path.suffixes[0] == f".{language}"]
     for path in mine:

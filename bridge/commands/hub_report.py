@@ -74,7 +74,8 @@ def progress(
 ) -> int:
     """Report to the council: what is done, what is ahead, delays and incidents. Counts only, no names of people."""
     from bridge.hub.progress import progress as made  # only here: what makes PDFs takes a while to load
-    from bridge.letters import progress_pages, save
+    from bridge.letters import progress_pages
+    from bridge.state.private import save
 
     session = session_of(context)
     settings = hub_of(session)

@@ -40,7 +40,7 @@ def export(
 ) -> int:
     """Write down everything that every store of the bridge holds about one person."""
     from bridge.daemon import dossier, person_homes  # only here: what makes PDFs takes a while to load
-    from bridge.letters import save
+    from bridge.state.private import save
 
     session = session_of(context)
     one = session.school(school)

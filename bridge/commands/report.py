@@ -30,7 +30,7 @@ def records(
 ) -> int:
     """Print the entry of Art. 30 GDPR and the measures of Art. 32; what a configuration can't know is left open."""
     from bridge.daemon import records as entries  # only here: what makes PDFs takes a while to load
-    from bridge.letters import save
+    from bridge.state.private import save
 
     session = session_of(context)
     one = session.school(school)

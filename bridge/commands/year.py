@@ -218,8 +218,8 @@ async def _carry(session: Session, one: School, store: SchoolStore, wanted: Sequ
 
 
 def _print(out: Path, planned: school_year.Planned, one: School, language: str) -> None:
-    from bridge.letters import save
     from bridge.letters.year_document import year_document
+    from bridge.state.private import save
 
     try:
         save(out, year_document(planned.plan, school=one.name, language=language, printed=wiring.now().date()))

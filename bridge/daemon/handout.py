@@ -19,10 +19,11 @@ from sqlalchemy import and_, or_, select
 from bridge.core.model import Action, Link, Side
 from bridge.daemon.actor import actor
 from bridge.engine.bridged import Progress
-from bridge.letters import Letter, document, save
+from bridge.letters import Letter, document
 from bridge.ports import BridgeError, ConfigurationError, Failed, chunks
 from bridge.settings.render import guess
 from bridge.state import journal, tables
+from bridge.state.private import save
 from bridge.state.store import SchoolStore
 from bridge.state.transaction import writing
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from bridge.daemon.handout import Person
 from bridge.daemon.passwords import Account, Desk, Outcome, set_password
 from bridge.engine.bridged import Progress
-from bridge.letters import Letter, document, save
+from bridge.letters import Letter, document
 from bridge.ports import ConfigurationError
+from bridge.state.private import save
 
 
 async def set_and_print(

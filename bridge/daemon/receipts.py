@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from bridge.daemon.signing import Signer
-from bridge.letters import save
 from bridge.letters.report import Part, report
 from bridge.settings import School
 from bridge.settings.words import in_words
 from bridge.state.journal import Written
+from bridge.state.private import save
 from bridge.state.store import SchoolStore
 
 FORMAT = "schoolbridge-receipts/1"

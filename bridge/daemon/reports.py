@@ -28,6 +28,7 @@ from bridge.daemon.signing import FILE, Signer, written
 from bridge.letters import evidence_pages, save
 from bridge.letters.speaker import LANGUAGES
 from bridge.settings import Settings
+from bridge.state.private import save
 from bridge.state.store import SchoolStore
 
 MANIFEST = "manifest.gz"

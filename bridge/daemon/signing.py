@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
@@ -23,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from bridge.ports import ConfigurationError
+from bridge.state.private import save
 
 FILE = "verify.key"
 ALGORITHM = "Ed25519"
@@ -134,17 +134,10 @@ def _bytes(report: Mapping[str, Any]) -> bytes:
 def _make(path: Path) -> None:
     """Write a whole key under the name or none: two that begin at once agree on the first."""
     text = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
         with suppress(FileExistsError):
-            os.link(part, path)
+            save(path, text)
     except OSError as error:
         raise ConfigurationError(
             f"the key {path} can't be made ({error.strerror}); run this as the bridge's account (sudo -u ...)"
         ) from None
-    finally:
-        part.unlink(missing_ok=True)

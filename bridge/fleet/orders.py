@@ -15,6 +15,8 @@ LONGEST = timedelta(hours=23)
 #: So far may an order come from the future: clocks differ.
 SKEW = timedelta(minutes=2)
 _PREFIX = b"schoolbridge order\n"
+#: Characters of an answer that are journaled.
+_JOURNALED = 2000
 
 
 class Unfit(Exception):
@@ -33,6 +35,11 @@ def sign(order: Order, key: Ed25519PrivateKey) -> Signed:
     """The order as a site gets it."""
     text = order.model_dump_json()
     return Signed(text=text, value=base64.b64encode(key.sign(_PREFIX + text.encode())).decode())
+
+
+def journaled(answer: str) -> str:
+    """What is journaled of an answer, here and there: JSON, the result of a check, is for who asked."""
+    return "" if answer.startswith("{") else answer[:_JOURNALED]
 
 
 def checked(signed: Signed, public: bytes, *, site: str, now: datetime) -> Order:

@@ -56,7 +56,7 @@ _ROWS: dict[str, TypeAdapter[Any]] = {
 
 
 class Desk:
-    """Asks sites. ``process`` names this process of the hub; ``patience`` in seconds."""
+    """Asks sites. ``patience`` in seconds."""
 
     def __init__(
         self,
@@ -65,11 +65,10 @@ class Desk:
         *,
         run: Run,
         awaited: Awaited,
-        process: str,
         patience: float = PATIENCE,
     ) -> None:
         self._database, self._key, self._run, self._awaited = database, key, run, awaited
-        self._process, self._opener, self._patience = process, Opener(), patience
+        self._opener, self._patience = Opener(), patience
         self._open, self._late = Counter[str](), set[str]()
 
     async def rows(self, site: Site, code: str, what: str, *, names: bool = False, **more: Any) -> Any:
@@ -133,7 +132,7 @@ class Desk:
                 note(connection, now, {code: [entry]})
         return orders_out.question(
             self._database, self._key, site=site.name, school=code, look=look, actor=who.label,
-            scopes=["read", "names"] if look.names else ["read"], process=self._process, expires=now + _GOOD,
+            scopes=["read", "names"] if look.names else ["read"], expires=now + _GOOD,
         )  # fmt: skip
 
 

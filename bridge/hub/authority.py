@@ -17,7 +17,6 @@ import os
 import ssl
 import stat
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -76,7 +75,7 @@ def make(folder: Path, now: datetime) -> bool:
         ) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return _make(folder, now, lock)
+        return _make(folder, now)
     except OSError as error:
         raise ConfigurationError(
             f"the hub's keys can't be made in {folder} ({error.strerror}); run this as the hub's account (sudo -u ...)"
@@ -85,41 +84,25 @@ def make(folder: Path, now: datetime) -> bool:
         os.close(lock)
 
 
-def _make(folder: Path, now: datetime, lock: int) -> bool:
+def _make(folder: Path, now: datetime) -> bool:
     made = False
     if not (folder / ORDERS).exists():
         key = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        _put(folder / ORDERS, key)
+        save(folder / ORDERS, key)
         made = True
     if not (folder / KEY).exists():
         # The certificate first: without its key nothing was issued by it, and it can be made again.
         authority, certificate = new_authority(now)
         (folder / CERTIFICATE).unlink(missing_ok=True)
-        _put(folder / CERTIFICATE, certificate)
-        _put(folder / KEY, authority)
+        save(folder / CERTIFICATE, certificate)
+        save(folder / KEY, authority)
         made = True
     elif not (folder / CERTIFICATE).exists():
         raise ConfigurationError(
             f"{folder / CERTIFICATE} is missing, its key is there. Sites trust exactly that certificate: put it back "
             f"from a backup; nothing was changed"
         )
-    os.fsync(lock)
     return made
-
-
-def _put(path: Path, content: bytes) -> None:
-    """A whole file under the name or none, never in the place of another."""
-    part = path.with_name(f".{path.name}.new")
-    part.unlink(missing_ok=True)
-    try:
-        with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.link(part, path)
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def read(folder: Path) -> Keys:

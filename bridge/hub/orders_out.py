@@ -74,7 +74,6 @@ def question(
     look: Look,
     actor: str,
     scopes: Iterable[str],
-    process: str,
     expires: datetime,
 ) -> str:
     """Ask a site a question; its id. The answer is fetched by it (``hub_orders.fetch``), sealed for ``look.key``."""
@@ -84,7 +83,7 @@ def question(
         expires=expires, look=look,
     )  # fmt: skip
     text = sign(order, key).model_dump_json()
-    row = {"id": name, "site": site, "order": text, "process": process, "asked": now, "expires": expires}
+    row = {"id": name, "site": site, "order": text, "asked": now, "expires": expires}
     hub_orders.question(database, row)
     hints.tell(database, hints.ORDERS)
     return name

@@ -7,7 +7,6 @@ them; who uses the dashboard has to come back to the same one, because sessions 
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo

@@ -44,7 +44,7 @@ _IDLE = 5.0
 
 
 class HubSource:
-    """Implements ``bridge.api.source.Source``; made within its loop. ``process`` names this process of the hub."""
+    """Implements ``bridge.api.source.Source``; made within its loop."""
 
     def __init__(
         self,
@@ -52,7 +52,6 @@ class HubSource:
         hub: Callable[[], HubFile],
         key: Ed25519PrivateKey,
         *,
-        process: str,
         asking: float = ASKED,
         acting: float = ACTING,
     ) -> None:
@@ -63,7 +62,7 @@ class HubSource:
         self._looking: asyncio.Task[Sight] | None = None
         self._trouble = ""
         self._awaited = Awaited(database, self.run)
-        self._desk = Desk(database, key, run=self.run, awaited=self._awaited, process=process, patience=asking)
+        self._desk = Desk(database, key, run=self.run, awaited=self._awaited, patience=asking)
         self._acts = Acts(database, key, run=self.run, awaited=self._awaited, patience=acting)
         self.events = Live(self.sight, clock=database.clock, differ=differences)
         self._kept = asyncio.create_task(self._keep(), name="hub: looks")

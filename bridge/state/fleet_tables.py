@@ -40,9 +40,9 @@ restored = _table(
 
 # --- a site -----------------------------------------------------------------------------------------------------------
 
-#: One row under the empty code: the site's epoch, the number given out last, and up to which the hub confirmed. It is
-#: locked by whoever writes the outbox. ``told``, also under each school's code: JSON of what events were told up to.
-uplink = _table("uplink", _number("epoch"), _number("last"), _number("confirmed"), _text("site"), _text("told"))
+#: One row under the empty code: the site's epoch and the number given out last. It is locked by whoever writes the
+#: outbox. ``told``, also under each school's code: JSON of what events were told up to.
+uplink = _table("uplink", _number("epoch"), _number("last"), _text("told"))
 #: What the hub has not confirmed yet, in the order of ``place``. ``seq`` is 0 until a message was put into a report:
 #: from then on it stays as it is. Before that a newer state takes the place of one of the same ``slot`` (empty: an
 #: event, which nothing replaces; an answer has one, so that it stands here once), so that numbers have no gaps and the
@@ -153,7 +153,6 @@ hub_question = Table(
     _key("id"),
     _text("site"),
     _text("order"),
-    _text("process"),
     _time("asked", optional=False),
     _time("expires", optional=False),
     Column("sent", Boolean, nullable=False, default=False),

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import bindparam, select, update
 
 from bridge.fleet.messages import Message
+from bridge.fleet.orders import journaled
 from bridge.state.fleet_tables import hub_command
 from bridge.state.hub_journal import HUB
 from bridge.state.journal import Entry
@@ -18,8 +19,8 @@ from bridge.state.transaction import Transaction
 
 _ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _STATES = ("done", "refused", "expired")
-#: Characters of an answer that are kept (that to a check of a configuration holds a diff), and that are journaled.
-_LONGEST, _JOURNALED = 400_000, 2000
+#: Characters of an answer that are kept: that to a check of a configuration holds a diff.
+_LONGEST = 400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,6 @@ def answer_of(site: str, message: Message) -> Answered | None:
     return Answered(command, site, str(state), said[:_LONGEST], message.at)
 
 
-def _sentence(text: str) -> str:
-    """What is journaled of an answer: JSON, the result of a check, is for who asked."""
-    return "" if text.startswith("{") else text[:_JOURNALED]
-
-
 def close(tx: Transaction, answers: Sequence[Answered]) -> dict[str, list[Entry]]:
     """Close commands; by school, what is to be journaled. Only the site that was asked may answer, and only once.
 
@@ -75,7 +71,7 @@ def close(tx: Transaction, answers: Sequence[Answered]) -> dict[str, list[Entry]
                 actor=f"site:{one.site}",
                 kind="command",
                 anchor=row.id,
-                reason=_sentence(one.text),
+                reason=journaled(one.text),
                 before={"state": row.state},
                 after={"command": row.id, "state": one.state},
                 outcome=one.state,

@@ -21,13 +21,14 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, select, update
 
 from bridge.core.fleet import Mark, Verdict, answered
+from bridge.fleet.messages import BODY
 from bridge.state.database import Database
 from bridge.state.fleet_tables import outbox, uplink
 from bridge.state.tokens import NOBODY
 from bridge.state.transaction import BATCH, Transaction
 
-#: Events that wait at most: those of some years, as schools are. Bytes of one message's body at most.
-MOST_EVENTS, LARGEST_BODY = 50_000, 512 << 10
+#: Events that wait at most: those of some years, as schools are.
+MOST_EVENTS = 50_000
 #: How many are dropped at once, so that it is not done again for each event that follows.
 _DROPPED_AT_ONCE = 500
 _DROPPED = "dropped"
@@ -85,7 +86,7 @@ def opened(database: Database) -> Iterator[Transaction]:
 
 def alone(tx: Transaction) -> Mark:
     """Hold the outbox within a transaction; the epoch and the number given out last. The first epoch is 1."""
-    row = {"school": NOBODY, "epoch": 1, "last": 0, "confirmed": 0, "site": "", "told": ""}
+    row = {"school": NOBODY, "epoch": 1, "last": 0, "told": ""}
     tx.run(tx.insert(uplink).on_conflict_do_nothing(), [row])
     found = tx.rows(select(uplink.c.epoch, uplink.c.last).where(uplink.c.school == NOBODY).with_for_update())[0]
     return Mark(found.epoch, found.last)
@@ -99,10 +100,8 @@ def tell(tx: Transaction, news: Sequence[News]) -> None:
     added: list[dict[str, Any]] = []
     for one in news:
         body = written(one.body)
-        if len(body) > LARGEST_BODY:
-            raise TooLarge(
-                f"{one.school or 'site'}: {one.kind} of {len(body) >> 10} KiB; {LARGEST_BODY >> 10} are taken"
-            )
+        if len(body) > BODY:
+            raise TooLarge(f"{one.school or 'site'}: {one.kind} of {len(body) >> 10} KiB; {BODY >> 10} are taken")
         row = {"seq": 0, "school": one.school, "kind": one.kind, "slot": one.slot, "at": one.at or tx.now, "body": body}
         if one.slot and _stands(tx, one, row):
             continue
@@ -219,11 +218,9 @@ def conclude(database: Database, report: Packed, *, hub: Mark, verdict: Verdict)
         fresh, upto = answered(site, hub, verdict)
         if fresh.epoch == site.epoch:
             tx.run(delete(outbox).where(outbox.c.seq > 0, outbox.c.seq <= upto))
-            tx.run(update(uplink).where(uplink.c.school == NOBODY, uplink.c.confirmed < upto).values(confirmed=upto))
             return None
         _anew(tx)
-        values = {"epoch": fresh.epoch, "last": 0, "confirmed": 0}
-        tx.run(update(uplink).where(uplink.c.school == NOBODY).values(values))
+        tx.run(update(uplink).where(uplink.c.school == NOBODY).values(epoch=fresh.epoch, last=0))
         return fresh
 
 
@@ -272,7 +269,7 @@ def remember(tx: Transaction, code: str, what: Mapping[str, Any]) -> None:
     if code == NOBODY:
         tx.run(update(uplink).where(uplink.c.school == NOBODY).values(told=text))
         return
-    row = {"school": code, "epoch": 0, "last": 0, "confirmed": 0, "site": "", "told": text}
+    row = {"school": code, "epoch": 0, "last": 0, "told": text}
     statement = tx.insert(uplink)
     changed = statement.on_conflict_do_update(index_elements=["school"], set_={"told": text})
     tx.run(changed, [row])

@@ -29,7 +29,7 @@ from bridge.api.models import Scope
 from bridge.api.source import Denied, Unknown, Who
 from bridge.daemon.trouble import place, said
 from bridge.fleet.messages import Order, Signed
-from bridge.fleet.orders import Expired, Unfit, checked
+from bridge.fleet.orders import Expired, Unfit, checked, journaled
 from bridge.ports import BridgeError
 from bridge.settings.hub import Uplink
 from bridge.state import outbox, tokens
@@ -42,8 +42,8 @@ from bridge.state.tokens import NOBODY
 TOKEN, UNFIT = "hub", "hub unfit"
 #: The action of the journal's row about an order.
 ORDER = "order"
-#: Characters of an answer (that to a check of a configuration holds diffs), and of what is journaled of it.
-_KEPT, _TEXT, _JOURNALED = 200, 200_000, 2000
+#: The status under which an answer is kept. Characters of one: that to a check of a configuration holds diffs.
+_KEPT, _TEXT = 200, 200_000
 _UNKNOWN = (
     "this order was begun and it is not known whether it was carried out: look at the school and its journal, then ask "
     "anew if it is still wanted"
@@ -172,7 +172,7 @@ class Orders:
         body = json.dumps({"state": outcome.state, "text": outcome.text[:_TEXT], "stage": outcome.stage})
         after = {"id": order.id, "action": _action(order)}
         entry = Entry(
-            ORDER, actor=f"hub:{label_of(order)}", reason=_sentence(outcome.text), after=after, outcome=outcome.state
+            ORDER, actor=f"hub:{label_of(order)}", reason=journaled(outcome.text), after=after, outcome=outcome.state
         )
         answer = tokens.Answer(mark, _KEPT, body)
         await self._run(
@@ -215,11 +215,6 @@ class Orders:
 
 def _action(order: Order) -> str:
     return str((order.action or {}).get("action", ""))
-
-
-def _sentence(text: str) -> str:
-    """What is journaled of an answer: JSON, the result of a check, is for who asked."""
-    return "" if text.startswith("{") else text[:_JOURNALED]
 
 
 def _again(known: tokens.Answer, mark: str) -> Outcome:

@@ -30,6 +30,7 @@ from bridge.fleet import certificates
 from bridge.fleet.messages import Enrolled
 from bridge.ports import ConfigurationError
 from bridge.settings import Settings
+from bridge.state.private import save, sync
 
 FOLDER = "hub"
 _SITE, _KEY, _PEM, _AUTHORITY, _HUB = "site", "site.key", "site.pem", "authority.pem", "hub.key"
@@ -153,7 +154,7 @@ def _finish(folder: Path) -> None:
         for name in (_KEY, _PEM):
             if (folder / (_NEXT + name)).exists():
                 (folder / (_NEXT + name)).replace(folder / name)
-                _sync(folder)
+                sync(folder)
     except OSError as error:
         raise _unwritable(folder, error) from None
 
@@ -185,22 +186,4 @@ def _unwritable(folder: Path, error: OSError) -> ConfigurationError:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """All of it or nothing, on the disk, for the owner only."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with os.fdopen(os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as stream:
-            stream.write(content.strip() + b"\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    save(path, content.strip() + b"\n", replace=True)

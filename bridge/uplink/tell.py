@@ -20,8 +20,9 @@ from bridge.api.models import CutoverView
 from bridge.api.survey import Shot, Survey
 from bridge.api.views import progress_view
 from bridge.daemon.concerns import Watch
+from bridge.fleet.messages import BODY
 from bridge.state import outbox
-from bridge.state.outbox import LARGEST_BODY, News
+from bridge.state.outbox import News
 from bridge.uplink import happened
 from bridge.uplink.nameless import cutover_state, school_state
 
@@ -133,7 +134,7 @@ class Telling:
             digest = hashlib.sha256(text.encode()).digest()
             if self._digests.get(place) == digest:
                 continue
-            if len(text) > LARGEST_BODY:
+            if len(text) > BODY:
                 if place not in self._large:
                     self._log.error("too large for the hub", school=place[0], kind=place[1], kib=len(text) >> 10)
                 self._large.add(place)

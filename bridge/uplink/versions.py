@@ -5,7 +5,6 @@ Everything is written whole and reaches the disk before it has its name, mode 06
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from bridge.fleet.configure import Configure, digest_of
+from bridge.state.private import save, sync
 
 #: So many versions of a school's file are kept.
 MOST = 20
@@ -50,7 +50,7 @@ class Versions:
             return
         self.file.unlink(missing_ok=True)
         if self.file.parent.exists():
-            _sync(self.file.parent)
+            sync(self.file.parent)
 
     def number(self) -> int:
         """The version that the file is; 0 where it is none of the hub's. Told by its content: no mark can lie."""
@@ -91,23 +91,4 @@ class Versions:
 def _write(path: Path, text: str) -> None:
     for directory in (*reversed(path.parent.parents), path.parent):
         directory.mkdir(mode=0o700, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.unlink(missing_ok=True)
-    try:
-        with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as stream:
-            stream.write(text.encode())
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    _sync(path.parent)
-
-
-def _sync(directory: Path) -> None:
-    """A name is on the disk only with its directory (rename(2), fsync(2))."""
-    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+    save(path, text.encode(), replace=True)

@@ -14,10 +14,11 @@ from pypdf import PdfReader
 
 from bridge.daemon import handout, wiring
 from bridge.daemon.catalog import Catalog
-from bridge.letters import Letter, document, save
+from bridge.letters import Letter, document
 from bridge.letters.document import FONTS, PER_PAGE, heading, order
 from bridge.letters.text import WORDS
 from bridge.settings import load
+from bridge.state.private import save
 from connectors.sandbox import Sandbox
 from tests.daemon.embedded import Answer, Embedded, person
 from tests.sandbox.plugin import CLIENT_ID, CLIENT_SECRET

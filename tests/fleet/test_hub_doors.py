@@ -200,7 +200,7 @@ async def test_a_question_is_sent_once_and_answered_by_whom_it_was_asked(hub: Li
     def put() -> str:
         return orders_out.question(
             database, hub.hub.keys.orders, site="west", school="0123", look=look, actor="anna", scopes=["read"],
-            process="p", expires=expires,
+            expires=expires,
         )  # fmt: skip
 
     name = await asyncio.to_thread(put)
