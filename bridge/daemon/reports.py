@@ -25,7 +25,7 @@ from bridge.core.gates import Standing
 from bridge.daemon import evidence, wiring
 from bridge.daemon.shares import Ground
 from bridge.daemon.signing import FILE, Signer, written
-from bridge.letters import evidence_pages, save
+from bridge.letters import evidence_pages
 from bridge.letters.speaker import LANGUAGES
 from bridge.settings import Settings
 from bridge.state.private import save

@@ -34,6 +34,7 @@ from cryptography.hazmat.primitives.serialization import (
 from bridge.fleet.certificates import Authority, Refused, expiry, new_authority, server_context
 from bridge.ports import ConfigurationError
 from bridge.settings.secrets import in_memory
+from bridge.state.private import save
 
 KEY, CERTIFICATE, ORDERS = "authority.key", "authority.pem", "orders.key"
 #: How long the server's certificate is good, and how long before its end a new one takes its place.

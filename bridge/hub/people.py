@@ -56,7 +56,7 @@ class People(Listener):
     def built(self, secret: bytes) -> tuple[web.Application, HubSource]:
         """The API and the dashboard over the whole fleet."""
         database, (api, zone, language) = self._database, self.concerned()
-        source = HubSource(database, lambda: self._settings().hub, self._key, process=secrets.token_hex(8))
+        source = HubSource(database, lambda: self._settings().hub, self._key)
         keyring = Keyring(
             database, clock=database.clock, api=api, secret=secret, run=source.run, granted=grants.in_force
         )  # fmt: skip

@@ -4,6 +4,5 @@ The document is the only place where the passwords are: it is written with mode 
 """
 
 from bridge.letters.document import Letter, document
-from bridge.state.private import save
 
 __all__ = ["Letter", "document"]
