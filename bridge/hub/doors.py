@@ -33,7 +33,7 @@ from bridge.hub.authority import Keys
 from bridge.hub.bodies import SMALL, body, parsed, report_of
 from bridge.hub.inbox import Full, Inbox, Unfit
 from bridge.hub.peers import Peer, peer_of
-from bridge.hub.waiting import Run, Waiting
+from bridge.hub.waiting import Waiting
 from bridge.state import hub_certificates, hub_orders
 from bridge.state.database import Database
 from bridge.state.hub_certificates import TooMany, Unknown
@@ -63,8 +63,7 @@ class Doors:
     waiting: Waiting
     wrong: Wrong
     days: Callable[[], int]
-    given: Given = lambda site: ()
-    run: Run = asyncio.to_thread
+    given: Given
     _busy: Counter[str] = field(default_factory=Counter)
 
     def app(self) -> web.Application:
@@ -104,7 +103,7 @@ class Doors:
 
     async def _report(self, request: web.Request, peer: Peer) -> web.Response:
         raw = await body(request, LARGEST)
-        report: Report = report_of(raw) if len(raw) < SMALL else await self.run(report_of, raw)
+        report: Report = report_of(raw) if len(raw) < SMALL else await asyncio.to_thread(report_of, raw)
         posted = Posted(peer.site, peer.serial, report, self.database.clock())
         try:
             outcome = await self.inbox.put(posted, size=len(raw))
@@ -151,14 +150,14 @@ class Doors:
         peer = self._peer(request)
         with self._turn(peer.site):
             answer = parsed(Answer, await body(request, _ANSWER))
-        done = await self.run(
+        done = await asyncio.to_thread(
             lambda: hub_orders.answered(
                 self.database, answer.id, site=peer.site, answer=answer.model_dump_json()
             )
         )  # fmt: skip
         if not done:
             raise Refused(404, "nobody waits for the answer to this question, or not any more")
-        hints.tell(self.database, hints.ANSWERS) if self.database.path else await self.run(
+        hints.tell(self.database, hints.ANSWERS) if self.database.path else await asyncio.to_thread(
             hints.tell, self.database, hints.ANSWERS
         )
         return web.Response(status=204)
@@ -175,7 +174,7 @@ class Doors:
         parts = asked.ticket.strip().rsplit(".", 2)
         secret = parts[1] if len(parts) == 3 else asked.ticket.strip()
         try:
-            issued, schools = await self.run(
+            issued, schools = await asyncio.to_thread(
                 lambda: hub_certificates.enrolled(
                     self.database, asked.site, secret=secret, request=asked.request, issue=self._issue(asked)
                 )
@@ -197,7 +196,7 @@ class Doors:
         if asked.site != peer.site:
             raise Refused(403, f"this connection is of the site {peer.site}; only its own certificate can be renewed")
         try:
-            issued, schools = await self.run(
+            issued, schools = await asyncio.to_thread(
                 lambda: hub_certificates.renewed(self.database, peer.site, issue=self._issue(asked))
             )
         except Unknown:

@@ -6,8 +6,7 @@ The same look learns who may speak no more, so that a site that is revoked waits
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,14 +22,12 @@ LOOK = 1.0
 #: So many requests of one site wait; one more ends the oldest, whose connection may be dead long since.
 MOST = 8
 
-Run = Callable[..., Awaitable[Any]]
-
 
 class Waiting:
     """One a process."""
 
-    def __init__(self, database: Database, *, run: Run = asyncio.to_thread) -> None:
-        self._database, self._run = database, run
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._futures: dict[str, list[asyncio.Future[Orders | None]]] = {}
         self._due: set[str] = set()
         self._revoked: tuple[set[str], set[str]] = set(), set()
@@ -85,7 +82,7 @@ class Waiting:
         if site not in self._due:
             return Orders()
         self._due.discard(site)
-        taken: dict[str, Orders] = await self._run(hub_orders.take, self._database, [site])
+        taken: dict[str, Orders] = await asyncio.to_thread(hub_orders.take, self._database, [site])
         return taken.get(site, Orders())
 
     async def orders(self, site: str, seconds: float) -> Orders | None:
@@ -124,14 +121,14 @@ class Waiting:
                 structlog.get_logger().error("no look for orders", error=type(error).__name__, place=place(error))
 
     async def _look(self) -> None:
-        self._revoked = await self._run(hub_certificates.revoked, self._database)
+        self._revoked = await asyncio.to_thread(hub_certificates.revoked, self._database)
         for site in self._revoked[0] & self._futures.keys():
             self._give(site, None)
-        self._due = await self._run(hub_orders.due, self._database)
+        self._due = await asyncio.to_thread(hub_orders.due, self._database)
         mine = self._due & self._futures.keys()
         if mine:
             self._due -= mine
-            self._hand_out(await self._run(hub_orders.take, self._database, mine))
+            self._hand_out(await asyncio.to_thread(hub_orders.take, self._database, mine))
 
     def _hand_out(self, taken: dict[str, Orders]) -> None:
         for site, orders in taken.items():

@@ -49,6 +49,26 @@ class Reply:
         return json.loads(self.body)
 
 
+def ask(
+    address: str, path: str, token: str | None = None, *, method: str = "GET", body: Any = None,
+    headers: Mapping[str, str] | None = None,
+) -> Reply:  # fmt: skip
+    """One request; a body that is no bytes is sent as JSON."""
+    sent = dict(headers or {})
+    if token is not None:
+        sent["Authorization"] = f"Bearer {token}"
+    raw = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+    if raw is not None:
+        sent.setdefault("Content-Type", "application/json")
+    line = http.client.HTTPConnection(address, timeout=30)
+    try:
+        line.request(method, path, raw, sent)
+        answer = line.getresponse()
+        return Reply(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+    finally:
+        line.close()
+
+
 @dataclass
 class Served:
     """The address, and what stands behind it."""
@@ -67,29 +87,9 @@ class Served:
             self.database, label="test", scopes=scopes, schools=schools, expires=end, actor="test"
         )[1]  # fmt: skip
 
-    def ask(
-        self,
-        path: str,
-        token: str | None = None,
-        *,
-        method: str = "GET",
-        body: Any = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Reply:
-        """One request; a body that is no bytes is sent as JSON."""
-        sent = dict(headers or {})
-        if token is not None:
-            sent["Authorization"] = f"Bearer {token}"
-        raw = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        if raw is not None:
-            sent.setdefault("Content-Type", "application/json")
-        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            line.request(method, path, raw, sent)
-            answer = line.getresponse()
-            return Reply(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
-        finally:
-            line.close()
+    def ask(self, path: str, token: str | None = None, **more: Any) -> Reply:
+        """One request."""
+        return ask(f"127.0.0.1:{self.port}", path, token, **more)
 
     def act(self, token: str, *, code: str = FIRST, headers: Mapping[str, str] | None = None, **fields: Any) -> Reply:
         """Have something done."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import http.client
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +29,7 @@ from bridge.hub.settings import HubSettings
 from bridge.hub.source import HubSource
 from bridge.settings.hub import HubFile
 from bridge.state import Database, hub_inbox, hub_orders, hub_sites, open_database, tokens
-from tests.api.kit import Reply
+from tests.api.kit import Reply, ask
 
 FIRST, OTHER, THIRD = "0123", "0456", "0789"
 
@@ -167,21 +166,8 @@ class Hub:
 
         self.do(look())
 
-    def ask(
-        self, path: str, token: str | None = None, *, method: str = "GET", body: Any = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Reply:  # fmt: skip
-        sent = {**(headers or {}), **({"Authorization": f"Bearer {token}"} if token else {})}
-        raw = None if body is None else json.dumps(body).encode()
-        if raw is not None:
-            sent["Content-Type"] = "application/json"
-        line = http.client.HTTPConnection(self.root.removeprefix("http://"), timeout=30)
-        try:
-            line.request(method, path, raw, sent)
-            answer = line.getresponse()
-            return Reply(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
-        finally:
-            line.close()
+    def ask(self, path: str, token: str | None = None, **more: Any) -> Reply:
+        return ask(self.root.removeprefix("http://"), path, token, **more)
 
     def act(self, token: str, *, code: str = FIRST, headers: Mapping[str, str] | None = None, **fields: Any) -> Reply:
         body = {"reason": "because of the test", **fields}
