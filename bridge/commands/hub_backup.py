@@ -32,10 +32,10 @@ def backup(context: typer.Context, to: To) -> int:
     """Back up the database, the keys and hub.yaml, also while the hub runs. Whoever has it can speak as the hub."""
     session = session_of(context)
     settings = hub_of(session)
-    keys = authority.read(settings.kept)
+    authority.read(settings.kept)  # keys that can't be used are no backup
     files = {name: settings.kept / name for name in _KEYS} | {_CONFIGURATION: settings.file}
     with database(settings) as opened:
-        manifest = described("hub", opened, {"authority": keys.fingerprint})
+        manifest = described("hub", opened, {})
         target = written(to, manifest, state=opened.path, files=files)
     return show(session, target, manifest, url=settings.state_url)
 
@@ -45,7 +45,7 @@ def restore_state(context: typer.Context, source: From) -> int:
     session = session_of(context)
     settings = hub_of(session)
     manifest = read(source, what="hub", url=settings.state_url)
-    _ours(settings, str(manifest.told.get("authority")), source)
+    _ours(settings, source)
     place = Path(str(make_url(settings.state_url).database)) if copies.STATE in manifest.files else None
     if place is not None:
         _unused(place)
@@ -70,16 +70,15 @@ def restore_state(context: typer.Context, source: From) -> int:
     return NOTHING
 
 
-def _ours(settings: HubSettings, fingerprint: str, source: Path) -> None:
+def _ours(settings: HubSettings, source: Path) -> None:
     """Another hub's database with these keys would trust sites that were never enrolled here."""
-    if not (settings.kept / authority.KEY).exists():
-        return
-    here = authority.read(settings.kept).fingerprint
-    if here != fingerprint:
-        raise Mistake(
-            f"{source} is the backup of another hub: its authority is {fingerprint[:16]}…, the one here {here[:16]}…. "
-            f"Nothing was changed. Name one of this hub's own"
-        )
+    for name in _KEYS:
+        here = settings.kept / name
+        if here.exists() and here.read_bytes() != (source / name).read_bytes():
+            raise Mistake(
+                f"{source} is the backup of another hub: its {name} is another one than {here}. Nothing was changed. "
+                f"Name one of this hub's own"
+            )
 
 
 def _unused(place: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bridge.fleet.messages import Message, Report
+from bridge.hub import authority
 from bridge.hub.settings import database, load_hub
 from bridge.state import hub_inbox, hub_sites
 from bridge.state.database import Database
@@ -82,6 +83,15 @@ def test_the_backup_holds_the_keys_and_they_come_back_where_they_are_lost(hub: H
     done(hub.run("hub", "restore-state", str(hub.root / "backup")))
     assert {one.name: one.read_bytes() for one in (hub.root / "keys").iterdir()} == keys
     assert {one.stat().st_mode & 0o777 for one in (hub.root / "keys").iterdir()} == {0o600}
+
+
+@pytest.mark.parametrize("lost", [authority.KEY, authority.CERTIFICATE, authority.ORDERS])
+def test_a_single_key_that_is_lost_comes_back_too(hub: Hub, lost: str) -> None:
+    one = hub.root / "keys" / lost
+    kept = one.read_bytes()
+    one.unlink()
+    done(hub.run("hub", "restore-state", str(hub.root / "backup")))
+    assert one.read_bytes() == kept
 
 
 def test_the_backup_of_another_hub_is_refused(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> None:
