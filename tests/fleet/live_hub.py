@@ -21,6 +21,7 @@ from bridge.hub.run import Hub
 from bridge.hub.settings import HubSettings, load_hub
 from bridge.state import hub_sites
 from bridge.state.database import Database
+from tests.api.kit import Reply as Plain
 
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 
@@ -35,18 +36,8 @@ def settings_in(folder: Path, *, url: str = "sqlite:///hub.db", more: str = "") 
     return load_hub(folder / "hub.yaml")
 
 
-@dataclass
-class Reply:
+class Reply(Plain):
     """What came back."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        """The body as JSON."""
-        return json.loads(self.body)
 
     @property
     def receipt(self) -> Receipt:
