@@ -15,6 +15,7 @@ from bridge.ports import ConfigurationError
 from bridge.state.database import Database
 from bridge.state.fleet_tables import hub_certificate, hub_command, hub_site
 from bridge.state.hub_journal import alone, note, under
+from bridge.state.hub_orders import OPEN, take_back
 from bridge.state.journal import Entry
 from bridge.state.transaction import Transaction
 
@@ -140,12 +141,10 @@ def assign(database: Database, code: str, site: str, *, actor: str, reason: str)
             return before
         if before is not None:
             _set(connection, rows[before], remove=code)
-            waiting = hub_command.c.state.in_(("waiting", "sent")) & (hub_command.c.school == code)
+            mine = (hub_command.c.school == code) & (hub_command.c.site == before)
+            names = connection.scalars(select(hub_command.c.id).where(mine, hub_command.c.state.in_(OPEN))).all()
             said = f"the school was given to the site {site}"
-            connection.execute(
-                update(hub_command).where(waiting & (hub_command.c.site == before)).values(
-                    state="withdrawn", answered=now, answer=said)
-            )  # fmt: skip
+            take_back(connection, names, at=now, actor=actor, reason=said)
         _set(connection, rows[site], add=code)
         entry = Entry(
             "assign school", actor=actor, anchor=site, reason=reason, before={"site": before or ""},

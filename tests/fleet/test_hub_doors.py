@@ -153,6 +153,7 @@ async def test_a_moved_school_blocks_neither_site(hub: LiveHub) -> None:
     moved = hub_orders.command(database, "y" * 12)
     assert moved is not None
     assert moved.state == "withdrawn"
+    assert "withdraw command" in told(database, "0456")
 
 
 async def test_who_waits_is_woken_at_once_and_nobody_else(hub: LiveHub) -> None:
