@@ -65,7 +65,6 @@ class Report(Spoken):
     oldest: int = Field(ge=1)
     now: datetime
     version: str = Field(default="", max_length=40)
-    schools: list[SchoolCode] = Field(default=[], max_length=1000)
     messages: list[Message] = Field(default=[], max_length=MOST)
     demands: list[Demand] = Field(default=[], max_length=100)
 

@@ -162,7 +162,7 @@ class Talk:
         ]
         return Report(
             epoch=packed.epoch, last=packed.last, oldest=packed.oldest, now=self._bridge.clock(), version=__version__,
-            schools=self._codes(), messages=messages, demands=demands.current(),
+            messages=messages, demands=demands.current(),
         )  # fmt: skip
 
     def _codes(self) -> list[str]:

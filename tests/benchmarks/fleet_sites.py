@@ -71,8 +71,8 @@ class Site:
             said = f'{{"severity":"warning","text":"the school can not be read","over":false,"n":{self._events}}}'
             messages.append(self._message("notice", said, now))
         body = (
-            f'{{"protocol":1,"epoch":1,"last":{self._seq},"oldest":{first},"now":"{now}","version":"0.1.0","schools":'
-            f'["{self.code}"],"messages":[{",".join(messages)}]}}'
+            f'{{"protocol":1,"epoch":1,"last":{self._seq},"oldest":{first},"now":"{now}","version":"0.1.0",'
+            f'"messages":[{",".join(messages)}]}}'
         ).encode()
         again = chance.random() < AGAIN
         for _ in range(2 if again else 1):
