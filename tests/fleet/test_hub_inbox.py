@@ -248,7 +248,8 @@ def test_a_receipt_is_no_larger_than_a_site_reads(database: Database, clock: Clo
 def test_what_is_old_is_removed_and_heads_are_thinned(database: Database, clock: Clock) -> None:
     invite(database, "west", "0123")
     command(database, "withdrawn")
-    hub_orders.withdraw(database, "withdrawn", actor="anna", reason="why")
+    with database.write() as connection:
+        hub_orders.take_back(connection, ["withdrawn"], at=clock.now, actor="anna", reason="why")
     command(database, "open")
     for number in range(1, 7):
         body = {"seq": number, "hash": "a" * 64}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.api import serve
+from bridge.api import listening as listener
 from bridge.daemon import board, threads, watched
 from bridge.hub import listening
 from bridge.hub import run as hub
@@ -56,7 +56,7 @@ def test_systemd_finds_nothing_wrong_in_the_units(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("unit", DAEMONS)
 def test_the_times_of_the_units_fit_those_of_the_daemon(unit: str) -> None:
-    schools, beside = 2 * (watched.GRACE + threads.LAST), 3 * threads.LAST + serve.GRACE
+    schools, beside = 2 * (watched.GRACE + threads.LAST), 3 * threads.LAST + listener.GRACE
     stopping = schools + beside + 3 * threads.LAST
     assert float(setting(unit, "TimeoutStopSec")) > stopping
     assert float(setting(unit, "WatchdogSec")) >= 6 * board.BEAT
@@ -69,7 +69,7 @@ def test_the_hub_has_no_rights_and_its_times_fit() -> None:
     assert setting(unit, "CapabilityBoundingSet") == setting(unit, "AmbientCapabilities") == ""
     assert (setting(unit, "DynamicUser"), setting(unit, "Type")) == ("yes", "notify")
     assert float(setting(unit, "WatchdogSec")) >= 6 * hub.BEAT
-    assert float(setting(unit, "TimeoutStopSec")) > 3 * threads.LAST + 2 * listening.GRACE
+    assert float(setting(unit, "TimeoutStopSec")) > 3 * threads.LAST + 2 * listener.GRACE
     assert int(setting(unit, "LimitNOFILE")) > listening.MOST
 
 

@@ -33,6 +33,6 @@ async def test_without_the_right_it_says_which_one(make_sandbox: MakeSandbox) ->
     graph = connector(sandbox)
     port = graph.capabilities.devices
     assert port is not None
-    with pytest.raises(Refused, match=r"Device\.Read\.All.*Grant the permission"):
+    with pytest.raises(Refused, match=r"grant Device\.Read\.All .*admin consent"):
         await port.devices()
     await graph.close()
