@@ -38,8 +38,8 @@ class Encoder:
     def __init__(self) -> None:
         self._adapters: dict[str, TypeAdapter[Any]] = {}
         self._known: OrderedDict[str, tuple[Any, bytes, str]] = OrderedDict()
-        #: By the row's own id: a row of the board, kept alive, and how it is written.
-        self._rows: dict[int, tuple[Any, bytes]] = {}
+        #: By the row's own id: a row of the board, kept alive, how it is written, and a digest of that.
+        self._rows: dict[int, tuple[Any, bytes, bytes]] = {}
         self._small: tuple[str, bytes] = "", b""
 
     def encode(self, route: Route, path: str, answer: Any) -> tuple[bytes, str]:
@@ -47,8 +47,11 @@ class Encoder:
         known = self._known.get(path)
         if known is not None and known[0] is answer:
             return known[1], known[2]
-        body = self._board(answer) if route.name == "schools" else self._whole(route, answer)
-        tag = tag_of(body)
+        if route.name == "schools":
+            body, tag = self._board(answer)
+        else:
+            body = self._whole(route, answer)
+            tag = tag_of(body)
         if isinstance(answer, _SHARED):
             self._known[path] = (answer, body, tag)
             self._known.move_to_end(path)
@@ -70,18 +73,21 @@ class Encoder:
             adapter = self._adapters[route.name] = TypeAdapter(route.answer)
         return adapter.dump_json(list(answer) if isinstance(answer, Sequence) else answer)
 
-    def _board(self, rows: Sequence[SchoolRow]) -> bytes:
-        """Each row is written once as long as it is the same object: thousands of schools, of which few change."""
-        known, written = self._rows, []
+    def _board(self, rows: Sequence[SchoolRow]) -> tuple[bytes, str]:
+        """The bytes and their ETag. Each row is written, and digested, once as long as it is the same object:
+        thousands of schools, of which few change."""
+        known, written, digests = self._rows, [], []
         for row in rows:
             found = known.get(id(row))
             if found is None:
-                found = known[id(row)] = (row, row.model_dump_json().encode())
+                text = row.model_dump_json().encode()
+                found = known[id(row)] = (row, text, hashlib.blake2b(text, digest_size=16).digest())
             written.append(found[1])
+            digests.append(found[2])
         if len(known) > 2 * len(rows) + _MOST:
             kept = set(map(id, rows))
             self._rows = {name: one for name, one in known.items() if name in kept}
-        return b"[" + b",".join(written) + b"]"
+        return b"[" + b",".join(written) + b"]", tag_of(b"".join(digests))
 
 
 def tag_of(body: bytes) -> str:

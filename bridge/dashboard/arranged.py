@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlencode
 
@@ -104,45 +105,69 @@ class Arranged:
     pages: int
 
 
+@dataclass(slots=True)
+class _Found:
+    """One group while the schools are gone through: of each how it is sorted, and the school."""
+
+    rows: list[tuple[int, bool, str, SchoolRow]] = field(default_factory=list)
+    over: int = 0
+    next: datetime | None = None
+
+    def add(self, row: SchoolRow) -> None:
+        self.rows.append((_WORST[row.health], not row.silent, row.code, row))
+        self.over += row.stage in OVER
+        if row.appointment and (self.next is None or row.appointment < self.next):
+            self.next = row.appointment
+
+
 def arrange(rows: Iterable[SchoolRow], wanted: Wanted, most: int = MOST) -> Arranged:
     """In groups: waves in their order, stages in that of a cutover. Worst first within each; of equally bad ones those
-    first of whose site nothing is heard, because nobody knows how they are. So many on one page."""
-    every = list(rows)
-    waves = {row.wave: row.wave_order for row in every if row.wave}
-    fitting = filter(wanted.fits, every) if wanted.any else every
-    found: dict[str, list[SchoolRow]] = {}
-    for row in fitting:
-        found.setdefault(row.stage if wanted.by == "stage" else row.wave, []).append(row)
-    by_stage = wanted.by == "stage"
+    first of whose site nothing is heard, because nobody knows how they are. So many on one page.
+
+    All is counted in one go: thousands of schools lie all over the memory, and to fetch them takes the most time.
+    """
+    found, waves = dict[str, _Found](), dict[str, int]()
+    stages, health = Counter[str](), Counter[str]()
+    by_stage, some = wanted.by == "stage", wanted.any
+    total = silent = 0
+    for row in rows:
+        total += 1
+        silent += row.silent
+        health[row.health] += 1
+        if row.told:
+            stages[row.stage] += 1
+        if row.wave:
+            waves[row.wave] = row.wave_order
+        if some and not wanted.fits(row):
+            continue
+        name = row.stage if by_stage else row.wave
+        (found.get(name) or found.setdefault(name, _Found())).add(row)
     names = sorted(found, key=lambda name: (place(name), 0, name) if by_stage else (not name, waves.get(name, 0), name))
-    shown = sum(map(len, found.values()))
+    shown = sum(len(group.rows) for group in found.values())
     pages = max(1, -(-shown // most))
     page = min(wanted.page, pages)
-    stages, health = Counter(row.stage for row in every if row.told), Counter(row.health for row in every)
     return Arranged(
         groups=list(_groups([(name, found[name]) for name in names], (page - 1) * most, page * most)),
         stages=sorted(stages.items(), key=lambda one: place(one[0])),
         health={colour: health[colour] for colour in COLOURS},
         waves=sorted(waves, key=lambda name: (waves[name], name)),
         shown=shown,
-        total=len(every),
-        silent=sum(row.silent for row in every),
+        total=total,
+        silent=silent,
         page=page,
         pages=pages,
     )
 
 
-def _groups(found: Iterable[tuple[str, Sequence[SchoolRow]]], first: int, last: int) -> Iterator[Group]:
+def _groups(found: Iterable[tuple[str, _Found]], first: int, last: int) -> Iterator[Group]:
     """Those that have a part between two places of the whole."""
     at = 0
-    for name, rows in found:
+    for name, group in found:
         begin, end = max(0, first - at), last - at
-        at += len(rows)
-        if begin >= len(rows) or end <= 0:
-            continue
-        some = sorted(rows, key=lambda row: (_WORST[row.health], not row.silent, row.code))[begin:end]
-        next_one = min((row.appointment for row in rows if row.appointment), default=None)
-        yield Group(name, some, len(rows), sum(row.stage in OVER for row in rows), next_one)
+        at += len(group.rows)
+        if begin < len(group.rows) and end > 0:
+            some = heapq.nsmallest(end, group.rows)[begin:]
+            yield Group(name, [row for *_, row in some], len(group.rows), group.over, group.next)
 
 
 def place(stage: str) -> int:

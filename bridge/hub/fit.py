@@ -58,14 +58,17 @@ def drawable(model: BaseModel) -> bool:
 
 
 def _drawable(value: Any) -> bool:
+    """Of each school with each report: the usual ones first."""
+    if value is None or value is True or value is False:
+        return True
     if isinstance(value, str):
         return value.isascii() or value.isprintable() or not any("\ud800" <= one <= "\udfff" for one in value)
-    if isinstance(value, datetime):
-        return _aware(value) and value.year in YEARS
     if isinstance(value, int | float):
         return abs(value) <= NUMBER  # false of NaN, too
+    if isinstance(value, datetime):
+        return _aware(value) and value.year in YEARS
     if isinstance(value, Mapping):
-        return all(_drawable(one) for pair in value.items() for one in pair)
+        return all(map(_drawable, value)) and all(map(_drawable, value.values()))
     return all(map(_drawable, value)) if isinstance(value, list | tuple) else True
 
 

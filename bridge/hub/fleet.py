@@ -60,6 +60,9 @@ class Fleet:
         self._epochs: dict[str, deque[datetime]] = {}
         self._of_site: dict[str, tuple[Cause, ...]] = {}
         self._began: dict[str, int] = {}
+        #: Which site a school has, in the order of the codes; and what that was made of.
+        self._owner: dict[str, str] = {}
+        self._had: dict[str, tuple[Sequence[str], bool]] = {}
 
     def look(self, before: Sight | None) -> Sight:
         """The fleet as it is now."""
@@ -115,15 +118,37 @@ class Fleet:
         waiting: dict[str, list[Asked]] = {}
         for one in memory.asked:
             waiting.setdefault(one.school, []).append(one)
-        shots, changed = dict[str, Shot](), False
-        for code, site in sorted(_assigned(memory.sites)):
-            last = before.get(code)
-            if last is not None and site.name == last.site.name and site.name not in moved and code not in schools:
-                shots[code] = last
+        differ = self._assign(moved) or before.keys() != self._owner.keys()
+        stale = schools.union(*(memory.sites[name].schools for name in moved & memory.sites.keys()))
+        if differ:
+            stale |= {
+                code for code, name in self._owner.items() if code not in before or before[code].site.name != name
+            }
+        stale &= self._owner.keys()
+        if not stale and not differ:
+            return before
+        # In order: what lies in memory as it is read on the board is read five times as fast there.
+        fresh = {
+            code: self._shot(code, memory.sites[self._owner[code]], waiting.get(code, ())) for code in sorted(stale)
+        }
+        return {code: fresh.get(code) or before[code] for code in self._owner} if differ else {**before, **fresh}
+
+    def _assign(self, moved: set[str]) -> bool:
+        """Whether a site has other schools than before, or is good no more: then it is seen anew whose they are."""
+        sites, differ = self._memory.sites, False
+        for name in moved:
+            site = sites.get(name)
+            has = (site.schools, site.revoked is None) if site else None
+            if has == self._had.get(name):
                 continue
-            shots[code] = self._shot(code, site, waiting.get(code, ()))
-            changed = True
-        return shots if changed or len(shots) != len(before) else before
+            differ = True
+            if has:
+                self._had[name] = has
+            else:
+                del self._had[name]
+        if differ:
+            self._owner = {code: site.name for code, site in sorted(_assigned(sites), key=lambda one: one[0])}
+        return differ
 
     def _shot(self, code: str, site: Site, waiting: Sequence[Asked]) -> Shot:
         told, silent = self._memory.told.get(code), self._silent[site.name]

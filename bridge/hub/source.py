@@ -37,6 +37,8 @@ T = TypeVar("T")
 _THREADS = 8
 #: A sight this old is still good; one up to ``_STALE`` old is handed out while the next is being made.
 _FRESH, _STALE = timedelta(seconds=1), timedelta(seconds=4)
+#: Seconds that a look leaves to who got the sight before it: threads take turns, and the answer must not wait for it.
+_LET = 0.2
 #: A sight this old says that none comes any more.
 _OLD = timedelta(minutes=1)
 #: Seconds between two looks while nobody asks: who comes in the morning must not wait for all of the night.
@@ -89,18 +91,19 @@ class HubSource:
         age = self.database.clock() - known.at if known else _STALE
         if known is not None and age < _FRESH:
             return known
-        task = self._look()
         if known is not None and age < _STALE:
+            self._look(after=_LET)
             return known
-        return await asyncio.shield(task)
+        return await asyncio.shield(self._look())
 
-    def _look(self) -> asyncio.Task[Sight]:
+    def _look(self, *, after: float = 0.0) -> asyncio.Task[Sight]:
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._see(), name="hub: look")
+            self._looking = asyncio.create_task(self._see(after), name="hub: look")
             self._looking.add_done_callback(lambda task: task.cancelled() or task.exception())
         return self._looking
 
-    async def _see(self) -> Sight:
+    async def _see(self, after: float) -> Sight:
+        await asyncio.sleep(after)
         try:
             self._sight = await self.run(self._fleet.look, self._sight)
         except Exception as error:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, String, or_, select, type_coerce
 
 from bridge.api.models import SchoolRow
 from bridge.core.cutover import Stage
@@ -77,6 +77,7 @@ class Memory:
     #: What differs since it was taken out last: names of sites, codes of schools.
     sites_moved: set[str] = field(default_factory=set)
     schools_moved: set[str] = field(default_factory=set)
+    _said: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def look(self, connection: Connection, since: datetime | None, *, sites: bool, schools: bool) -> None:
         """Take in what is new since then, without a time everything. ``sites``, ``schools``: and what has no time of
@@ -90,17 +91,17 @@ class Memory:
         of = hub_site.c
         if since is not None:
             new = or_(of.heard >= since, of.made >= since, of.revoked >= since)
-            self._met(connection.execute(select(hub_site).where(new)))
+            self._met(connection.execute(select(*_SITE).where(new)))
         if not whole:
             return
         schools = {row.site: row.schools for row in connection.execute(select(of.site, of.schools))}
         names = [name for name, codes in schools.items() if name not in self.sites or self._other(name, codes)]
         if len(names) > BATCH:
-            self._met(connection.execute(select(hub_site)))
+            self._met(connection.execute(select(*_SITE)))
         elif names:
-            self._met(connection.execute(select(hub_site).where(of.site.in_(names))))
+            self._met(connection.execute(select(*_SITE).where(of.site.in_(names))))
         for name in self.sites.keys() - schools.keys():
-            del self.sites[name]
+            del self.sites[name], self._said[name]
             self.sites_moved.add(name)
 
     def _other(self, name: str, codes: str) -> bool:
@@ -108,10 +109,11 @@ class Memory:
 
     def _met(self, rows: Iterable[Any]) -> None:
         for row in rows:
-            site = _site(row)
-            if self.sites.get(site.name) != site:
-                self.sites[site.name] = site
-                self.sites_moved.add(site.name)
+            name, said = row[0], tuple(row[1:])
+            if self._said.get(name) != said or name not in self.sites:
+                self._said[name] = said
+                self.sites[name] = _site(name, *said)
+                self.sites_moved.add(name)
 
     def _schools(self, connection: Connection, since: datetime | None) -> None:
         of = hub_school.c
@@ -175,11 +177,22 @@ def _named(action: str) -> str:
         return action
 
 
-def _site(row: Any) -> Site:
-    return Site(
-        row.site, tuple(row.schools.split()), row.made, row.label, row.heard, row.ahead, row.missing, row.epoch,
-        row.revoked, row.version,
-    )  # fmt: skip
+#: What is looked at of a site, in the order of ``_site``. Times stay texts until they differ: most rows of a look were
+#: in the one before it.
+_SITE = (
+    hub_site.c.site, hub_site.c.schools, type_coerce(hub_site.c.made, String), hub_site.c.label,
+    type_coerce(hub_site.c.heard, String), hub_site.c.ahead, hub_site.c.missing, hub_site.c.epoch,
+    type_coerce(hub_site.c.revoked, String), hub_site.c.version,
+)  # fmt: skip
+
+
+def _site(
+    name: str, schools: str, made: str, label: str, heard: str | None, ahead: float, missing: int, epoch: int,
+    revoked: str | None, version: str,
+) -> Site:  # fmt: skip
+    at, ended = (datetime.fromisoformat(one) if one else None for one in (heard, revoked))
+    begun = datetime.fromisoformat(made)
+    return Site(name, tuple(schools.split()), begun, label, at, ahead, missing, epoch, ended, version)
 
 
 def _bodies(connection: Connection, codes: Sequence[str]) -> Iterator[Any]:
