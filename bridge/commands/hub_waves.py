@@ -82,14 +82,16 @@ def attest(
     name: _Name,
     need: Annotated[str, typer.Argument(help="What it needs, as written under `needs`.")],
     reason: _Reason = "",
+    back: Annotated[bool, typer.Option("--back", help="Take it back: it is not so after all.")] = False,
 ) -> int:
     """Say that something which a wave needs is so."""
     session = session_of(context)
     _why(reason)
     with _waves(session) as (waves, _):
-        waves.attest(name, need, **_who(reason))
-    answer = {"ok": True, "wave": name, "need": need}
-    session.show(answer, lambda out: out.print(f"{plain(name)}: attested: {plain(need)}"))
+        (waves.unattest if back else waves.attest)(name, need, **_who(reason))
+    answer = {"ok": True, "wave": name, "need": need, "attested": not back}
+    done = "not attested any more" if back else "attested"
+    session.show(answer, lambda out: out.print(f"{plain(name)}: {done}: {plain(need)}"))
     return NOTHING
 
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, delete, select
 
 from bridge.core.wave_run import Ask, Part, Wave, Wish, begins_with, order_id
 from bridge.fleet.messages import Order
@@ -189,3 +189,9 @@ def attest(tx: Transaction, wave: str, need: str, *, actor: str, reason: str) ->
     row = {"actor": actor, "reason": reason, "at": tx.now}
     statement = tx.insert(hub_need).values(wave=wave, need=need, **row)
     tx.run(statement.on_conflict_do_update(index_elements=["wave", "need"], set_=row))
+
+
+def unattest(tx: Transaction, wave: str, need: str) -> bool:
+    """Forget it; whether somebody had said it."""
+    mine = (hub_need.c.wave == wave) & (hub_need.c.need == need)
+    return tx.connection.execute(delete(hub_need).where(mine)).rowcount > 0

@@ -126,9 +126,17 @@ class Waves:
                 there = "; ".join(plan.needs(name)) or "nothing"
                 raise ConfigurationError(f'the wave {name} does not need "{need}"; hub.yaml says: {there}')
             rows.attest(tx, name, need, actor=actor, reason=reason)
-            after = {"wave": name, "need": need}
-            entry = Entry(ACTION, actor=actor, reason=reason, after=after, outcome="attested")
-            note(tx.connection, tx.now, {HUB: [entry]})
+            _attested(tx, name, need, "attested", actor=actor, reason=reason)
+
+    def unattest(self, name: str, need: str, *, actor: str, reason: str) -> None:
+        """It is not so after all, also where hub.yaml asks for it no more. What begun goes on: that is stopped by
+        ``stop``. Raises ConfigurationError where nobody said that it is."""
+        with self._alone() as tx:
+            if not rows.unattest(tx, name, need):
+                raise ConfigurationError(
+                    f'nobody attested "{need}" of the wave {name}; nothing was changed. See: schoolbridge hub wave show'
+                )
+            _attested(tx, name, need, "attestation taken back", actor=actor, reason=reason)
 
     # -- steps
 
@@ -229,6 +237,11 @@ class Waves:
         after = {"wave": one.wave.name, "schools": len(one.wave.parts), **more}
         entry = Entry(ACTION, actor=actor, reason=reason, after=after, outcome=outcome)
         note(tx.connection, tx.now, {HUB: [entry]})
+
+
+def _attested(tx: Transaction, name: str, need: str, outcome: str, *, actor: str, reason: str) -> None:
+    entry = Entry(ACTION, actor=actor, reason=reason, after={"wave": name, "need": need}, outcome=outcome)
+    note(tx.connection, tx.now, {HUB: [entry]})
 
 
 def _place(schools: Mapping[str, Known], code: str) -> Place:

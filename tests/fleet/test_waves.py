@@ -130,6 +130,8 @@ def test_needs_blackouts_and_times_are_asked(database: Database, clock: Clock) -
         hub.start("south", Start(), actor="anna", reason="why not")
     with pytest.raises(ConfigurationError, match=r'does not need "coffee"; hub\.yaml says: parents are told'):
         hub.attest("north", "coffee", actor="anna", reason="why not")
+    with pytest.raises(ConfigurationError, match='nobody attested "parents are told" of the wave north'):
+        hub.unattest("north", "parents are told", actor="anna", reason="letter came back")
 
 
 def test_a_refusal_stops_it_and_the_others_are_asked_to_stay(hub: Waves, clock: Clock) -> None:  # noqa: F811

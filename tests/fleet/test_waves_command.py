@@ -76,7 +76,12 @@ def test_a_wave_by_hand(hub: HubSettings, capsys: pytest.CaptureFixture[str]) ->
         'the wave pilot can\'t begin: "parents are told" is not attested: schoolbridge hub wave attest "pilot" '
         '"parents are told" --reason WHY. Nothing was asked'
     )
-    assert typed(hub, capsys, "attest", "pilot", "parents are told", "--reason", "letter sent")[0] == 0
+    attest = ("attest", "pilot", "parents are told", "--reason", "letter sent")
+    assert typed(hub, capsys, *attest)[0] == 0
+    assert typed(hub, capsys, *attest, "--back")[1]["attested"] is False
+    assert "nobody attested" in typed(hub, capsys, *attest, "--back")[1]["error"]
+    assert "is not attested" in typed(hub, capsys, "start", "pilot", "--reason", "as planned")[1]["error"]
+    assert typed(hub, capsys, *attest)[0] == 0
     code, said = typed(hub, capsys, "start", "rest", "--reason", "as planned")
     assert "0201: the wave pilot is not through yet" in said["error"]
     code, said = typed(hub, capsys, "start", "pilot", "--at", "2039-02-30 18:00", "--reason", "as planned")
