@@ -130,7 +130,10 @@ class Receipt(Spoken):
     commands: list[Signed] = []
     questions: list[Signed] = []
     allowances: list[Allowance] = []
-    missing: int = Field(default=0, ge=0, description="Messages that this hub never got: all states are told anew.")
+    missing: int = Field(
+        default=0, ge=0, description="Messages of this site that this hub never got, ever. Where it is another "
+        "number than in the receipt before, all states are told anew: so the loss of one receipt loses nothing.",
+    )  # fmt: skip
     renew: bool = Field(default=False, description="The certificate should be renewed now.")
 
 

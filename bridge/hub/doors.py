@@ -116,9 +116,8 @@ class Doors:
             raise Refused(403, outcome.refused, faults=faults)
         orders = await self.waiting.now(peer.site)
         mark = outcome.taken.mark
-        missing = outcome.taken.missing
         return self._receipt(
-            peer, outcome.taken.verdict.value, orders, epoch=mark.epoch, seq=mark.seq, missing=missing
+            peer, outcome.taken.verdict.value, orders, epoch=mark.epoch, seq=mark.seq, missing=outcome.missing
         )  # fmt: skip
 
     async def wait(self, request: web.Request) -> web.Response:

@@ -41,8 +41,9 @@ restored = _table(
 # --- a site -----------------------------------------------------------------------------------------------------------
 
 #: One row under the empty code: the site's epoch and the number given out last. It is locked by whoever writes the
-#: outbox. ``told``, also under each school's code: JSON of what events were told up to.
-uplink = _table("uplink", _number("epoch"), _number("last"), _text("told"))
+#: outbox. ``missing``: messages that the hub never got, as it said last. ``told``, also under each school's code: JSON
+#: of what events were told up to.
+uplink = _table("uplink", _number("epoch"), _number("last"), _number("missing"), _text("told"))
 #: What the hub has not confirmed yet, in the order of ``place``. ``seq`` is 0 until a message was put into a report:
 #: from then on it stays as it is. Before that a newer state takes the place of one of the same ``slot`` (empty: an
 #: event, which nothing replaces; an answer has one, so that it stands here once), so that numbers have no gaps and the

@@ -48,13 +48,15 @@ class Posted:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a report. ``refused``: why nothing of it was applied; ``answers``: commands that it answered."""
+    """What became of a report. ``refused``: why nothing of it was applied; ``answers``: commands that it answered;
+    ``missing``: messages of the site that never came, ever."""
 
     taken: Taken
     schools: frozenset[str] = frozenset()
     refused: str = ""
     foreign: frozenset[str] = frozenset()
     answers: tuple[str, ...] = ()
+    missing: int = 0
 
 
 @dataclass(slots=True)
@@ -102,9 +104,10 @@ def _judged(batch: _Batch, one: Posted, row: Row[Any] | None, bad: set[str]) -> 
         return Outcome(Taken(Verdict.REPEATED, known), own, _no_epoch(one.site, report.epoch, known))
     numbers = [message.seq for message in report.messages]
     taken = take(known, Told(report.epoch, report.last, report.oldest, numbers))
+    missing = min((mark["missing"] if mark else row.missing) + taken.missing, _MOST)
     batch.marks[one.site] = {
         "name": one.site, "epoch": taken.mark.epoch, "seq": taken.mark.seq,
-        "missing": min((mark["missing"] if mark else row.missing) + taken.missing, _MOST), "heard": one.received,
+        "missing": missing, "heard": one.received,
         "ahead": (report.now - one.received).total_seconds(), "version": report.version,
     }  # fmt: skip
     answers: list[str] = []
@@ -118,7 +121,7 @@ def _judged(batch: _Batch, one: Posted, row: Row[Any] | None, bad: set[str]) -> 
             "tenant": demand.tenant, "budget": demand.budget, "site": one.site, "wanted": demand.wanted,
             "at": one.received, "promises": "[]", "holds": demand.holds,
         }  # fmt: skip
-    return Outcome(taken, own, answers=tuple(answers))
+    return Outcome(taken, own, answers=tuple(answers), missing=missing)
 
 
 def _no_epoch(site: str, epoch: int, known: Mark) -> str:

@@ -86,7 +86,7 @@ def opened(database: Database) -> Iterator[Transaction]:
 
 def alone(tx: Transaction) -> Mark:
     """Hold the outbox within a transaction; the epoch and the number given out last. The first epoch is 1."""
-    row = {"school": NOBODY, "epoch": 1, "last": 0, "told": ""}
+    row = {"school": NOBODY, "epoch": 1, "last": 0, "missing": 0, "told": ""}
     tx.run(tx.insert(uplink).on_conflict_do_nothing(), [row])
     found = tx.rows(select(uplink.c.epoch, uplink.c.last).where(uplink.c.school == NOBODY).with_for_update())[0]
     return Mark(found.epoch, found.last)
@@ -206,22 +206,25 @@ def _number(tx: Transaction, mark: Mark, most: int, size: int) -> Mark:
     return Mark(mark.epoch, last)
 
 
-def conclude(database: Database, report: Packed, *, hub: Mark, verdict: Verdict) -> Mark | None:
-    """What the receipt for a report means. The mark of a new epoch where this state is behind the hub; else None.
+def conclude(database: Database, report: Packed, *, hub: Mark, verdict: Verdict, missing: int = 0) -> bool:
+    """What the receipt for a report means; whether all states are to be told anew.
 
-    A receipt that counts no more (see ``counts``) changes nothing.
+    So it is where this state is behind the hub and a new epoch begins, and where messages that the hub never got
+    (``missing``, all in all) are others than it said before. A receipt that counts no more (see ``counts``) changes
+    nothing.
     """
     with opened(database) as tx:
         site = alone(tx)
         if not counts(site, report, verdict):
-            return None
+            return False
         fresh, upto = answered(site, hub, verdict)
         if fresh.epoch == site.epoch:
             tx.run(delete(outbox).where(outbox.c.seq > 0, outbox.c.seq <= upto))
-            return None
+            mine = (uplink.c.school == NOBODY) & (uplink.c.missing != missing)
+            return tx.connection.execute(update(uplink).where(mine).values(missing=missing)).rowcount > 0
         _anew(tx)
-        tx.run(update(uplink).where(uplink.c.school == NOBODY).values(epoch=fresh.epoch, last=0))
-        return fresh
+        tx.run(update(uplink).where(uplink.c.school == NOBODY).values(epoch=fresh.epoch, last=0, missing=missing))
+        return True
 
 
 def counts(site: Mark, report: Packed, verdict: Verdict) -> bool:
@@ -269,7 +272,7 @@ def remember(tx: Transaction, code: str, what: Mapping[str, Any]) -> None:
     if code == NOBODY:
         tx.run(update(uplink).where(uplink.c.school == NOBODY).values(told=text))
         return
-    row = {"school": code, "epoch": 0, "last": 0, "told": text}
+    row = {"school": code, "epoch": 0, "last": 0, "missing": 0, "told": text}
     statement = tx.insert(uplink)
     changed = statement.on_conflict_do_update(index_elements=["school"], set_={"told": text})
     tx.run(changed, [row])

@@ -175,8 +175,8 @@ class Talk:
         database, verdict = self._bridge.database, Verdict(receipt.verdict)
         if outbox.behind(database, packed, verdict):
             self._put_back(receipt)
-        fresh = outbox.conclude(database, packed, hub=Mark(receipt.epoch, receipt.seq), verdict=verdict)
-        return fresh is not None or receipt.missing > 0
+        hub = Mark(receipt.epoch, receipt.seq)
+        return outbox.conclude(database, packed, hub=hub, verdict=verdict, missing=receipt.missing)
 
     def _put_back(self, receipt: Receipt) -> None:
         """The hub knows more than this state: before a new epoch begins, it is noted that nothing may be deleted."""

@@ -208,7 +208,7 @@ class FakeHub:
         if self.deaf:
             assert request.transport is not None
             request.transport.close()
-        return self._receipt(taken.verdict.value, missing=taken.missing)
+        return self._receipt(taken.verdict.value, missing=self.missing)
 
     def _receipt(self, verdict: Any, *, missing: int = 0) -> web.Response:
         questions, self.questions = self.questions, []

@@ -35,7 +35,7 @@ def numbers(report: Packed) -> list[tuple[int, str, int]]:
     return [(one.seq, one.kind, one.body["n"]) for one in report.messages]
 
 
-def confirm(database: Database, report: Packed, upto: int, verdict: Verdict = Verdict.APPLIED) -> Mark | None:
+def confirm(database: Database, report: Packed, upto: int, verdict: Verdict = Verdict.APPLIED) -> bool:
     return outbox.conclude(database, report, hub=Mark(report.epoch, upto), verdict=verdict)
 
 
@@ -55,7 +55,7 @@ def test_what_is_in_flight_stays_as_it_is_and_all_behind_it_is_one_row_a_slot(da
         keep(database, state(number))
         assert packed(database) == first
     assert outbox.waiting(database) == 2
-    assert confirm(database, first, 1) is None
+    assert not confirm(database, first, 1)
     assert numbers(packed(database)) == [(2, "school", 49)]
 
 
@@ -85,12 +85,27 @@ def test_behind_the_hub_a_new_epoch_begins_and_an_old_receipt_says_nothing_any_m
     keep(database, event(1), state(1))
     report = packed(database)
     keep(database, state(2))
-    fresh = outbox.conclude(database, report, hub=Mark(1, 40), verdict=Verdict.BEHIND)
-    assert fresh == Mark(2, 0)
+    assert outbox.conclude(database, report, hub=Mark(1, 40), verdict=Verdict.BEHIND)
+    assert packed(database).epoch == 2
     assert numbers(packed(database)) == [(1, "stage", 1), (2, "school", 2)]
-    assert confirm(database, report, 2) is None
-    assert outbox.conclude(database, report, hub=Mark(1, 40), verdict=Verdict.BEHIND) is None
+    assert not confirm(database, report, 2)
+    assert not outbox.conclude(database, report, hub=Mark(1, 40), verdict=Verdict.BEHIND)
     assert outbox.waiting(database) == 2
+
+
+def test_messages_that_the_hub_never_got_are_answered_once_also_where_the_receipt_that_said_so_was_lost(
+    database: Database,
+) -> None:
+    keep(database, event(1))
+    report = packed(database)
+    hub = Mark(1, 1)
+    told = [
+        outbox.conclude(database, report, hub=hub, verdict=verdict, missing=missing)
+        for verdict, missing in (
+            (Verdict.REPEATED, 3), (Verdict.REPEATED, 3), (Verdict.APPLIED, 5), (Verdict.APPLIED, 0),
+        )
+    ]  # fmt: skip
+    assert told == [True, False, True, True], "another number, also a smaller one: that hub was put back"
 
 
 def test_what_was_set_aside_is_told_in_a_new_epoch_too(database: Database) -> None:
@@ -181,7 +196,7 @@ def test_over_a_bad_line_each_event_arrives_once_and_in_order(database: Database
             receipts.append((report, hub.hear(report)))
         if receipts and chance.random() < 0.6:
             report, taken = chance.choice(receipts)
-            assert outbox.conclude(database, report, hub=taken.mark, verdict=taken.verdict) is None
+            assert not outbox.conclude(database, report, hub=taken.mark, verdict=taken.verdict)
     _drain(database, hub)
     assert hub.applied == list(range(told))
 
@@ -201,7 +216,8 @@ def test_a_state_that_was_put_back_never_tells_an_event_of_before_again(database
     report = packed(database)
     taken = hub.hear(report)
     assert taken.verdict is Verdict.BEHIND
-    assert outbox.conclude(database, report, hub=taken.mark, verdict=taken.verdict) == Mark(2, 0)
+    assert outbox.conclude(database, report, hub=taken.mark, verdict=taken.verdict)
+    assert packed(database).epoch == 2
     keep(database, event(100))
     _drain(database, hub)
     assert hub.applied == [0, 1, 2, 3, 4, 2, 3, 100], "a new epoch tells what the old state still had to tell"

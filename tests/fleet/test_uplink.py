@@ -111,9 +111,11 @@ def test_a_hub_that_was_put_back_is_told_all_states_again(hub: FakeHub, site: Si
     with site.up():
         hub.until(lambda: len(hub.states()) == 4)
         hub.messages.clear()
+        hub.deaf = True  # the receipt that says so is lost
         hub.mark = Mark(1, 1)
+        hub.until(lambda: hub.missing > 0)
+        hub.deaf = False
         hub.until(lambda: len(hub.states()) == 4)
-    assert hub.missing > 0
 
 
 @pytest.mark.parametrize(

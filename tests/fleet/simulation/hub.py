@@ -90,7 +90,7 @@ class Hub:
             if taken.verdict is Verdict.APPLIED and taken.first:
                 fresh = [one for one in report.messages if one.seq >= taken.first]
                 self.witness[site.name] += [Applied(report.epoch, one.seq, one.kind, one.body) for one in fresh]
-            receipt = self._receipt(site, taken.verdict, taken.mark, taken.missing)
+            receipt = self._receipt(site, taken.verdict, taken.mark, outcome.missing)
             site.wire.send(lambda answer=answer, receipt=receipt: answer(receipt))  # type: ignore[misc]
 
     def _receipt(self, site: Site, verdict: Verdict, mark: Mark, missing: int) -> Receipt:

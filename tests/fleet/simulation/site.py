@@ -62,7 +62,6 @@ class Site:
     lives: list[int] = field(default_factory=list)  # of each event: the life in which it happened
     carried: list[Carried] = field(default_factory=list)
     crashing: float = 0.0
-    anew: int = 0
 
     def __post_init__(self) -> None:
         self.database = fresh(lambda: self.clock.moment(self.ahead))
@@ -131,10 +130,8 @@ class Site:
         if receipt.verdict == "none":
             return
         verdict = Verdict(receipt.verdict)
-        fresh = outbox.conclude(self.database, packed, hub=Mark(receipt.epoch, receipt.seq), verdict=verdict)
-        if fresh is not None:
-            self.anew += 1
-        if fresh is not None or receipt.missing:
+        hub = Mark(receipt.epoch, receipt.seq)
+        if outbox.conclude(self.database, packed, hub=hub, verdict=verdict, missing=receipt.missing):
             self.told = -1
         if self.waits is mark:
             self.waits, self.hello = None, False

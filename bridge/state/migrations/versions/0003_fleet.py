@@ -28,7 +28,7 @@ def upgrade() -> None:
     _table("lease", "school:n", "owner:t token:i since:w until:w")
     op.create_index(op.f("ix_lease_school_token"), "lease", ["school", "token"], unique=True)
     _table("restored", "school:n", "at:w reason:t compared:t still:b")
-    _table("uplink", "school:n", "epoch:i last:i told:t")
+    _table("uplink", "school:n", "epoch:i last:i missing:i told:t")
     _table("outbox", "place:i", "seq:i school:n kind:t slot:t at:w body:t", ("slot",))
     _table("mastered", "school:n anchor:n", "kind:t at:w")
     _hub()
