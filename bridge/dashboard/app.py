@@ -21,7 +21,8 @@ from bridge.api.actions import SCOPES
 from bridge.api.source import ASKING, Away, Denied, Source, Unknown
 from bridge.dashboard.acts import Amiss, action_of, none_more
 from bridge.dashboard.doors import Doors
-from bridge.dashboard.drawn import HEADERS, STATIC, VERSION, Drawer, Look
+from bridge.dashboard.drawn import HEADERS, Drawer, Look
+from bridge.dashboard.files import STATIC, VERSION
 from bridge.dashboard.live import Streams
 from bridge.dashboard.pages import Pages, Shown
 from bridge.dashboard.requests import YEAR, chosen, elsewhere, look_of, ours, posted, tagged
@@ -100,15 +101,15 @@ class Dashboard:
         look, session = self.look(request), await self.doors.session(request, touch=True)
         if session is None:
             to = request.path.removesuffix("/act")
-            return await self.doors.form(request, "login_over", status=401, to=to)
+            return self.doors.form(request, "login_over", status=401, to=to)
         form = await posted(request)
         if form is None or not ours(session, form):
-            return await self.wrong(look, session, HTTPStatus.FORBIDDEN, "error_foreign")
+            return self.wrong(look, session, HTTPStatus.FORBIDDEN, "error_foreign")
         code, action = request.match_info["code"], form.get("action", "")
         if not session.held.who.may("read", code):
             raise Unknown(code)
         if action not in SCOPES or not session.held.who.may(SCOPES[action], code):
-            return await self.wrong(look, session, HTTPStatus.FORBIDDEN, "error_scope")
+            return self.wrong(look, session, HTTPStatus.FORBIDDEN, "error_scope")
         if not session.twice(form, self.clock()):
             done = False
             try:
@@ -158,7 +159,7 @@ class Dashboard:
     async def nothing(self, request: web.Request) -> web.StreamResponse:
         """No such page."""
         if await self.doors.session(request, touch=True) is None:
-            return await self.doors.form(request)
+            return self.doors.form(request)
         raise web.HTTPNotFound
 
     # --- around every page
@@ -172,7 +173,7 @@ class Dashboard:
             if session is None:
                 if look.fragment:
                     return web.Response(status=401, headers=HEADERS)
-                return await self.doors.form(request, "login_over" if self.doors.cookie in request.cookies else "")
+                return self.doors.form(request, "login_over" if self.doors.cookie in request.cookies else "")
             if moved := chosen(request, secure=self.secure):
                 return moved
             code = request.match_info.get("code")
@@ -193,27 +194,27 @@ class Dashboard:
                 return await answer(request)
             except (Unknown, web.HTTPNotFound):
                 session = await self.doors.session(request, touch=False)
-                return await self.wrong(look, session, HTTPStatus.NOT_FOUND, "error_404")
+                return self.wrong(look, session, HTTPStatus.NOT_FOUND, "error_404")
             except Away as error:
                 session = await self.doors.session(request, touch=False)
                 said = Said(False, look.speech.away(error.site, error.heard))
-                return await self.wrong(look, session, HTTPStatus.SERVICE_UNAVAILABLE, "error_away", said=said)
+                return self.wrong(look, session, HTTPStatus.SERVICE_UNAVAILABLE, "error_away", said=said)
             except web.HTTPRequestEntityTooLarge:
-                return await self.wrong(look, None, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "error_413")
+                return self.wrong(look, None, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "error_413")
             except (BridgeError, SQLAlchemyError, OSError) as error:
                 self.log.warning("a page can't be shown", path=request.path, reason=type(error).__name__)
-                return await self.wrong(look, None, HTTPStatus.SERVICE_UNAVAILABLE, "error_503")
+                return self.wrong(look, None, HTTPStatus.SERVICE_UNAVAILABLE, "error_503")
             except Exception:
                 number = secrets.token_hex(4)
                 self.log.exception("a page can't be shown", path=request.path, number=number)
-                return await self.wrong(look, None, HTTPStatus.INTERNAL_SERVER_ERROR, "error_500", number=number)
+                return self.wrong(look, None, HTTPStatus.INTERNAL_SERVER_ERROR, "error_500", number=number)
 
         return caught
 
-    async def wrong(
+    def wrong(
         self, look: Look, session: Session | None, status: HTTPStatus, word: str, number: str = "",
         said: Said | None = None,
     ) -> web.Response:  # fmt: skip
-        return await self.drawer.draw(
+        return self.drawer.draw(
             "error.html", look, session, status=status, word=word, code=int(status), number=number, said=said
         )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import heapq
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 from bridge.api.models import Colour, SchoolRow
@@ -105,69 +105,106 @@ class Arranged:
     pages: int
 
 
+class Key(NamedTuple):
+    """What a school is sorted and counted by. The first three say where it stands."""
+
+    rank: int
+    heard: bool
+    code: str
+    stage: str
+    told: bool
+    wave: str
+    order: int
+    appointment: datetime | None
+
+    @classmethod
+    def of(cls, row: SchoolRow) -> Key:
+        """Of one row."""
+        return cls(
+            _WORST[row.health], not row.silent, row.code, row.stage, row.told, row.wave, row.wave_order, row.appointment
+        )  # fmt: skip
+
+
+class Keys:
+    """The keys of the board that was arranged last: asked are only rows that are others than then.
+
+    Ten thousand rows lie all over the memory, and to fetch each of them takes longer than all else.
+    """
+
+    def __init__(self) -> None:
+        self._rows: Sequence[SchoolRow] = ()
+        self._keys: Sequence[Key] = ()
+
+    def of(self, rows: Sequence[SchoolRow]) -> Sequence[Key]:
+        """In the order of the rows."""
+        if len(rows) == len(self._rows):
+            three = zip(rows, self._rows, self._keys, strict=True)
+            keys = [key if row is before else Key.of(row) for row, before, key in three]
+        else:
+            keys = [*map(Key.of, rows)]
+        self._rows, self._keys = rows, keys
+        return keys
+
+
 @dataclass(slots=True)
 class _Found:
-    """One group while the schools are gone through: of each how it is sorted, and the school."""
+    """One group while the schools are gone through: of each where it stands, and its place among the rows."""
 
-    rows: list[tuple[int, bool, str, SchoolRow]] = field(default_factory=list)
+    places: list[tuple[int, bool, str, int]] = field(default_factory=list)
     over: int = 0
     next: datetime | None = None
 
-    def add(self, row: SchoolRow) -> None:
-        self.rows.append((_WORST[row.health], not row.silent, row.code, row))
-        self.over += row.stage in OVER
-        if row.appointment and (self.next is None or row.appointment < self.next):
-            self.next = row.appointment
 
-
-def arrange(rows: Iterable[SchoolRow], wanted: Wanted, most: int = MOST) -> Arranged:
+def arrange(
+    rows: Sequence[SchoolRow], wanted: Wanted, most: int = MOST, *, keys: Sequence[Key] | None = None
+) -> Arranged:
     """In groups: waves in their order, stages in that of a cutover. Worst first within each; of equally bad ones those
-    first of whose site nothing is heard, because nobody knows how they are. So many on one page.
-
-    All is counted in one go: thousands of schools lie all over the memory, and to fetch them takes the most time.
+    first of whose site nothing is heard, because nobody knows how they are. So many on one page. ``keys``: of the rows.
     """
-    found, waves = dict[str, _Found](), dict[str, int]()
-    stages, health = Counter[str](), Counter[str]()
-    by_stage, some = wanted.by == "stage", wanted.any
-    total = silent = 0
-    for row in rows:
-        total += 1
-        silent += row.silent
-        health[row.health] += 1
-        if row.told:
-            stages[row.stage] += 1
-        if row.wave:
-            waves[row.wave] = row.wave_order
-        if some and not wanted.fits(row):
+    keys = [*map(Key.of, rows)] if keys is None else keys
+    found, waves, stages = dict[str, _Found](), dict[str, int](), dict[str, int]()
+    ranks, silent, by_stage, some = [0, 0, 0], 0, wanted.by == "stage", wanted.any
+    for number, (rank, heard, code, stage, told, wave, order, appointment) in enumerate(keys):
+        ranks[rank] += 1
+        silent += not heard
+        if told:
+            stages[stage] = stages.get(stage, 0) + 1
+        if wave:
+            waves[wave] = order
+        if some and not wanted.fits(rows[number]):
             continue
-        name = row.stage if by_stage else row.wave
-        (found.get(name) or found.setdefault(name, _Found())).add(row)
+        name = stage if by_stage else wave
+        group = found.get(name) or found.setdefault(name, _Found())
+        group.places.append((rank, heard, code, number))
+        group.over += stage in OVER
+        if appointment and (group.next is None or appointment < group.next):
+            group.next = appointment
     names = sorted(found, key=lambda name: (place(name), 0, name) if by_stage else (not name, waves.get(name, 0), name))
-    shown = sum(len(group.rows) for group in found.values())
+    shown = sum(len(group.places) for group in found.values())
     pages = max(1, -(-shown // most))
     page = min(wanted.page, pages)
     return Arranged(
-        groups=list(_groups([(name, found[name]) for name in names], (page - 1) * most, page * most)),
+        groups=list(_groups(rows, [(name, found[name]) for name in names], (page - 1) * most, page * most)),
         stages=sorted(stages.items(), key=lambda one: place(one[0])),
-        health={colour: health[colour] for colour in COLOURS},
+        health=dict(zip(COLOURS, ranks, strict=True)),
         waves=sorted(waves, key=lambda name: (waves[name], name)),
         shown=shown,
-        total=total,
+        total=len(keys),
         silent=silent,
         page=page,
         pages=pages,
     )
 
 
-def _groups(found: Iterable[tuple[str, _Found]], first: int, last: int) -> Iterator[Group]:
+def _groups(rows: Sequence[SchoolRow], found: Iterable[tuple[str, _Found]], first: int, last: int) -> Iterator[Group]:
     """Those that have a part between two places of the whole."""
     at = 0
     for name, group in found:
-        begin, end = max(0, first - at), last - at
-        at += len(group.rows)
-        if begin < len(group.rows) and end > 0:
-            some = heapq.nsmallest(end, group.rows)[begin:]
-            yield Group(name, [row for *_, row in some], len(group.rows), group.over, group.next)
+        begin, end, total = max(0, first - at), last - at, len(group.places)
+        at += total
+        if begin < total and end > 0:
+            some = heapq.nsmallest(end, group.places)[begin:]
+            yield Group(name, [rows[number] for *_, number in some], total, group.over, group.next)
 
 
 def place(stage: str) -> int:

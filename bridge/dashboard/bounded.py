@@ -8,13 +8,15 @@ import unicodedata
 _TURNING = frozenset(
     "\u061c\u180e\u200b\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
 )
+#: The first of the signs that stand on another letter; what hides or turns and comes before it is not printable.
+_ACCENTS = "\u0300"
 _MARKS = 3  # accents on one letter; more of them grow over the lines around
 LONGEST = 160
 
 
 def bounded(text: object, longest: int = LONGEST) -> str:
     """``text`` as it may stand on a page: one line, no control characters, no longer than ``longest``."""
-    if type(text) is str and len(text) <= longest and text.isascii() and text.isprintable():
+    if type(text) is str and len(text) <= longest and text.isprintable() and (text.isascii() or max(text) < _ACCENTS):
         return text  # nearly all of them: a page has thousands
     shown: list[str] = []
     marks = 0

@@ -42,9 +42,7 @@ class Doors:
         told = self.sessions.told(request.headers) if self.proxied else None
         return told or await self.sessions.find(request.cookies.get(self.cookie, ""), touch=touch)
 
-    async def form(
-        self, request: web.Request, word: str = "", *, status: int = 200, to: str | None = None
-    ) -> web.Response:
+    def form(self, request: web.Request, word: str = "", *, status: int = 200, to: str | None = None) -> web.Response:
         """The page that asks for a token; afterwards it goes on where the person wanted to go: ``to``, or here."""
         if request.method == "GET" and (moved := chosen(request, secure=self.secure)):
             return moved
@@ -53,7 +51,7 @@ class Doors:
         # A link in a mail leads here without the cookie, because it comes from elsewhere; a click from here has it.
         abroad = request.headers.get("Sec-Fetch-Site") == "cross-site"
         said = Said(False, look.speech.words[word]) if word else None
-        response = await self.drawer.draw(
+        response = self.drawer.draw(
             "login.html", look, None, status=status, said=said, door=visit.token, to=local(to), abroad=abroad
         )
         self._keep(response, self._form_cookie, self._forms.seal(visit), lasts=int(LASTS))
@@ -61,21 +59,21 @@ class Doors:
 
     async def page(self, request: web.Request) -> web.Response:
         """GET /login."""
-        return await self.form(request, to=request.query.get("to", "/"))
+        return self.form(request, to=request.query.get("to", "/"))
 
     async def log_in(self, request: web.Request) -> web.Response:
         """A token was pasted."""
         form, visit = await posted(request), self._forms.read(request.cookies.get(self._form_cookie, ""))
         to = form.get("to", "/") if form else "/"
         if form is None or visit is None or not same(form.get("token", ""), visit.token):
-            return await self.form(request, "login_stale", status=400, to=to)
+            return self.form(request, "login_stale", status=400, to=to)
         address = address_of(request, proxied=self.proxied)
         if not self._limits.allowed(address, address):
-            return await self.form(request, "login_slow", status=429, to=to)
+            return self.form(request, "login_slow", status=429, to=to)
         self._limits.begin(address, address)
         begun = await self.sessions.begin(form.get("secret", "").strip()[:500])
         if begun is None:
-            return await self.form(request, "login_wrong", status=403, to=to)
+            return self.form(request, "login_wrong", status=403, to=to)
         self._limits.right(address, address)
         cookie, session = begun
         self.log.info("logged in to the dashboard", token=session.held.id)

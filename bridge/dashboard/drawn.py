@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,9 @@ from typing import Any
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from bridge.dashboard import pieces
 from bridge.dashboard.bounded import bounded
+from bridge.dashboard.files import VERSION
 from bridge.dashboard.law import frees
 from bridge.dashboard.sessions import Said, Session
 from bridge.dashboard.speech import Speech
@@ -19,6 +19,8 @@ from bridge.dashboard.told import changes, done
 from bridge.web import requests
 
 _HERE = Path(__file__).parent
+#: Letters of a text on a page, at most.
+_LONG = 4000
 THEMES = ("auto", "light", "dark")
 #: Nothing but our own files; no script or style in a page; in nobody's frame (CSP level 3).
 HEADERS = {
@@ -28,11 +30,6 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-#: name -> bytes, media type
-STATIC = {path.name: (path.read_bytes(), TYPES[path.suffix[1:]]) for path in sorted((_HERE / "static").iterdir())}
-#: In the address of each file, so that a browser may keep it until it changes.
-VERSION = hashlib.sha256(b"".join(content for content, _ in STATIC.values())).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +53,24 @@ class Drawer:
             trim_blocks=True, lstrip_blocks=True, auto_reload=False, finalize=_shown,
         )  # fmt: skip
         self._templates.filters["bounded"] = bounded
-        self._templates.globals.update(version=VERSION, changes=changes, done=done, frees=frees, beside=())
+        self._templates.globals.update(pieces.ALL, version=VERSION, changes=changes, done=done, frees=frees, beside=())
 
     def beside(self, *pages: tuple[str, str]) -> None:
         """Pages beside those of a bridge, in the head of each: address, word."""
         self._templates.globals["beside"] = pages
 
-    async def draw(
+    def draw(
         self, template: str, look: Look, session: Session | None, *, status: int = 200, said: Said | None = None,
         **more: Any,
     ) -> web.Response:  # fmt: skip
-        """The page. In a thread: other requests need not wait for it."""
+        """The page. It takes some milliseconds, and in a thread, which shares the interpreter, more."""
         told = [] if session is None or look.fragment else [*session.said]
         if session is not None and not look.fragment:
             session.said.clear()
         if said:
             told.append(said)
         values = {"say": look.speech, "w": look.speech.words, "look": look, "session": session, "told": told, **more}
-        text = await asyncio.to_thread(self._templates.get_template(template).render, values)
+        text = self._templates.get_template(template).render(values)
         response = web.Response(text=text, content_type="text/html", status=status)
         response.headers.update(HEADERS)
         return response
@@ -81,4 +78,6 @@ class Drawer:
 
 def _shown(value: object) -> object:
     """No text of a page is endless or turns its line around, whoever forgot to say so; markup of ours stays."""
-    return bounded(value, 4000) if type(value) is str else value
+    if type(value) is not str or (len(value) < _LONG and value.isascii() and value.isprintable()):
+        return value  # nearly all of them: a page has thousands
+    return bounded(value, _LONG)

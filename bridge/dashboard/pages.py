@@ -18,7 +18,7 @@ from bridge.api.source import Away, Source
 from bridge.api.standings import holds
 from bridge.core.cutover import Event, Stage
 from bridge.daemon.changeover import NOT_REHEARSED
-from bridge.dashboard.arranged import COLOURS, Arranged, Wanted, arrange, place
+from bridge.dashboard.arranged import COLOURS, Arranged, Keys, Wanted, arrange, place
 from bridge.dashboard.drawn import HEADERS, Drawer, Look
 from bridge.dashboard.law import ruled
 from bridge.dashboard.sessions import Session
@@ -57,6 +57,7 @@ class Pages:
         self.source, self.drawer = source, drawer
         self._seen: Sequence[models.SchoolRow] = ()
         self._known: dict[Wanted, Arranged] = {}
+        self._keys = Keys()
 
     async def board(self, request: web.Request, session: Session, look: Look) -> web.Response:
         """All schools that this person may see."""
@@ -65,19 +66,21 @@ class Pages:
             rows = [row for row in rows if who.may("read", row.code)]
         wanted = Wanted.of(request.query)
         ready, why = self.source.ready()
-        return await self.drawer.draw(
+        return self.drawer.draw(
             "board.html", look, session, board=self._arranged(rows, wanted), wanted=wanted, colours=COLOURS,
             trouble="" if ready or _RED.fullmatch(why) else why,
         )  # fmt: skip
 
     def _arranged(self, rows: Sequence[models.SchoolRow], wanted: Wanted) -> Arranged:
         """Once for all who see the same board in the same way."""
+        if not isinstance(rows, tuple):  # of one who may not see all
+            return arrange(rows, wanted)
         if rows is not self._seen:
             self._seen, self._known = rows, {}
         known = self._known.get(wanted)
         if known is None:
-            known = arrange(rows, wanted)
-            if isinstance(rows, tuple) and len(self._known) < _KNOWN:
+            known = arrange(rows, wanted, keys=self._keys.of(rows))
+            if len(self._known) < _KNOWN:
                 self._known[wanted] = known
         return known
 
@@ -91,7 +94,7 @@ class Pages:
             _told(self.source.journal(code, names=False, before=None, limit=8), rows),
         )
         fastest = max([1.0, *(one.speed_up for one in view.shares), *(one.speed_down for one in view.shares)])
-        return await self._of_school(
+        return self._of_school(
             "school.html", look, session, view, tab="school", away=away, journal=journal.rows, fastest=fastest
         )
 
@@ -112,7 +115,7 @@ class Pages:
         drift = sorted(
             drift, key=lambda one: one.state != HELD
         )  # what waits must not be behind what is only to be read
-        return await self._of_school(
+        return self._of_school(
             "waiting.html", look, session, view, tab="waiting", held=held, conflicts=conflicts, drift=drift[:_LIMIT],
             more_drift=max(0, len(drift) - _LIMIT), names=names, away=away or gone or lost,
         )  # fmt: skip
@@ -130,7 +133,7 @@ class Pages:
             one.event: [ruled(gate, stage=cutover.stage, language=language) for gate in worst_first(one.gates)]
             for one in cutover.events
         }
-        return await self._of_school(
+        return self._of_school(
             "cutover.html", look, session, view, tab="cutover", cutover=cutover,
             reports=[(one, forms(one.formats, language)) for one in reports],
             events={one.event: one for one in cutover.events}, gates=gates, ahead=ahead(cutover.events),
@@ -147,14 +150,14 @@ class Pages:
             view, (page, away) = await asyncio.gather(
                 self.source.school(code), _told(self.source.cycles(code, before=before, limit=_LIMIT), some)
             )
-            return await self._of_school(
+            return self._of_school(
                 "timeline.html", look, session, view, tab="timeline", part=part, page=page, names=names, away=away
             )
         none: models.Page[models.JournalRow] = models.Page(rows=[])
         view, (rows, away) = await asyncio.gather(
             self.source.school(code), _told(self.source.journal(code, names=names, before=before, limit=_LIMIT), none)
         )
-        return await self._of_school(
+        return self._of_school(
             "timeline.html", look, session, view, tab="timeline", part=part, page=rows, names=names, away=away
         )
 
@@ -172,12 +175,12 @@ class Pages:
             headers["Content-Disposition"] = f'attachment; filename="{name}.{form}"'
         return web.Response(body=content, headers=headers)
 
-    async def _of_school(
+    def _of_school(
         self, template: str, look: Look, session: Session, view: models.SchoolView, *, tab: str, **more: Any
     ) -> web.Response:
         who = session.held.who
         can = {action: who.may(scope, view.code) for action, scope in SCOPES.items()}
-        return await self.drawer.draw(
+        return self.drawer.draw(
             template, look, session, school=view, tab=tab, can=can, way=WAY, here=place(view.stage), place=place, **more
         )
 

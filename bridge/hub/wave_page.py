@@ -97,19 +97,19 @@ class WavePage:
                 "may": _MAY.get(wave["state"], "") if who.everywhere("approve") else "",
             }
             waves.append({**wave, **more})
-        return await self._board.drawer.draw("waves.html", look, session, waves=waves)
+        return self._board.drawer.draw("waves.html", look, session, waves=waves)
 
     async def act(self, request: web.Request) -> web.StreamResponse:
         """The form of a wave was sent."""
         board = self._board
         look, session = board.look(request), await board.doors.session(request, touch=True)
         if session is None:
-            return await board.doors.form(request, "login_over", status=401, to="/waves")
+            return board.doors.form(request, "login_over", status=401, to="/waves")
         form = await posted(request)
         if form is None or not ours(session, form):
-            return await board.wrong(look, session, HTTPStatus.FORBIDDEN, "error_foreign")
+            return board.wrong(look, session, HTTPStatus.FORBIDDEN, "error_foreign")
         if form.get("action") not in _MAY.values() or not session.held.who.everywhere("approve"):
-            return await board.wrong(look, session, HTTPStatus.FORBIDDEN, "error_scope")
+            return board.wrong(look, session, HTTPStatus.FORBIDDEN, "error_scope")
         if not session.twice(form, board.clock()):
             said = await self._done(form, session, look)
             session.said.append(said)

@@ -17,7 +17,8 @@ from aiohttp import web
 from bridge.api.models import ApprovalView, DriftView
 from bridge.api.source import Unknown
 from bridge.dashboard.app import add_to
-from bridge.dashboard.drawn import HEADERS, STATIC, VERSION
+from bridge.dashboard.drawn import HEADERS
+from bridge.dashboard.files import STATIC, VERSION
 from bridge.ports import BridgeError
 from bridge.web.limits import FOR_ACCOUNT
 from tests.dashboard.district import HOSTILE, NOW, District
