@@ -101,12 +101,19 @@ class Site:
         length = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
         return await self._reader.readexactly(int(length[15:]))
 
-    async def wait(self, end: float) -> None:
-        """Wait for orders, as often as it takes."""
+    async def listen(self) -> None:
+        """The handshake, and the first question for orders: who says nothing is not kept."""
         await self.connect()
-        while time.monotonic() < end:
-            self._writer.write(f"GET {WAIT}?seconds=50 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        self._ask()
+
+    async def wait(self) -> None:
+        """Wait for orders, as often as it takes."""
+        while True:
             await self._answer()
+            self._ask()
+
+    def _ask(self) -> None:
+        self._writer.write(f"GET {WAIT}?seconds=50 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
 
 
 def _contexts(root: Path) -> list[tuple[str, str, ssl.SSLContext]]:
@@ -136,8 +143,14 @@ async def main(root: Path, port: int, seconds: float, waiting: int) -> None:
         async with door:
             await site.greet(counts)
 
+    async def second(site: Site) -> asyncio.Task[None]:
+        async with door:
+            await site.listen()
+            return asyncio.create_task(site.wait())
+
     await asyncio.gather(*map(first, sites))
-    print(f"{len(sites)} sites are connected", flush=True)
+    waits = await asyncio.gather(*(second(Site(*one, port)) for one in known[:waiting]))
+    print(f"{len(sites)} sites are connected, {len(waits)} of them wait for orders", flush=True)
     begun = time.monotonic()
     end = begun + seconds + 5
 
@@ -150,7 +163,6 @@ async def main(root: Path, port: int, seconds: float, waiting: int) -> None:
             if due < end:
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
 
-    waits = [asyncio.create_task(Site(*one, port).wait(end)) for one in known[:waiting]]
     await asyncio.gather(*(going(site, EVERY * number / len(sites)) for number, site in enumerate(sites)))
     took = time.monotonic() - begun
     for one in waits:

@@ -11,7 +11,7 @@ capabilities are skipped, and only those.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +20,21 @@ import pytest
 
 from bridge.core.kinds import KINDS, Shape
 from bridge.core.model import Action, Evidence, Fields, Value
-from bridge.ports import Connector, Context, Failed, Outcome, Page, TokenLost, Write, Written
+from bridge.ports import Connector, Context, Failed, Fenced, Outcome, Page, TokenLost, Write, Written
+
+
+class Lease:
+    """Whether this process still looks after the school."""
+
+    over = False
+
+    def __call__(self) -> None:
+        if self.over:
+            raise Fenced("this process does not look after the school any more")
+
+
+#: Of every context that tests make.
+LEASE = Lease()
 
 
 def context(school: str = "hfg") -> Context:
@@ -36,6 +50,7 @@ def context(school: str = "hfg") -> Context:
         sleep=sleep,
         monotonic=lambda: 0.0,
         random=lambda: 0.5,
+        permit=LEASE,
     )
 
 
@@ -285,6 +300,41 @@ class Conformance:
         assert elements(seen.records[group]["members"]) == frozenset(users[1:])
 
     # --- writing ----------------------------------------------------------------------------------------------------
+
+    @pytest.fixture
+    def lease(self) -> Iterator[Lease]:
+        """Of the bench's connector; given back at the end."""
+        yield LEASE
+        LEASE.over = False
+
+    async def test_who_lost_the_school_makes_nothing(self, bench: Bench, lease: Lease) -> None:
+        for kind in bench.kinds:
+            self.able(bench, kind, Action.CREATE)
+            before = await watch(bench.connector)
+            lease.over = True
+            with pytest.raises(Fenced):
+                await write(bench.connector, creation(kind, bench.sample(kind, 1)))
+            lease.over = False
+            await bench.settle()
+            assert (await watch(bench.connector)).records == before.records
+
+    async def test_who_lost_the_school_changes_and_removes_nothing(self, bench: Bench, lease: Lease) -> None:
+        for kind in bench.kinds:
+            self.able(bench, kind, Action.UPDATE)
+            label, anchor = bench.label[kind], await bench.make(kind, bench.sample(kind, 1))
+            await bench.settle()
+            version = (await watch(bench.connector)).versions[anchor]
+            writes = [Write("w1", kind, Action.UPDATE, anchor, {label: f"Neu {kind}"}, expected=version)]
+            if Action.DELETE in bench.connector.capabilities.writes[kind]:
+                writes.append(Write("w2", kind, Action.DELETE, anchor, expected=version))
+            lease.over = True
+            for one in writes:
+                with pytest.raises(Fenced):
+                    await write(bench.connector, one)
+            lease.over = False
+            there = await bench.read(anchor)
+            assert there is not None
+            assert there[label] == bench.sample(kind, 1)[label]
 
     async def test_creation_is_seen_by_other_means_and_by_delta(self, bench: Bench) -> None:
         for kind in bench.kinds:

@@ -14,7 +14,7 @@ from bridge.lab.seed import draw_school
 from bridge.ports import Connector
 from connectors.active_directory import connect
 from connectors.active_directory.wire import guid_text
-from tests.conformance.base import Bench, Conformance, elements
+from tests.conformance.base import LEASE, Bench, Conformance, elements
 from tests.connectors.active_directory.conftest import SMALL, context, options_of
 from tests.connectors.active_directory.writing import delegate, limbo_of, writing_options
 
@@ -113,6 +113,6 @@ class TestActiveDirectory(Conformance):
     async def bench(self, samba_dc: Callable[..., SchoolServer]) -> AsyncIterator[Bench]:
         server = samba_dc(school=draw_school(1, SMALL))
         delegate(server)
-        connector = await connect(writing_options(server), context(server))
+        connector = await connect(writing_options(server), context(server, permit=LEASE))
         yield DirectoryBench(connector, server)
         await connector.close()

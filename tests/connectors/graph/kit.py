@@ -15,6 +15,7 @@ from connectors.graph import GraphConnector, Options
 from connectors.graph.connector import build
 from connectors.graph.permissions import BUNDLES
 from connectors.sandbox import Application, Sandbox
+from tests.conformance.base import LEASE
 from tests.sandbox.plugin import CLIENT_ID, CLIENT_SECRET
 
 SCHOOL = "lmg"
@@ -69,7 +70,7 @@ def context(timeline: Timeline, secrets: Mapping[str, bytes] | None = None, **mo
         sleep=timeline.sleep,
         monotonic=timeline.now,
         random=random.Random(1).random,
-        **more,
+        **{"permit": LEASE, **more},
     )
 
 
