@@ -29,6 +29,8 @@ from bridge.state.store import SchoolStore
 _OLD = timedelta(seconds=30)
 #: One that changes all the time is counted at most so often.
 _SOON = timedelta(seconds=3)
+#: What is told of a school as before is not drawn anew so long: only its ages grow.
+_DRAWN = timedelta(seconds=5)
 #: Schools counted in one survey of those that follow each other closely: the rest follows with the next ones.
 _AT_ONCE = 4
 
@@ -71,6 +73,8 @@ class Surveyor:
 
     bridge: Bridge
     _stores: dict[str, tuple[School, SchoolStore]] = field(default_factory=dict)
+    #: What the daemon told last of itself as a whole: every school's health stands on it, too.
+    _whole: Mapping[str, Any] = field(default_factory=dict)
 
     def store(self, school: School) -> SchoolStore:
         """The memory of a school's people, for reading."""
@@ -89,9 +93,13 @@ class Surveyor:
         seen = {
             one.code: Seen(settings, one, told, now, glance=glances.get(one.code, Glance())) for one in settings.schools
         }
+        whole = {name: what for name, what in (told or {}).items() if name != "schools"}
+        quiet, self._whole = whole == self._whole, whole
         due = _due(seen, old, now - before.at if before else _OLD) | set(forget)
         for code, one in seen.items():
-            shots[code] = self._shot(one, old.get(code), again=code in due)
+            last = old.get(code)
+            still = quiet and last is not None and code not in due and _still(one, last.seen)
+            shots[code] = last if still and last else self._shot(one, last, again=code in due)
         rows = tuple(one.row for one in shots.values())
         if before is not None and len(rows) == len(before.rows) and all(map(_same, rows, before.rows)):
             rows = before.rows
@@ -103,7 +111,8 @@ class Surveyor:
         else:
             was, counted, marked = last.seen, last.counted, last.marked
             seen = replace(seen, found=was.found, gates=was.gates, events=was.events)
-        fresh, page = row(seen), view(seen)
+        fresh = row(seen)
+        page = view(seen, fresh)
         if last is not None:
             fresh, page = (last.row if fresh == last.row else fresh), (last.view if page == last.view else page)
         return Shot(seen, counted, marked, fresh, page)
@@ -127,6 +136,12 @@ def _due(seen: Mapping[str, Seen], old: Mapping[str, Shot], since: timedelta) ->
             waiting.append((last.counted, code))
     most = max(_AT_ONCE, math.ceil(len(seen) * (since / _OLD)))
     return {code for _, code in sorted(waiting)[:most]} | at_once
+
+
+def _still(one: Seen, last: Seen) -> bool:
+    """Whether a school is, and is told of, as it was seconds ago."""
+    same = one.settings is last.settings and one.glance == last.glance and one.mine == last.mine
+    return same and one.now - last.now < _DRAWN
 
 
 def _same(one: object, other: object) -> bool:

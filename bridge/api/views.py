@@ -49,14 +49,34 @@ class Seen:
 
 def row(seen: Seen) -> models.SchoolRow:
     """Its line on the board of all schools."""
-    return models.SchoolRow(**_row(seen))
+    found, health = seen.found, seen.health()
+    whole, _ = progress_of(seen.settings, seen.school, seen.mine, now=seen.now)
+    wave, order = placed(seen.settings.bridge.waves)(seen.school.code)
+    return models.SchoolRow(
+        code=seen.school.code,
+        name=seen.school.name,
+        stage=seen.stage.value,
+        stage_since=seen.glance.since,
+        wave=wave,
+        wave_order=order,
+        health=health.colour.value,
+        causes=[models.Cause(colour=_shade(one.colour), text=one.text, since=one.since) for one in health.causes],
+        held=seen.glance.held,
+        conflicts=seen.glance.conflicts,
+        drift=seen.glance.drift,
+        records=dict(found.records),
+        amounts=_amounts(whole, seen.now),
+        gates_failed=seen.gates,
+        appointment=seen.glance.appointment,
+        last_cycle=found.last.started if found.last else None,
+    )
 
 
-def view(seen: Seen) -> models.SchoolView:
-    """Its own page."""
+def view(seen: Seen, line: models.SchoolRow) -> models.SchoolView:
+    """Its own page. ``line``: as it stands on the board."""
     progress = progress_view(seen)
     return models.SchoolView(
-        **_row(seen),
+        **dict(line),
         meaning=STAGES[seen.stage].meaning,
         doing=progress.doing,
         running=bool(seen.glance.run),
@@ -88,30 +108,6 @@ def progress_view(seen: Seen) -> ProgressView:
         shares=[_share(name, seen, progress) for name, progress in shares.items()],
         freshness=list(_freshness(seen)),
     )
-
-
-def _row(seen: Seen) -> dict[str, Any]:
-    found, health = seen.found, seen.health()
-    whole, _ = progress_of(seen.settings, seen.school, seen.mine, now=seen.now)
-    wave, order = placed(seen.settings.bridge.waves)(seen.school.code)
-    return {
-        "code": seen.school.code,
-        "name": seen.school.name,
-        "stage": seen.stage.value,
-        "stage_since": seen.glance.since,
-        "wave": wave,
-        "wave_order": order,
-        "health": health.colour.value,
-        "causes": [models.Cause(colour=_shade(one.colour), text=one.text, since=one.since) for one in health.causes],
-        "held": seen.glance.held,
-        "conflicts": seen.glance.conflicts,
-        "drift": seen.glance.drift,
-        "records": dict(found.records),
-        "amounts": _amounts(whole, seen.now),
-        "gates_failed": seen.gates,
-        "appointment": seen.glance.appointment,
-        "last_cycle": found.last.started if found.last else None,
-    }
 
 
 def _amounts(progress: Progress | None, now: datetime) -> models.Amounts:

@@ -24,7 +24,7 @@ class Play:
     def __init__(self, root: Path) -> None:
         settings = load(Embedded(root).config, Catalog())
         seen = Seen(settings, settings.schools[0], None, NOW, glance=Glance("hybrid", NOW))
-        self.shot = Shot(seen, NOW, seen.glance, row(seen), view(seen))
+        self.shot = Shot(seen, NOW, seen.glance, row(seen), view(seen, row(seen)))
         self.seq = 0
 
     def shown(self, **changes: Any) -> Shot:

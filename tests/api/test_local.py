@@ -250,3 +250,24 @@ async def test_a_share_that_was_frozen_by_hand_is_confirmed_while_a_run_waits_fo
     assert (await source.act("0123", act(action="confirm-share", share="homes"), WHO)).done
     assert (run := (await source.cutover("0123", names=False)).run) is not None
     assert run.by_hand == []
+
+
+async def test_a_school_is_drawn_anew_only_where_something_is_told_or_time_went_on(source: LocalSource) -> None:
+    surveyor, now = source._surveyor, wiring.now()
+    told: dict[str, Any] = {"updated": now.isoformat(), "schools": {"0123": {"doing": "reading"}}}
+    clock = [now]
+    surveyor.bridge = replace(source.bridge, clock=lambda: clock[0], told=lambda: told)
+
+    def looks(seconds: float, before: Survey | None) -> Survey:
+        clock[0] = now + timedelta(seconds=seconds)
+        return surveyor.look(before)
+
+    first = looks(0, None)
+    assert looks(1, first).shots["0123"] is first.shots["0123"]
+    told["schools"] = {"0123": {"doing": "writing"}}
+    second = looks(2, first)
+    assert second.shots["0123"].view.doing == "writing"
+    told["updated"] = (now + timedelta(seconds=3)).isoformat()
+    third = looks(3, second)
+    assert third.shots["0123"] is not second.shots["0123"], "the daemon told something of itself"
+    assert looks(9, third).shots["0123"] is not third.shots["0123"], "ages grow"
