@@ -7,7 +7,7 @@
 | not heard for ``silence.amber`` / ``silence.red`` | amber / red, and no school of it is better than that |
 | more than ``EPOCHS`` new epochs within an hour: two machines speak for it | red |
 | its clock is more than ``CLOCK`` off | amber |
-| messages were lost on the way | amber |
+| messages were lost on the way, within the last ``MISSED`` | amber |
 | the school's journal was written anew at the site | red |
 | something was asked of it and is not answered yet | green; amber where it is silent |
 """
@@ -25,12 +25,15 @@ from bridge.settings.hub import Silence
 CLOCK = timedelta(minutes=5)
 #: A site begins a new epoch when its state was put back; a few times an hour is no accident any more.
 EPOCHS, EPOCHS_WITHIN = 2, timedelta(hours=1)
+#: How long it is shown that messages were lost: what can be done about it is done, or won't be.
+MISSED = timedelta(days=30)
 WORST: tuple[Colour, ...] = ("red", "amber", "green")
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A site as the hub knows it. ``ahead``: seconds; ``missing``: messages that never came."""
+    """A site as the hub knows it. ``ahead``: seconds; ``missing``: messages that never came, the last
+    of them noticed when ``missed``."""
 
     name: str
     schools: tuple[str, ...]
@@ -42,6 +45,7 @@ class Site:
     epoch: int = 0
     revoked: datetime | None = None
     version: str = ""
+    missed: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +105,12 @@ def _of_site(site: Site, silence: Silence, now: datetime, epochs: int) -> Iterat
             f"not be good there. Set it (timedatectl)"
         )
         yield Cause(colour="amber", text=text)
-    if site.missing:
+    if site.missed is not None and now - site.missed < MISSED:
         text = (
             f"{site.missing} messages of the site {site.name} never came: what happened then is in its own journal "
             f"only; how it is now was told anew"
         )
-        yield Cause(colour="amber", text=text)
+        yield Cause(colour="amber", text=text, since=site.missed)
 
 
 def of_asked(asked: Sequence[Asked], colour: Colour) -> tuple[Cause, ...]:

@@ -182,17 +182,17 @@ def _named(action: str) -> str:
 _SITE = (
     hub_site.c.site, hub_site.c.schools, type_coerce(hub_site.c.made, String), hub_site.c.label,
     type_coerce(hub_site.c.heard, String), hub_site.c.ahead, hub_site.c.missing, hub_site.c.epoch,
-    type_coerce(hub_site.c.revoked, String), hub_site.c.version,
+    type_coerce(hub_site.c.revoked, String), hub_site.c.version, type_coerce(hub_site.c.missed, String),
 )  # fmt: skip
 
 
 def _site(
     name: str, schools: str, made: str, label: str, heard: str | None, ahead: float, missing: int, epoch: int,
-    revoked: str | None, version: str,
+    revoked: str | None, version: str, missed: str | None,
 ) -> Site:  # fmt: skip
-    at, ended = (datetime.fromisoformat(one) if one else None for one in (heard, revoked))
+    at, ended, gone = (datetime.fromisoformat(one) if one else None for one in (heard, revoked, missed))
     begun = datetime.fromisoformat(made)
-    return Site(name, tuple(schools.split()), begun, label, at, ahead, missing, epoch, ended, version)
+    return Site(name, tuple(schools.split()), begun, label, at, ahead, missing, epoch, ended, version, gone)
 
 
 def _bodies(connection: Connection, codes: Sequence[str]) -> Iterator[Any]:

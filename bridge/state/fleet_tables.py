@@ -65,8 +65,8 @@ outbox = Table(
 
 #: ``schools`` are codes, by spaces; ``former``: those that were given to another site since. ``epoch``, ``seq``: the
 #: mark of ``bridge.core.fleet``. ``ahead``: how far the site's clock was ahead of the hub's when it was heard last,
-#: seconds. ``ticket``: SHA-256 of what it enrols with once, and afterwards, behind a blank, of the request that did:
-#: that one gets an answer again.
+#: seconds. ``missing``: messages that never came, the last of them noticed when ``missed``. ``ticket``: SHA-256 of what
+#: it enrols with once, and afterwards, behind a blank, of the request that did: that one gets an answer again.
 hub_site = Table(
     "hub_site",
     metadata,
@@ -80,6 +80,7 @@ hub_site = Table(
     _number("epoch"),
     _number("seq"),
     _number("missing"),
+    _time("missed"),
     _time("heard"),
     Column("ahead", Float, nullable=False, default=0.0),
     _text("version"),

@@ -108,6 +108,7 @@ def _judged(batch: _Batch, one: Posted, row: Row[Any] | None, bad: set[str]) -> 
     batch.marks[one.site] = {
         "name": one.site, "epoch": taken.mark.epoch, "seq": taken.mark.seq,
         "missing": missing, "heard": one.received,
+        "missed": one.received if taken.missing else mark["missed"] if mark else row.missed,
         "ahead": (report.now - one.received).total_seconds(), "version": report.version,
     }  # fmt: skip
     answers: list[str] = []
@@ -169,7 +170,7 @@ def _write(connection: Connection, batch: _Batch, now: datetime) -> None:
     tx = Transaction(connection, "", {}, now)
     mark = update(hub_site).where(hub_site.c.site == bindparam("name"))
     changed: dict[str, Any] = {
-        name: bindparam(name) for name in ("epoch", "seq", "missing", "heard", "ahead", "version")
+        name: bindparam(name) for name in ("epoch", "seq", "missing", "missed", "heard", "ahead", "version")
     }
     tx.run(mark.values(changed), batch.marks.values())
     entries = batch.entries

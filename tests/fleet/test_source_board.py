@@ -75,6 +75,18 @@ def told_and_silent(hub: Hub) -> None:
     assert (again[FIRST]["health"], again[FIRST]["causes"], again[OTHER]["health"]) == ("green", [], "red")
 
 
+def test_what_was_lost_is_shown_for_a_month(hub: Hub) -> None:
+    hub.sites.school("north", FIRST)
+    hub.sites.tell("north")
+    hub.sites.tell("north", (FIRST, "notice", {"severity": "x", "text": "y", "over": False}), skip=3)
+    (cause,) = rows(hub)[FIRST]["causes"]
+    assert cause["since"] is not None
+    for _ in range(2):
+        hub.clock.jump(days=15, minutes=1)
+        hub.sites.tell("north")
+    assert rows(hub)[FIRST]["causes"] == []
+
+
 def test_what_is_wrong_with_a_site_is_said(hub: Hub) -> None:
     hub.sites.school("north", FIRST)
     hub.sites.tell("north", ahead=-600.0)

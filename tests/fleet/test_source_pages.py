@@ -169,7 +169,7 @@ def test_all_that_a_hub_says_is_known_in_german(hub: Hub) -> None:
     now = hub.clock()
     sites = [
         Site("s", ("1",), now),
-        Site("s", ("1",), now, heard=now - timedelta(hours=1), ahead=900, missing=2),
+        Site("s", ("1",), now, heard=now - timedelta(hours=1), ahead=900, missing=2, missed=now),
         Site("s", ("1",), now, heard=now, ahead=-900),
         Site("s", ("1",), now, heard=now, revoked=now),
     ]

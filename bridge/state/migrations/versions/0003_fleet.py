@@ -37,8 +37,8 @@ def upgrade() -> None:
 def _hub() -> None:
     _table(
         "hub_site", "site:n",
-        "label:t schools:t former:t made:w ticket:t ticket_expires:w? epoch:i seq:i missing:i heard:w? ahead:f "
-        "version:t revoked:w?",
+        "label:t schools:t former:t made:w ticket:t ticket_expires:w? epoch:i seq:i missing:i missed:w? heard:w? "
+        "ahead:f version:t revoked:w?",
     )  # fmt: skip
     _table("hub_certificate", "serial:n", "site:t made:w expires:w revoked:w? reason:t", ("site",))
     _table("hub_school", "school:n slot:n", "site:t at:w received:w body:t", ("received",))
