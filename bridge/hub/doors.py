@@ -31,7 +31,7 @@ from bridge.fleet.paths import ANSWERS, ENROL, PATIENCE, RENEW, REPORT, SCHOOL, 
 from bridge.hub import hints
 from bridge.hub.authority import Keys
 from bridge.hub.bodies import SMALL, body, parsed, report_of
-from bridge.hub.inbox import Full, Inbox, Unfit
+from bridge.hub.inbox import A_DAY, Full, Inbox, Spent, Unfit
 from bridge.hub.peers import Peer, peer_of
 from bridge.hub.waiting import Waiting
 from bridge.state import hub_certificates, hub_orders
@@ -109,6 +109,11 @@ class Doors:
             outcome = await self.inbox.put(posted, size=len(raw))
         except Unfit as error:
             raise Refused(422, str(error)) from None
+        except Spent:
+            text = (
+                f"this site told more than {A_DAY} events today; the rest waits there. See what it tells all the time"
+            )
+            raise Refused(429, text, headers={"Retry-After": "3600"}) from None
         if outcome.refused:
             faults = tuple(
                 Fault(where=f"{SCHOOL}{code}", what="another site's, or nobody's") for code in sorted(outcome.foreign)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import date
 
 import structlog
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, StatementError
@@ -24,6 +26,9 @@ from bridge.state.hub_inbox import Outcome, Posted
 MOST, MOMENT = 200, 0.05
 #: Reports that wait, and bytes of them all as they came in; more are told to come again.
 LONGEST, HEAVIEST = 5000, 64 << 20
+#: Events of one site that one process takes within a day of UTC: more than wait in an outbox (``outbox.MOST_EVENTS``).
+#: A machine that tells something again and again must not fill the disk of all.
+A_DAY = 60_000
 #: That a site reports of schools which are not its own is journaled once in so many seconds.
 _AGAIN = 3600.0
 
@@ -34,6 +39,10 @@ class Unfit(Exception):
 
 class Full(Exception):
     """So many reports wait already that one more is better sent again later."""
+
+
+class Spent(Exception):
+    """The site told as many events today as are taken in a day."""
 
 
 @dataclass(slots=True)
@@ -53,6 +62,8 @@ class Inbox:
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "hub inbox"))
     _task: asyncio.Task[None] | None = None
     _refused: dict[str, float] = field(default_factory=dict)
+    _day: date = date.min
+    _events: Counter[str] = field(default_factory=Counter)
 
     def start(self) -> None:
         """Begin to write."""
@@ -73,10 +84,10 @@ class Inbox:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def put(self, posted: Posted, *, size: int = 0) -> Outcome:
-        """Apply a report of so many bytes. Raises Unfit, Full, and OperationalError where the database can't be used.
-
-        Full: also where the reports that wait are too large together, but one is always let in.
+        """Apply a report of so many bytes. Raises Unfit, Full, Spent, and OperationalError where the database can't be
+        used. Full: also where the reports that wait are too large together, but one is always let in.
         """
+        self._may(posted)
         heavy = self._bytes and self._bytes + size > HEAVIEST
         if heavy or len(self._waiting) >= LONGEST or not self.alive:
             raise Full
@@ -85,9 +96,24 @@ class Inbox:
         self._bytes += size
         self._news.set()
         try:
-            return await done
+            outcome = await done
         finally:
             self._bytes -= size
+        if first := outcome.taken.first:
+            fresh = (one for one in posted.report.messages if one.seq >= first)
+            self._events[posted.site] += sum(one.kind not in hub_inbox.STATES for one in fresh)
+        return outcome
+
+    def _may(self, posted: Posted) -> None:
+        if posted.received.date() != self._day:
+            self._day = posted.received.date()
+            self._events.clear()
+        if self._events[posted.site] < A_DAY:
+            return
+        if self._events[posted.site] < 2 * A_DAY:  # it is said once a day
+            self._events[posted.site] = 2 * A_DAY
+            structlog.get_logger().error("a site told too many events today", site=posted.site, most=A_DAY)
+        raise Spent
 
     async def _run(self) -> None:
         while True:

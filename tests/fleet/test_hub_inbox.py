@@ -13,7 +13,7 @@ from bridge.core.fleet import Verdict
 from bridge.fleet.certificates import Issued
 from bridge.fleet.messages import Report
 from bridge.hub import inbox as inboxes
-from bridge.hub.inbox import Full, Inbox, Unfit
+from bridge.hub.inbox import Full, Inbox, Spent, Unfit
 from bridge.hub.telling import concerns
 from bridge.settings.hub import HubFile
 from bridge.state import hub_certificates, hub_inbox, hub_orders, hub_retention, hub_sites, journal
@@ -294,6 +294,23 @@ async def test_a_report_that_can_t_be_kept_fails_alone(inbox: Inbox, database: D
     assert isinstance(second, Outcome)
     assert list(bodies(database)) == [("0456", "school")]
     assert next(row.seq for row in rows(database, hub_site) if row.site == "west") == 0
+
+
+async def test_a_site_tells_no_more_than_a_day_s_events_and_fills_nobody_s_disk(
+    inbox: Inbox, database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inboxes, "A_DAY", 3)
+    invite(database, "west", "0123")
+    invite(database, "east", "0456")
+    first = posted(database, "west", 1, *(event("0123", "x") for _ in range(3)), state("0123", 1))
+    await inbox.put(first)
+    for again in (posted(database, "west", 5, event("0123", "x")), first):
+        with pytest.raises(Spent):
+            await inbox.put(again)
+    assert len(rows(database, hub_event)) == 3
+    assert (await inbox.put(posted(database, "east", 1, event("0456", "y")))).taken.verdict is Verdict.APPLIED
+    clock.pass_(hours=24)
+    assert (await inbox.put(posted(database, "west", 5, event("0123", "x")))).taken.verdict is Verdict.APPLIED
 
 
 async def test_an_inbox_that_is_full_or_ended_says_so(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
