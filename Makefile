@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 # Bytecode is kept, whatever the caller's environment says: a command or daemon as a child process starts in half the time.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo demo-fleet test soak lint format bench lock audit schema deb clean setup setup-dev
+.PHONY: demo demo-fleet test soak lint format bench lock audit sbom schema deb clean setup setup-dev
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "schoolbridge needs Python 3.11 or newer; say which with: make PYTHON=python3.12 ..." >&2; exit 1; }
@@ -80,6 +80,11 @@ audit: setup-dev
 
 schema: setup
 	$(PY) -m bridge schema --write config/schema
+
+# The bill of materials (CycloneDX) of what `requirements.lock` installs; a package has it in /usr/share/doc/schoolbridge.
+sbom: setup-dev
+	@mkdir -p dist
+	$(PY) -c 'import pathlib; from package.build_deb import bill; bill(pathlib.Path("dist/sbom.cdx.json"))'
 
 # VERSION=1.2.3 for another version than the project's own. Needs Debian's python3 and dpkg-deb; no root.
 deb: setup-dev

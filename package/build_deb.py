@@ -123,6 +123,7 @@ def lay_out(root: Path, number: str, when: int) -> None:
         _put(page, doc / page.relative_to(ROOT / "docs"))
     for example in ("bridge.yaml", "hub.yaml", "schools/gymnasium.yaml", "schools/grundschule.yaml"):
         _put(ROOT / "config" / example, doc / "examples" / example)
+    bill(doc / "sbom.cdx.json")
     _packed(doc / "changelog.gz", (ROOT / "CHANGELOG.md").read_text("utf-8"))
     stamp = run("date", "-u", "-R", "-d", f"@{when}").strip()
     own = f"schoolbridge ({number}) stable; urgency=medium\n\n  * See changelog.gz.\n\n"
@@ -130,6 +131,12 @@ def lay_out(root: Path, number: str, when: int) -> None:
     for directory, mode in (("", 0o755), ("schools", 0o755), ("secrets", 0o700)):
         (root / "etc/schoolbridge" / directory).mkdir(parents=True, exist_ok=True)
         (root / "etc/schoolbridge" / directory).chmod(mode)
+
+
+def bill(target: Path) -> None:
+    """What the package is made of, by the lock (CycloneDX 1.6): names, versions, hashes."""
+    said = (ROOT / "requirements.lock", "--pyproject", ROOT / "pyproject.toml", "--output-reproducible", "-o", target)
+    run(sys.executable, "-W", "ignore", "-m", "cyclonedx_py", "requirements", *said)
 
 
 def _put(source: Path, target: Path, *, mode: int = 0o644) -> None:

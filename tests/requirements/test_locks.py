@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from package.build_deb import bill
 
 ROOT = Path(__file__).parents[2]
 LOCKS = sorted(ROOT.glob("requirements*.lock"))
@@ -52,3 +55,14 @@ def test_installing_takes_nothing_without_a_hash() -> None:
 @pytest.mark.parametrize("bad", ["a==1 --hash=sha256:00", "a>=1 --hash=sha256:" + "0" * 64, "a==1"])
 def test_a_line_that_is_not_locked_is_noticed(bad: str) -> None:
     assert not (_PINNED.match(bad) and re.search(r"--hash=sha256:[0-9a-f]{64}(\s|$)", bad))
+
+
+def test_s12_a_bill_of_materials_names_each_locked_library_with_its_hashes(tmp_path: Path) -> None:
+    bill(tmp_path / "sbom.json")
+    said = json.loads((tmp_path / "sbom.json").read_text())
+    assert (said["bomFormat"], said["metadata"]["component"]["name"]) == ("CycloneDX", "schoolbridge")
+    named = {(plain(one["name"]), one["version"]) for one in said["components"]}
+    locked = [_PINNED.match(line) for line in requirements((ROOT / "requirements.lock").read_text())]
+    assert named == {(plain(one["name"]), one["version"]) for one in locked if one}
+    for one in said["components"]:
+        assert [way["hashes"] for way in one["externalReferences"] if way.get("hashes")], one["name"]
