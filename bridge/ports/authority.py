@@ -29,6 +29,13 @@ class CloudAuthority(Protocol):
         """
         ...
 
+    async def members(self, groups: Sequence[Mastered]) -> Mapping[str, frozenset[str]]:
+        """Group's anchor -> the anchors of its direct members now; a group that is not there any more is left out.
+
+        An observation tells nothing of these groups: they are not the bridge's. Raises Unreachable or Refused.
+        """
+        ...
+
     async def lacking(self, kinds: Collection[str]) -> Mapping[str, str]:
         """Kind -> the permission to grant, for kinds that the bridge may not switch. Raises Unreachable or Refused."""
         ...

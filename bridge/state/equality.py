@@ -19,7 +19,8 @@ from bridge.state.database import Database
 from bridge.state.tables import link, observation, reference
 
 PEOPLE = ("user", "group")
-_MEMBERS = "members"
+#: The field of a group that says who is in it.
+MEMBERS = "members"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Same:
     """One kind. ``both``: on both sides; ``only_school``: owed to the cloud; ``only_cloud``: left over there.
 
     ``exempt``: at the school alone, and rightly: without consent. ``leaving``: in the cloud alone, being retired.
+    ``mastered``: in the cloud by another synchronisation (``synced``), not by the bridge.
     """
 
     both: int = 0
@@ -34,6 +36,7 @@ class Same:
     only_cloud: int = 0
     exempt: int = 0
     leaving: int = 0
+    mastered: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,38 +72,39 @@ def _number(connection: Connection, rows: Any) -> int:
     return int(connection.execute(select(func.count()).select_from(rows.subquery())).scalar() or 0)
 
 
-_NEAR, _FAR = observation.alias("near"), observation.alias("far")
-_HERE = and_(
-    _NEAR.c.school == link.c.school,
-    _NEAR.c.side == Side.SCHOOL,
-    _NEAR.c.anchor == link.c.school_anchor,
-    _NEAR.c.gone.is_(None),
+#: Both ends of a link, and how they are joined to it while they live.
+NEAR, FAR = observation.alias("near"), observation.alias("far")
+HERE = and_(
+    NEAR.c.school == link.c.school,
+    NEAR.c.side == Side.SCHOOL,
+    NEAR.c.anchor == link.c.school_anchor,
+    NEAR.c.gone.is_(None),
 )
-_THERE = and_(
-    _FAR.c.school == link.c.school,
-    _FAR.c.side == Side.CLOUD,
-    _FAR.c.anchor == link.c.cloud_anchor,
-    _FAR.c.gone.is_(None),
+THERE = and_(
+    FAR.c.school == link.c.school,
+    FAR.c.side == Side.CLOUD,
+    FAR.c.anchor == link.c.cloud_anchor,
+    FAR.c.gone.is_(None),
 )
 
 
 def _same(connection: Connection, code: str, kind: str) -> Same:
     mine = and_(link.c.school == code, link.c.kind == kind)
-    joined = link.outerjoin(_NEAR, _HERE).outerjoin(_FAR, _THERE)
-    both = select(func.count()).select_from(joined).where(mine, _NEAR.c.anchor.is_not(None), _FAR.c.anchor.is_not(None))
+    joined = link.outerjoin(NEAR, HERE).outerjoin(FAR, THERE)
+    both = select(func.count()).select_from(joined).where(mine, NEAR.c.anchor.is_not(None), FAR.c.anchor.is_not(None))
     cloud = select(link.c.retired_at).select_from(joined)
-    left = connection.execute(cloud.where(mine, _NEAR.c.anchor.is_(None), _FAR.c.anchor.is_not(None))).scalars().all()
+    left = connection.execute(cloud.where(mine, NEAR.c.anchor.is_(None), FAR.c.anchor.is_not(None))).scalars().all()
     # Records of the school that nobody paired yet have no link at all.
     linked = and_(
         link.c.school == observation.c.school, link.c.school_anchor == observation.c.anchor, link.c.kind == kind
     )
-    alone = select(observation.c.fields).select_from(observation.outerjoin(link, linked).outerjoin(_FAR, _THERE))
+    alone = select(observation.c.fields).select_from(observation.outerjoin(link, linked).outerjoin(FAR, THERE))
     here = and_(
         observation.c.school == code,
         observation.c.side == Side.SCHOOL,
         observation.c.kind == kind,
         observation.c.gone.is_(None),
-        _FAR.c.anchor.is_(None),
+        FAR.c.anchor.is_(None),
     )
     consent = KINDS[kind].consent
     owed = [
@@ -142,7 +146,7 @@ def _at_school(code: str) -> Select[Any]:
     within = and_(
         inner.c.school == code,
         inner.c.side == Side.SCHOOL,
-        inner.c.field == _MEMBERS,
+        inner.c.field == MEMBERS,
         inner.c.anchor == closure.c.part,
     )
     closure = closure.union(select(closure.c.whole, inner.c.target).select_from(closure.join(inner, within)))
@@ -154,5 +158,5 @@ def _in_cloud(code: str) -> Select[Any]:
 
 
 def _direct(code: str, side: Side) -> Select[Any]:
-    mine = and_(reference.c.school == code, reference.c.side == side, reference.c.field == _MEMBERS)
+    mine = and_(reference.c.school == code, reference.c.side == side, reference.c.field == MEMBERS)
     return select(reference.c.anchor.label("whole"), reference.c.target.label("part")).where(mine)

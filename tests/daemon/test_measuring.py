@@ -219,6 +219,8 @@ def test_backlog(who: People, what: Files, frozen: bool, result: str) -> None:
     [
         (read(equality=Equality({"user": Same(both=5, exempt=1, leaving=1)}, memberships=9)), PASS),
         (read(equality=Equality({"user": Same(both=5, only_school=1)})), FAIL),
+        (read(equality=Equality({"user": Same(both=5, mastered=3), "group": Same(mastered=1)})), PASS),
+        (read(equality=Equality({"user": Same(mastered=3)}, missing=1)), FAIL),
         (read(equality=Equality({"group": Same(both=5, only_cloud=1)})), FAIL),
         (read(equality=Equality({}, memberships=9, missing=1)), FAIL),
         (read(equality=Equality({}, memberships=9, extra=1)), FAIL),
@@ -228,6 +230,14 @@ def test_backlog(who: People, what: Files, frozen: bool, result: str) -> None:
 )
 def test_counts(who: People, result: str) -> None:
     assert people.counts(who, NOW).result == result
+
+
+def test_who_is_there_by_another_synchronisation_is_told_by_number() -> None:
+    kinds = {"user": Same(both=5, only_school=1, mastered=3), "group": Same(both=2)}
+    found = people.counts(read(equality=Equality(kinds), unasked="Graph is busy"), NOW)
+    assert "1 at the school only, 0 in the cloud only, 3 in the cloud by Entra Connect; groups" in found.found
+    assert (found.numbers["users_mastered"], found.numbers["groups_mastered"]) == (3, 0)
+    assert found.found.endswith("could not be asked: Graph is busy")
 
 
 @pytest.mark.parametrize(

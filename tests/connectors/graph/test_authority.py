@@ -68,6 +68,28 @@ async def test_all_of_them_go_to_the_cloud_and_back_and_can_be_written_meanwhile
     await graph.close()
 
 
+async def test_members_of_their_groups_are_told_whole_and_a_group_that_is_gone_is_left_out(
+    make_sandbox: MakeSandbox,
+) -> None:
+    sandbox = await tenant(make_sandbox, *ALL)
+    more = [{**synced(number), "onPremisesSyncEnabled": None} for number in range(100, 1100)]
+    everybody = [f"kim{number}@schule.example" for number in range(100, 1100)]
+    groups = [
+        {"displayName": name, "mailNickname": name, "securityEnabled": True, "mailEnabled": False,
+         "onPremisesSyncEnabled": True, "members": members}
+        for name, members in (("all", everybody), ("two", everybody[:2]))
+    ]  # fmt: skip
+    sandbox.load({"users": more, "groups": groups})
+    graph = connector(sandbox)
+    port = await open_(graph)
+    found = [one for one in await port.mastered() if one.kind == "group"]
+    gone = Mastered("00000000-0000-0000-0000-000000000001", "group")
+    members = await port.members([*found, gone])
+    await graph.close()
+    assert members.keys() == {one.anchor for one in found}
+    assert sorted(map(len, members.values())) == [0, 2, 1000]
+
+
 async def test_nobody_is_switched_without_the_right_and_it_is_named(make_sandbox: MakeSandbox) -> None:
     sandbox = await tenant(make_sandbox, *BUNDLES["roster"], "User-OnPremisesSyncBehavior.ReadWrite.All")
     graph = connector(sandbox)
