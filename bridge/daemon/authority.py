@@ -21,7 +21,7 @@ from bridge.core.model import Side
 from bridge.daemon.shares import Ground
 from bridge.daemon.trouble import said
 from bridge.engine.bridged import Bridged
-from bridge.ports import BridgeError, CloudAuthority, Connector, Finding, Mastered, Refused
+from bridge.ports import BridgeError, CloudAuthority, Connector, Finding, Mastered, Refused, Unreachable
 from bridge.state import mastered as books
 from bridge.state.store import SchoolStore
 
@@ -30,6 +30,8 @@ SCHOOLS = frozenset({Stage.CLASSIC, Stage.OBSERVING, Stage.REHEARSING, Stage.HYB
 #: Stages from which the next step is a cutover: a missing right is a fault there, and a warning before.
 _NEAR = frozenset({Stage.HYBRID, Stage.FREEZING})
 _SWITCH = "switch"
+#: What to do about a cloud that does not answer.
+_AGAIN = " It is tried again with each cycle; see whether the cloud answers: schoolbridge check --online"
 #: So many reasons are told one by one.
 _TOLD = 3
 
@@ -45,8 +47,13 @@ async def to_cloud(ground: Ground, one: Bridged) -> dict[str, int]:
     code, database = ground.school.code, ground.database
     found = await _mine(ground, port)
     if found:
+        before = {one.anchor for one in await asyncio.to_thread(books.remembered, database, code)}
         await asyncio.to_thread(books.remember, database, code, found)
-        _checked(code, await port.switch(found, cloud=True), of=len(found))
+        why = await port.switch(found, cloud=True)
+        # Who was noted before may have been switched before, and the list of the cloud may lag.
+        if refused := why.keys() - before:
+            await asyncio.to_thread(books.refused, database, code, refused)
+        _checked(code, why, of=len(found))
     known = await asyncio.to_thread(books.remembered, database, code)
     return books.counted(known) if known else {}
 
@@ -68,12 +75,19 @@ async def give_back(ground: Ground, one: Bridged, stage: Stage) -> int:
     return len(done)
 
 
-async def settle(ground: Ground, one: Bridged, store: SchoolStore, log: Any) -> None:
-    """``give_back`` beside the run, which waits for no cloud; what goes wrong is in the log, and done again."""
+async def settle(ground: Ground, one: Bridged, store: SchoolStore, log: Any, *, before: str = "") -> str:
+    """``give_back`` beside the run, which waits for no cloud; why it can't be done now, empty where nothing is left.
+
+    It is tried again with the next cycle. ``before``: what was said last, so that only news is in the log.
+    """
     try:
         await give_back(ground, one, Stage(await asyncio.to_thread(store.stage)))
     except (BridgeError, SQLAlchemyError) as error:
-        log.warning("the source of authority in the cloud is not the school's again", reason=said(error))
+        reason = said(error) + (_AGAIN if isinstance(error, Unreachable) else "")
+        if reason != before:
+            log.warning("the source of authority in the cloud is not the school's again", reason=reason)
+        return reason
+    return ""
 
 
 async def lacking(ground: Ground, connector: Connector, stage: Stage) -> list[Finding]:

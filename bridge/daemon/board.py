@@ -45,7 +45,8 @@ class SideRow:
 class SchoolRow:
     """One school as the daemon sees it. ``error`` is what stops it now, ``error_since`` since when.
 
-    ``warned``: side -> what it warns of, until a cycle reads that side without it.
+    ``warned``: side -> what it warns of, until a cycle reads that side without it. ``owing``: why the cloud's own
+    source of authority could not be given back after a roll back.
     """
 
     stage: str = ""
@@ -56,6 +57,7 @@ class SchoolRow:
     doing: str = ""
     cycle: dict[str, Any] = field(default_factory=dict)
     warned: dict[str, list[str]] = field(default_factory=dict)
+    owing: str = ""
     sides: dict[str, SideRow] = field(default_factory=dict)
     shares: dict[str, ShareRow] = field(default_factory=dict)
     #: Which machine looks after it, since when, while this daemon stands by.

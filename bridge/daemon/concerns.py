@@ -15,7 +15,7 @@ from typing import Any
 
 from bridge.core.cutover import Stage
 from bridge.core.notices import Concern, Severity
-from bridge.daemon.health import Cause, Colour, judge
+from bridge.daemon.health import Cause, Colour, judge, overdue
 from bridge.daemon.status import Remembered, remembered
 from bridge.settings import School, Settings
 from bridge.state.appointments import Going, going, stray
@@ -108,6 +108,8 @@ def _remembered(code: str, memory: Remembered, now: datetime) -> Iterator[Concer
         yield Concern(code, "warns", Severity.WARNING, now, subject=side, count=number)
     for side, number in memory.doubts.items():
         yield Concern(code, "doubts", Severity.WARNING, now, subject=side, count=number)
+    if memory.owed and overdue(memory.owed_since, now):
+        yield Concern(code, "authority", Severity.WARNING, min(memory.owed_since or now, now), count=memory.owed)
     if memory.orphans:
         yield Concern(code, "orphans", Severity.WARNING, now, count=memory.orphans)
 

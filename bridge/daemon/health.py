@@ -10,6 +10,7 @@
 | the folder of an owner is not there yet (nobody logged in) | nothing wrong; not one of the share's: amber |
 | the cycle under way gets no further for a minute: a side doesn't answer | amber; for more than ten minutes: red |
 | something is held or in quarantine; a side warns; the configuration on disk is wrong | amber |
+| the cloud has what a roll back gave back to the school, for more than a minute | amber |
 | another daemon looks after it, and its lease lives | green: this one stands by |
 | none of it | green |
 
@@ -74,9 +75,14 @@ def judge(
     running: bool = True,
     held: int = 0,
     held_since: datetime | None = None,
+    owed: int = 0,
+    owed_since: datetime | None = None,
     warnings: Sequence[str] = (),
 ) -> Health:
-    """The health of one school. ``running`` False: the daemon of that status is known to be dead."""
+    """The health of one school. ``running`` False: the daemon of that status is known to be dead.
+
+    ``owed``: how many people and groups the cloud still has of those that a roll back made the school's again.
+    """
     causes = list(_daemon(tree, code, now, running=running))
     if tree is not None and not causes:
         row = tree["schools"][code]
@@ -89,6 +95,11 @@ def judge(
         causes.append(
             Cause(Colour.AMBER, f"{held} held or in quarantine; see: schoolbridge quarantine", held_since, "held")
         )
+    if owed and overdue(owed_since, now):
+        why = str((tree or {}).get("schools", {}).get(code, {}).get("owing") or _OWING)
+        whom = f"{owed} {'person or group' if owed == 1 else 'people and groups'}"
+        text = f"the cloud still masters {whom} that the roll back made the directory's again: {why}"
+        causes.append(Cause(Colour.AMBER, text, owed_since, "authority", count=owed))
     causes += [Cause(Colour.AMBER, text, kind="warning") for text in warnings]
     causes.sort(key=lambda cause: -_ORDER.index(cause.colour))
     return Health(causes[0].colour if causes else Colour.GREEN, tuple(causes))
@@ -105,6 +116,15 @@ def _daemon(tree: Mapping[str, Any] | None, code: str, now: datetime, *, running
         text = "the daemon does not know this school: reload it (systemctl reload schoolbridge)"
         return [Cause(Colour.RED, text, kind="unknown")]
     return []
+
+
+#: Where the daemon does not say why: it got no further than that, or a person paused it.
+_OWING = "it is done by the next cycle that reaches the cloud, but not while paused; see: schoolbridge check --online"
+
+
+def overdue(since: datetime | None, now: datetime) -> bool:
+    """Whether what the cycle after a roll back does has not been done for too long."""
+    return since is None or now - since > _GRACE
 
 
 def _telling(targets: Mapping[str, Any]) -> Iterator[Cause]:

@@ -74,6 +74,10 @@ _KINDS: Mapping[str, tuple[Words, Words]] = {
         ("Konten in der Cloud ohne Person an der Schule: {count}", "cloud accounts of nobody at the school: {count}"),
         ("Ansehen: schoolbridge quarantine", "See: schoolbridge quarantine"),
     ),
+    "authority": (
+        ("Nach der Rückkehr noch Sache der Cloud: {count}", "still the cloud's after a roll back: {count}"),
+        ("Ursache ansehen: schoolbridge status --school {code}", "See why: schoolbridge status --school {code}"),
+    ),
     "run": (
         ("Die Umstellung kommt nicht weiter", "the cutover is held up"),
         ("Ansehen: schoolbridge stage {code}", "See: schoolbridge stage {code}"),

@@ -22,6 +22,7 @@ from bridge.daemon.progress import Progress, read
 from bridge.ports import Trouble
 from bridge.settings import School, Settings
 from bridge.settings.line import Calendar
+from bridge.state import mastered
 from bridge.state.books import Cycle
 from bridge.state.database import Database
 from bridge.state.doubts import doubts
@@ -50,6 +51,7 @@ class Remembered:
     """What the state knows of a school. ``deciding``: how much of ``held`` waits for a person, and since when.
 
     ``warnings``: (side, what it warns of). ``doubts``: by side, where it is more than a lagging replica explains.
+    ``owed``: what a roll back made the directory's again and the cloud still has, and since when.
     """
 
     stage: str | None = None
@@ -64,6 +66,8 @@ class Remembered:
     warnings: tuple[tuple[str, str], ...] = ()
     orphans: int = 0
     doubts: Mapping[str, int] = field(default_factory=dict)
+    owed: int = 0
+    owed_since: datetime | None = None
 
     @property
     def rules(self) -> dict[str, int]:
@@ -82,6 +86,7 @@ def remembered(database: Database, store: SchoolStore) -> Remembered:
     last = store.cycles(limit=1)
     warned = turn.warnings_of(store)
     counts = store.counts()
+    owed, owed_since = mastered.owed(database, store.code)
     return Remembered(
         stage=store.stage(),
         stage_since=store.stage_since(),
@@ -99,6 +104,8 @@ def remembered(database: Database, store: SchoolStore) -> Remembered:
         ),
         orphans=len(store.orphans()),
         doubts=_doubts(database, store.code, counts),
+        owed=owed,
+        owed_since=owed_since,
     )
 
 
@@ -133,6 +140,8 @@ def verdict(
         running=running,
         held=found.deciding,
         held_since=found.deciding_since,
+        owed=found.owed,
+        owed_since=found.owed_since,
         warnings=_texts(found),
     )
 

@@ -64,6 +64,7 @@ class Steps:
     doing: Callable[[str], None] = lambda text: None
     log: Any = field(default_factory=structlog.get_logger)
     alone_at_it: asyncio.Lock = field(default_factory=asyncio.Lock)
+    owing: str = ""  #: why the cloud still has what is the school's again
     _rows: dict[str, ShareRow] = field(default_factory=dict)
     _proved: tuple[str, datetime] | None = None
     _blocked: tuple[Run | None, datetime] = NEVER
@@ -95,7 +96,7 @@ class Steps:
                 await one.remember(wiring.enter_stage, one, self._school, store)
         if moved:
             self.wake()
-        await authority.settle(self.ground, one, store, self.log)
+        self.owing = await authority.settle(self.ground, one, store, self.log, before=self.owing)
         try:
             self._proved = await asyncio.to_thread(prove, self.ground, store, self._proved)
         except (BridgeError, OSError, SQLAlchemyError) as error:

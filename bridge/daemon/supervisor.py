@@ -124,7 +124,7 @@ class Supervisor:
                 self._stale = False
         finally:
             row.moved = None
-        row.stage, row.observed = one.policy.stage.value, one.observed
+        row.stage, row.observed, row.owing = one.policy.stage.value, one.observed, steps.owing
         return report
 
     def _same_state(self) -> None:
@@ -162,7 +162,7 @@ class Supervisor:
         if row.standby is None or row.standby["host"] != holder.host:
             self.log.info("stands by", host=holder.host)
         row.standby = {"host": holder.host, "since": holder.since.isoformat()}
-        row.error, row.error_since, row.doing, row.moved = "", None, "", None
+        row.error, row.error_since, row.doing, row.moved, row.owing = "", None, "", None, ""
         row.shares.clear()
         self._write()
 

@@ -7,18 +7,21 @@ does no harm.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
+from bridge.core.cutover import STAGES, Stage
+from bridge.core.kinds import Authority
 from bridge.core.model import Side
 from bridge.ports import Mastered, chunks
 from bridge.state import journal
 from bridge.state.canonical import decode
 from bridge.state.cutover_tables import mastered
 from bridge.state.database import Database
-from bridge.state.tables import link, observation
-from bridge.state.transaction import BATCH, writing
+from bridge.state.tables import link, observation, school
+from bridge.state.transaction import BATCH, Transaction, writing
 
 _KINDS = ("user", "group")
 
@@ -52,16 +55,39 @@ def remembered(database: Database, code: str) -> Sequence[Mastered]:
         return [Mastered(row.anchor, row.kind) for row in connection.execute(query)]
 
 
+def owed(database: Database, code: str) -> tuple[int, datetime | None]:
+    """How many are noted though by the stage the school's directory masters them again; since when it does."""
+    with database.read() as connection:
+        number = connection.execute(select(func.count()).where(mastered.c.school == code)).scalar()
+        row = connection.execute(select(school.c.stage, school.c.stage_since).where(school.c.code == code)).first()
+    if not number or row is None:
+        return 0, None
+    stage = STAGES[Stage(row.stage)]
+    # While it is frozen they may be on their way to the cloud.
+    back = stage.authority is Authority.SCHOOL and not stage.school_frozen
+    return (int(number), row.stage_since) if back else (0, None)
+
+
+def refused(database: Database, code: str, anchors: Iterable[str]) -> None:
+    """These were not given to the cloud, it said so: nothing has to be given back."""
+    with writing(database, code) as tx:
+        _forget(tx, code, anchors)
+
+
 def given_back(database: Database, code: str, done: Sequence[Mastered]) -> None:
     """These are the school's again: forgotten, and one line of the journal with their number."""
     with writing(database, code) as tx:
-        for some in chunks([one.anchor for one in done], BATCH):
-            tx.run(delete(mastered).where(mastered.c.school == code, mastered.c.anchor.in_(some)))
+        _forget(tx, code, (one.anchor for one in done))
         entry = journal.Entry(
             "source of authority", actor="bridge", side=Side.CLOUD.value, after={"of": "school", **counted(done)},
             reason="the cutover was taken back", outcome="done",
         )  # fmt: skip
         journal.append(tx, [entry])
+
+
+def _forget(tx: Transaction, code: str, anchors: Iterable[str]) -> None:
+    for some in chunks(list(anchors), BATCH):
+        tx.run(delete(mastered).where(mastered.c.school == code, mastered.c.anchor.in_(some)))
 
 
 def counted(found: Sequence[Mastered]) -> dict[str, int]:

@@ -13,9 +13,14 @@ import pytest
 from bridge.core.changeover import Step
 from bridge.core.cutover import Stage
 from bridge.core.model import Side
+from bridge.core.notices import Concern, Severity
 from bridge.daemon import authority, changeover, readiness, wiring
 from bridge.daemon import steps as own
+from bridge.daemon.concerns import Watch
+from bridge.daemon.health import Colour, Health
+from bridge.daemon.notice_text import titled
 from bridge.daemon.shares import Ground
+from bridge.daemon.status import remembered, verdict
 from bridge.daemon.steps import Steps
 from bridge.ports import BridgeError, Observation, Page, Refused
 from bridge.settings import School
@@ -124,6 +129,53 @@ async def test_who_is_refused_at_a_roll_back_is_asked_for_again(
     assert (desk.left, len(books.remembered(desk.database, CODE))) == (45, 1)
     assert await authority.give_back(desk.ground, desk.one, Stage.HYBRID) == 1
     assert desk.left == 46
+
+
+async def test_what_could_not_be_given_back_is_a_concern_until_it_is(
+    desk: Desk, make_sandbox: MakeSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.cloud(make_sandbox, *ALL)
+    await authority.to_cloud(desk.ground, desk.one)
+    row = {"observed": True, "sides": {}, "owing": ""}
+    settings: Any = SimpleNamespace(schools=[desk.school])
+
+    def seen() -> tuple[Health, list[Concern]]:
+        later = wiring.now() + timedelta(minutes=2)
+        told = {"beat": later.isoformat(), "schools": {CODE: row}}
+        health = verdict(remembered(desk.database, desk.store), told, CODE, later)
+        found = Watch().concerns(settings, desk.database, told, later)
+        return health, [one for one in found if one.kind == "authority"]
+
+    for stage in (Stage.FREEZING, Stage.SOAKING):  # it is the cloud's, and rightly
+        desk.store.move_stage(stage, event="test", actor="test", reason="test")
+        assert seen() == (Health(Colour.GREEN), [])
+    desk.back()
+    steps = Steps(desk.ground, lambda: None)
+    with monkeypatch.context() as refusing:
+        refusing.setattr(type(desk.graph.capabilities.authority), "switch", _denied)
+        for _ in range(2):
+            assert not await steps.go(desk.one, desk.store, None)
+    row["owing"] = steps.owing
+    health, (concern,) = seen()
+    assert (health.colour, health.causes[0].since) == (Colour.AMBER, desk.store.stage_since())
+    assert "missing permission: grant It" in health.causes[0].text
+    assert (concern.severity, concern.count, concern.since) == (Severity.WARNING, 26, desk.store.stage_since())
+    assert titled(concern, "en") == "still the cloud's after a roll back: 26"
+    assert not await steps.go(desk.one, desk.store, None)
+    row["owing"] = steps.owing
+    assert (steps.owing, desk.left, seen()) == ("", 46, (Health(Colour.GREEN), []))
+
+
+async def _denied(self: Any, wanted: Any, *, cloud: bool) -> dict[str, str]:
+    return {one.anchor: "missing permission: grant It" for one in wanted}
+
+
+async def test_who_was_refused_to_the_cloud_has_not_to_be_given_back(desk: Desk, make_sandbox: MakeSandbox) -> None:
+    await desk.cloud(make_sandbox, *BUNDLES["roster"])
+    with pytest.raises(Refused, match="26 of 26"):
+        await authority.to_cloud(desk.ground, desk.one)
+    desk.back()
+    assert (books.remembered(desk.database, CODE), books.owed(desk.database, CODE)) == ([], (0, None))
 
 
 @pytest.mark.parametrize("place", ["before it is noted", "before it is asked", "in the middle", "before the stage"])

@@ -76,6 +76,20 @@ def test_the_table(found: dict[str, Any] | None, colour: Colour, text: str, sinc
         assert (found_since.isoformat() if found_since else None) == since
 
 
+def test_what_a_roll_back_could_not_give_back_is_amber_until_it_is() -> None:
+    """The cycle right after the roll back may still do it."""
+    late, soon = NOW - timedelta(minutes=5), NOW - timedelta(seconds=30)
+    assert judge(tree(), "0123", NOW, owed=26, owed_since=soon).colour is Colour.GREEN
+    health = judge(tree(owing="grant This.Right"), "0123", NOW, owed=26, owed_since=late)
+    (cause,) = health.causes
+    assert (health.colour, cause.kind, cause.count, cause.since) == (Colour.AMBER, "authority", 26, late)
+    assert cause.text.startswith("the cloud still masters 26 people and groups")
+    assert cause.text.endswith(": grant This.Right")
+    (cause,) = judge(tree(), "0123", NOW, owed=1, owed_since=late).causes
+    assert "1 person or group" in cause.text
+    assert "schoolbridge check --online" in cause.text
+
+
 def test_what_is_held_is_never_green_and_the_worst_comes_first() -> None:
     health = judge(tree(cloud={"complete": ago(hours=2)}), "0123", NOW, held=3, held_since=NOW)
     assert [cause.colour for cause in health.causes] == [Colour.RED, Colour.AMBER]

@@ -106,7 +106,7 @@ def test_every_cause_of_bad_health_is_said_in_german() -> None:
     late = {"beat": (NOW - timedelta(seconds=7 * BEAT)).isoformat(), "schools": {"1": row}}
     found = [
         *judge(tree, "1", NOW, held=3).causes, *judge(None, "1", NOW).causes, *judge(late, "1", NOW).causes,
-        *judge(tree, "2", NOW).causes,
+        *judge(tree, "2", NOW).causes, *judge(tree, "1", NOW, owed=1).causes,
     ]  # fmt: skip
     assert len(found) > 10
     assert [one.text for one in found if saying(one.text, "de").language != "de"] == []
