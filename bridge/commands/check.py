@@ -12,7 +12,7 @@ from rich.console import Console
 
 from bridge.commands.session import ERROR, NOTHING, Session, plain, session_of
 from bridge.core.model import Side
-from bridge.daemon import sending, wiring
+from bridge.daemon import machines, sending, wiring
 from bridge.ports import BridgeError, Finding
 from bridge.settings import School, shown
 
@@ -62,10 +62,12 @@ def _told(session: Session) -> list[Finding]:
 
 
 async def _probe(session: Session, schools: Sequence[School], *, online: bool) -> dict[str, list[Finding]]:
-    return {
-        school.code: await _probe_school(session, school) if online else await _assemble(session, school)
-        for school in schools
-    }
+    found = {}
+    for school in schools:
+        mine = await _probe_school(session, school) if online else await _assemble(session, school)
+        warning = machines.tied(session.settings, school)
+        found[school.code] = mine if warning is None else [*mine, warning]
+    return found
 
 
 async def _assemble(session: Session, school: School) -> list[Finding]:

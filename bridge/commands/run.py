@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from bridge.commands.session import ERROR, NOTHING, Session, plain, session_of
-from bridge.daemon import board, wiring
+from bridge.daemon import board, machines, wiring
 from bridge.daemon.health import Colour, Health
 from bridge.daemon.progress import Progress
 from bridge.daemon.status import Remembered, progress_of, remembered, verdict
@@ -54,6 +54,8 @@ def status(
     else:
         rows = [_row(one, tree, None, running=running) for one in schools]
     for one, _, facts in rows:
+        warning = machines.tied(session.settings, one)
+        facts["notes"] = [] if warning is None else [f"{warning.found}: {warning.remedy}"]
         _add_progress(session, one, facts, tree if running else None)
     worst = max((health.colour for _, health, _ in rows), key=list(Colour).index, default=Colour.GREEN)
     answer = {
@@ -146,6 +148,8 @@ def _draw(out: Console, tree: Mapping[str, Any] | None, rows: Sequence[tuple[Sch
         for cause in health.causes:
             since = f" (since {cause.since:%Y-%m-%d %H:%M} UTC)" if cause.since else ""
             out.print(f"  [{PAINT[cause.colour]}]![/] {plain(cause.text)}{since}")
+        for note in facts["notes"]:
+            out.print(f"  note: {plain(note)}")
         if facts["doing"]:
             out.print(f"  now: {plain(facts['doing'])}")
         for name, share in facts["shares"].items():

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.core.model import Side
 from bridge.daemon import board as boards
-from bridge.daemon import logs, sd, signals, threads, wiring
+from bridge.daemon import logs, machines, sd, signals, threads, wiring
 from bridge.daemon.appointments import Appointments
 from bridge.daemon.attention import attend
 from bridge.daemon.board import Board, SchoolRow, SideRow
@@ -180,6 +180,8 @@ class Service:
 
     def _begin(self, school: School) -> None:
         times = school.timetable
+        if warning := machines.tied(self.settings, school):
+            self.log.warning("can't be shared", school=school.code, reason=warning.found, action=warning.remedy)
         self.board.schools[school.code] = SchoolRow(
             since=wiring.now().isoformat(),
             sides={side.value: SideRow(times.poll(side).total_seconds()) for side in Side},
