@@ -244,7 +244,8 @@ def _put_back(settings: Settings, manifest: Manifest, source: Path, why: str) ->
 
 
 def _note(url: str, codes: Sequence[str], why: str) -> None:
-    database = open_database(url, clock=wiring.now)
+    # The backup stays as it is: a copy of an older schema beside this draft would be one more, and nobody's.
+    database = open_database(url, clock=wiring.now, spare=False)
     try:
         restored.note(database, codes, reason=why, actor=actor())
     finally:

@@ -134,10 +134,11 @@ def _key_file(engine: Engine, path: Path | None) -> Path | None:
     return None if path is None else path.with_name(FILE)
 
 
-def open_database(url: str, *, clock: Clock = _utc, lasts: float = LASTS) -> Database:
+def open_database(url: str, *, clock: Clock = _utc, lasts: float = LASTS, spare: bool = True) -> Database:
     """Open ``sqlite:///PATH``, ``sqlite://`` (in memory) or ``postgresql+psycopg://...``, and migrate it.
 
-    ``lasts``: seconds that a lease lasts.
+    ``lasts``: seconds that a lease lasts. ``spare`` False: a file of which there is a copy already, so that none is
+    made before it is migrated.
 
     Raises ConfigurationError when it can't be reached, is newer than this program, or lies where others could read it.
     """
@@ -161,7 +162,7 @@ def open_database(url: str, *, clock: Clock = _utc, lasts: float = LASTS) -> Dat
         _speak_sqlite(engine)
     database = Database(engine, path=path, clock=clock, leases=leases)
     try:
-        _migrate(database)
+        _migrate(database, path=path if spare else None)
     except DatabaseError as error:
         engine.dispose()
         shown = parsed.render_as_string(hide_password=True)
@@ -212,14 +213,14 @@ def _speak_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _migrate(database: Database) -> None:
+def _migrate(database: Database, *, path: Path | None) -> None:
     with database.read() as connection:
         if revision_of(connection) == REVISION:
             return  # without a lock: others may be at work, also those who bring it up to date just now
     # The tools for it take longer to load than all else takes with a state that is up to date.
     from bridge.state.migrate import bring_up
 
-    bring_up(database.write, REVISION, path=database.path)
+    bring_up(database.write, REVISION, path=path)
 
 
 def revision_of(connection: Connection) -> str | None:

@@ -75,8 +75,8 @@ def _once(write: Callable[[], AbstractContextManager[Connection]], newest: str, 
 def upgrade(connection: Connection, found: str | None, *, path: Path | None = None) -> None:
     """Migrate from the revision ``found``, None for an empty database, to the newest, within the open transaction.
 
-    ``path``: the SQLite file. Raises ConfigurationError where ``found`` is none of ours, or there is no room for the
-    copy.
+    ``path``: the SQLite file that is copied before. Raises ConfigurationError where ``found`` is none of ours, or
+    there is no room for the copy.
     """
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 import shutil
@@ -15,7 +16,9 @@ import pytest
 
 from bridge.daemon import board
 from bridge.state.marks import FILE
+from bridge.state.tables import REVISION
 from tests.daemon.embedded import Answer, Embedded, person
+from tests.state.test_upgrade import old_state, revision
 
 WHY = ("--reason", "the disk broke")
 
@@ -92,6 +95,22 @@ def test_what_was_there_is_kept_beside_it(site: Embedded) -> None:
     assert old.stat().st_mode & 0o777 == 0o600
     shutil.copy(old, site.root / "state.db")
     assert standing(site)["restored"] is False
+
+
+def test_a_state_of_an_older_schema_leaves_no_copy_behind_and_the_backup_as_it_was(site: Embedded) -> None:
+    backup = site.root / "backup"
+    (backup / "state.db").unlink()
+    old_state(backup / "state.db")
+    manifest = json.loads((backup / "manifest.json").read_text())
+    text = (backup / "state.db").read_bytes()
+    manifest["files"]["state.db"] = [hashlib.sha256(text).hexdigest(), len(text)]
+    (backup / "manifest.json").write_text(json.dumps(manifest))
+    before = Path(done(site.run("--json", "restore-state", str(backup), *WHY)).json["kept"])
+    assert (revision(site.root / "state.db"), revision(backup / "state.db")) == (REVISION, "0001")
+    names = {one.name for one in site.root.iterdir() if "before" in one.name or one.name.startswith(".")}
+    assert names == {before.name}
+    done(site.run("sync"))
+    assert standing(site)["restored"] is True
 
 
 def test_a_configuration_that_is_another_one_now_is_left_alone_and_named(site: Embedded) -> None:
