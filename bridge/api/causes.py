@@ -20,6 +20,10 @@ _CAUSES: Mapping[str, tuple[str, str]] = {
     "refused": ("a side did not take a value", "look at the object's message and correct the value"),
     "year": ("the school year is open", "apply or close it: schoolbridge year"),
     "waits": ("it waits and follows by itself", "nothing, unless it stays"),
+    "failed:synced": (
+        "an account of another synchronisation has that login",
+        "leave the person to Entra Connect, or end it for them; a namesake needs another login",
+    ),
     "failed": ("a write failed", "it is tried again by itself; look at its message when it stays"),
 }
 

@@ -23,6 +23,11 @@ from connectors.graph.desk import BARS, LOOK_AGAIN, Desk, Job
 from connectors.graph.parking import Parking
 from connectors.graph.passwords import unseen
 
+_SYNCED = (
+    "which another synchronisation made (Entra Connect). Expected nobody's: most likely it is the same person, so no "
+    "second account is made. Leave the person to that synchronisation, or end it for them; a namesake needs another login"
+)
+
 
 class UserWriter:
     """Writes users of one school."""
@@ -189,6 +194,9 @@ class UserWriter:
             self._parking.adopt(job, answer.body)
         elif self._desk.options.take_over and self._same_person(job, answer.body):
             self._parking.decide(job, [answer.body])  # another school made the same person just now
+        elif answer.body.get("onPremisesSyncEnabled"):
+            # Another name would be another account of, most likely, the same person.
+            job.fail("synced", f"user {job.write.key}: its login belongs to {answer.body['id']}, {_SYNCED}")
         else:
             job.fail("name_taken", f"user {job.write.key}: its login belongs to somebody else ({answer.body['id']}).")
         return True

@@ -132,6 +132,17 @@ async def test_a_login_of_somebody_else_is_a_taken_name_and_spares_the_others(
     assert isinstance(outcomes["u3"], Written)
 
 
+async def test_a_login_of_whom_entra_connect_brought_is_held_and_no_other_one_is_tried(
+    graph: GraphConnector, cloud: Sandbox
+) -> None:
+    """Another login would be a second account of the same person."""
+    cloud.load({"users": [*seeds(1, userPrincipalName=f"lucja.mueller2@{DOMAIN}", onPremisesSyncEnabled=True)]})
+    failed = (await apply(graph, new_user(2)))["u2"]
+    assert isinstance(failed, Failed)
+    assert (failed.cause, failed.transient) == ("synced", False)
+    assert "no second account is made" in failed.message
+
+
 async def test_an_adopted_user_gets_the_wanted_fields_and_licences(graph: GraphConnector, cloud: Sandbox) -> None:
     first = (await done(graph, new_user(1)))[0]
     again = (await done(graph, new_user(1, surname="Anders", licenses=frozenset({PART}))))[0]
