@@ -25,7 +25,8 @@ from connectors.graph.passwords import unseen
 
 _SYNCED = (
     "which another synchronisation made (Entra Connect). Expected nobody's: most likely it is the same person, so no "
-    "second account is made. Leave the person to that synchronisation, or end it for them; a namesake needs another login"
+    "second account is made. Leave the person to that synchronisation, or end it for them; a namesake needs another "
+    "login"
 )
 
 
