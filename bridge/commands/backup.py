@@ -224,10 +224,10 @@ def _put_back(settings: Settings, manifest: Manifest, source: Path, why: str) ->
     try:
         if copies.STATE in manifest.files:
             place = Path(str(make_url(settings.state_url).database))
-            draft = copies.prepare(source, place)
-            _note(f"sqlite:///{draft}", codes, why)  # before it is in place: nobody may ever open it without that
-            done.files = copies.give(source, places, instead=[NAMES], stamp=stamp)
-            done.old = copies.put_in_place(draft, place, stamp=stamp)
+            with copies.drafted(source, place) as draft:
+                _note(f"sqlite:///{draft}", codes, why)  # before it is in place: nobody may ever open it without that
+                done.files = copies.give(source, places, instead=[NAMES], stamp=stamp)
+                done.old = copies.put_in_place(draft, place, stamp=stamp)
         else:
             with wiring.database(settings, create=False) as database:
                 restored.note(database, codes, reason=why, actor=actor())

@@ -54,7 +54,8 @@ def restore_state(context: typer.Context, source: From) -> int:
         settings.kept.mkdir(mode=0o700, parents=True, exist_ok=True)
         files = copies.give(source, {name: settings.kept / name for name in _KEYS}, stamp=stamp)
         if place is not None:
-            old = copies.put_in_place(copies.prepare(source, place), place, stamp=stamp)
+            with copies.drafted(source, place) as draft:
+                old = copies.put_in_place(draft, place, stamp=stamp)
     except OSError as error:
         raise in_the_way(error, settings.kept) from None
     tree = {"ok": True, "made": manifest.made, "kept": str(old) if old else None, "files": files}

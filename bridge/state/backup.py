@@ -14,8 +14,8 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -105,13 +105,22 @@ def _outside(name: str) -> bool:
     return path.is_absolute() or ".." in path.parts or not name
 
 
-def prepare(folder: Path, place: Path) -> Path:
-    """The backup's database as a file beside the place where it will lie, to be looked at and changed there."""
+@contextmanager
+def drafted(folder: Path, place: Path) -> Iterator[Path]:
+    """The backup's database as a file beside the place where it will lie, to be looked at and changed there; gone at
+    the end unless it was put in place: it is full of names."""
     draft = place.with_name(f".{place.name}.put-back")
+    _discard(draft)
+    try:
+        _copy(folder / STATE, draft)
+        yield draft
+    finally:
+        _discard(draft)
+
+
+def _discard(draft: Path) -> None:
     for ending in ("", *_BESIDE):
         draft.with_name(f"{draft.name}{ending}").unlink(missing_ok=True)
-    _copy(folder / STATE, draft)
-    return draft
 
 
 def put_in_place(draft: Path, place: Path, *, stamp: str) -> Path | None:

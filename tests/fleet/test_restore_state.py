@@ -6,10 +6,12 @@ import hashlib
 import json
 import shlex
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -111,6 +113,22 @@ def test_a_state_of_an_older_schema_leaves_no_copy_behind_and_the_backup_as_it_w
     assert names == {before.name}
     done(site.run("sync"))
     assert standing(site)["restored"] is True
+
+
+def test_a_backup_of_a_newer_program_is_refused_and_nothing_of_it_is_left(site: Embedded) -> None:
+    backup = site.root / "backup"
+    with closing(sqlite3.connect(backup / "state.db")) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9000'")
+    manifest = json.loads((backup / "manifest.json").read_text())
+    text = (backup / "state.db").read_bytes()
+    manifest["files"]["state.db"] = [hashlib.sha256(text).hexdigest(), len(text)]
+    (backup / "manifest.json").write_text(json.dumps(manifest))
+    before = (site.root / "state.db").read_bytes()
+    refused = site.run("restore-state", str(backup), *WHY)
+    assert refused.code == 1
+    assert "9000" in refused.err
+    assert (site.root / "state.db").read_bytes() == before
+    assert not [one.name for one in site.root.iterdir() if one.name.startswith(".")]
 
 
 def test_a_configuration_that_is_another_one_now_is_left_alone_and_named(site: Embedded) -> None:
