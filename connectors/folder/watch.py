@@ -133,6 +133,7 @@ class Watch:
         with self._lock:
             if not self.alive:
                 return False
+            self.drain()  # a root that was made a moment ago is watched once that was read
             mirror.heard = False
             if not self._tree.knock(mirror.root):
                 return False

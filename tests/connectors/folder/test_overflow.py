@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from connectors.folder.watch import Mirror, Watch
+
 _CHILD = """
 import asyncio, json, sys
 from pathlib import Path
@@ -83,3 +85,16 @@ def test_more_events_than_the_kernel_remembers_lose_no_change(tmp_path: Path, qu
         os.kill(watcher.process.pid, signal.SIGCONT)
         watcher.process.kill()
         watcher.process.wait()
+
+
+def test_a_root_that_was_made_a_moment_ago_is_heard_of_though_nobody_has_read_that_yet(tmp_path: Path) -> None:
+    """Else it would be deaf until the schedule comes to it."""
+    watch = Watch(os.fsencode(tmp_path))
+    try:
+        with watch._lock:  # the thread that reads is slow
+            (tmp_path / "new").mkdir()
+            mirror = Mirror(os.fsencode(tmp_path / "new"), ignores=lambda _: False, wake=lambda: None)
+            watch.add(mirror)
+            assert watch.hears(mirror)
+    finally:
+        watch.close()
