@@ -251,8 +251,8 @@ def _seed() -> int:
 
 
 @pytest.mark.timeout(600)
-def test_killed_ten_times(tmp_path: Path) -> None:
-    mirrored_through(tmp_path, 10, seed=20261123, lives=10)
+def test_killed_five_times(tmp_path: Path) -> None:
+    mirrored_through(tmp_path, 5, seed=20261123, lives=5)
 
 
 @pytest.mark.soak

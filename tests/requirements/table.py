@@ -30,7 +30,7 @@ ROWS: tuple[Requirement, ...] = (
         "R1",
         "kill -9 at every step resumes without loss or duplicate",
         (
-            "tests/machines/test_kill.py::test_killed_ten_times",
+            "tests/machines/test_kill.py::test_killed_five_times",
             "tests/daemon/test_cutover.py::test_r1_killed_at_any_moment_it_goes_on",
             "tests/machines/test_changeover.py::TestChangeover::runTest",
             "tests/machines/test_fault_points.py::test_an_access_to_the_database_may_fail",

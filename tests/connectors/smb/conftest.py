@@ -59,7 +59,7 @@ class Rig:
         await asyncio.sleep(0)
         with self.line.opened(name, access=DELETE, disposition=CREATE, options=FILE | DELETE_ON_CLOSE):
             pass
-        for _ in range(1000):
+        for _ in range(3000):
             watch = self.connector.storage.watch
             if watch is None or not watch.alive or name in watch.heard:
                 return
