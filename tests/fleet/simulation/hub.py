@@ -79,7 +79,7 @@ class Hub:
     def _apply(self) -> None:
         """All that came within a moment, in one transaction; receipts leave after it."""
         waiting, self._waiting = self._waiting, []
-        if not self.up:
+        if not self.up or not waiting:  # it fell meanwhile, and may be up again
             return
         posted = [Posted(site.name, "", report, self.clock.moment()) for site, report, _ in waiting]
         outcomes = hub_inbox.apply(self.database, posted)
