@@ -213,11 +213,10 @@ def _samba_apart(schools: Sequence[tuple[Source, models.SchoolFile]]) -> None:
     """A share of Samba that shows the folders of two schools would freeze both of them with one."""
     first: dict[str, Source] = {}
     for source, said in schools:
-        for place, share in enumerate(said.shares):
-            known = first.setdefault(share.samba_share.lower(), source) if share.samba_share else source
+        named = [(place, share.samba_share) for place, share in enumerate(said.shares) if share.samba_share]
+        for place, name in named:
+            known = first.setdefault(name.lower(), source)
             if known is not source:
-                wrong = (
-                    f'the share "{shown(share.samba_share)}" of Samba is frozen with the school of {known.file} already'
-                )
+                wrong = f'the share "{shown(name)}" of Samba is frozen with the school of {known.file} already'
                 right = "give each school a share of its own in Samba, or write `freeze: permissions`"
                 source.add(("shares", place, "samba_share"), wrong, right)

@@ -17,7 +17,7 @@ from smbprotocol.exceptions import SMBException  # type: ignore[import-untyped]
 from bridge.lab.file_server import PASSWORD, USER, FileServer
 from bridge.lab.processes import Unavailable
 from bridge.samba.answering import Desk
-from bridge.samba.asked import Answer, Request, write
+from bridge.samba.asked import Answer, Request, name_of, write
 from bridge.samba.registry import Samba
 
 PEOPLE = ("anna", "lehrer", "chef")
@@ -76,6 +76,7 @@ class Place:
         write(self.desk.requests, request.share, request, mode=0o600)
         (answer,) = self.desk.answer_all()
         assert answer.id == request.id
+        (self.desk.requests / name_of(request.share)).unlink()
         return answer
 
     def shown(self) -> list[str]:
