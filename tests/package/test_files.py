@@ -97,7 +97,7 @@ def test_roots_part_has_no_rights_but_to_read_and_writes_nothing_of_the_service(
     written = [one.removeprefix("-") for one in setting(unit, "ReadWritePaths").split()]
     assert all(Path(one).name == "samba" and Path(one).parent.parts[1] in {"var", "run"} for one in written)
     assert setting("schoolbridge-samba.path", "PathChanged") == str(answering.REQUESTS)
-    assert answering.REQUESTS == Path("/run") / setting(DAEMONS[1], "RuntimeDirectory") / asked.REQUESTS
+    assert Path("/run") / setting(DAEMONS[1], "RuntimeDirectory") / asked.REQUESTS == answering.REQUESTS
     assert str(answering.OWN) == f"/var/lib/{setting(unit, 'StateDirectory')}" == BridgeFile(version=1).samba
     assert "samba" not in setting(DAEMONS[1], "ReadWritePaths")
 
