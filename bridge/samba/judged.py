@@ -102,7 +102,9 @@ def _is_the_place(where: str, wanted: str, path: str) -> None:
 def _is_the_only_one(where: str, wanted: str, samba: Samba, *, others: Collection[str]) -> None:
     for name, path in samba.writable().items():
         fixed = path.partition("%")[0]
-        if name.lower() not in others and (_below(wanted, fixed) or _below(fixed, wanted)):
+        # Where everybody's own folder is, as `%H` says, can't be told: it may be just the one.
+        meets = not fixed or _below(wanted, fixed) or _below(fixed, wanted)
+        if path and name.lower() not in others and meets:
             raise Refused(
                 f"{where} is not the only one for {wanted}: {name} shows {path}, and people can write there. Expected "
                 f"nobody else who can: make {name} read-only while the school is frozen, {_ELSE}"

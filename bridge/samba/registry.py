@@ -11,6 +11,8 @@ from bridge.ports import ConfigurationError, Unreachable
 
 _PATIENCE = 20.0
 _UNKNOWN = "SBC_ERR_NO_SUCH_SERVICE"
+#: Where a share leads that names no path: to the home directory that the machine knows of each.
+_OWN = {"homes": "%H"}
 #: What smbcontrol says where no smbd runs: then nobody has anything open, and the next one reads what is set.
 _NOBODY = "Can't find pid for destination"
 
@@ -40,16 +42,16 @@ class Samba:
         return done.stdout.strip()
 
     def writable(self) -> Mapping[str, str]:
-        """Name -> path of all shares that somebody may write, wherever they stand."""
+        """Name -> path of all shares that somebody may write, wherever they stand; ``homes`` is everybody's own."""
         file = [str(self.file)] if self.file else []
         done = self._command("testparm", "--suppress-prompt", *file)
         if done.returncode:
             raise _broken("testparm", done)
         found = [_section(f"[{part}") for part in done.stdout.split("\n[")[1:]]
         return {
-            name: options["path"]
+            name: options.get("path", _OWN.get(name.lower(), ""))
             for name, options in found
-            if "path" in options and (options.get("read only") == "No" or options.get("write list"))
+            if options.get("read only") == "No" or options.get("write list")
         }
 
     def set(self, share: str, options: Mapping[str, str | None]) -> None:

@@ -110,6 +110,17 @@ def test_a_second_share_by_which_people_could_write_on(place: Place) -> None:
         place.net("delshare", other)
 
 
+def test_everybodys_own_home_may_be_the_same_folder(place: Place) -> None:
+    place.net("setparm", "homes", "read only", "no")
+    try:
+        assert "homes shows %H, and people can write there" in refused(place)
+        place.net("setparm", "homes", "read only", "yes")
+        assert place.ask().done
+        assert place.ask("writable").done
+    finally:
+        place.net("delshare", "homes")
+
+
 @pytest.mark.parametrize("fault", ["writable", "owner", "link", "missing"])
 def test_a_list_that_others_than_root_could_write_counts_for_nothing(place: Place, fault: str) -> None:
     allowed = place.desk.allowed
