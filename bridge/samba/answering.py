@@ -17,8 +17,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from bridge.ports import BridgeError, ConfigurationError, Unreachable
 from bridge.samba.asked import FRESH, MOST, Answer, Request, alone, name_of, names, opened, read, remove, write
 from bridge.samba.frozen import Shares
@@ -45,14 +43,13 @@ class Desk:
 
     def answer_all(self) -> Sequence[Answer]:
         """Answer what is asked now. Raises ConfigurationError where the directory could be somebody else's, OSError."""
-        try:
-            with opened(self.requests) as folder:
-                owner = _owner(self.requests, folder)
-                with _locked(folder):
-                    asked = [one for name in names(folder) if (one := _request(folder, name, owner)) is not None]
-                    return self._answered(asked)
-        except FileNotFoundError:
-            return []
+        if not os.path.lexists(self.requests):
+            return []  # nothing was ever asked
+        with opened(self.requests) as folder:
+            owner = _owner(self.requests, folder)
+            with _locked(folder):
+                asked = [one for name in names(folder) if (one := _request(folder, name, owner)) is not None]
+                return self._answered(asked)
 
     def _answered(self, asked: Sequence[Request]) -> Sequence[Answer]:
         for folder in (KEPT, ANSWERS):
@@ -114,26 +111,25 @@ def _locked(folder: int) -> Iterator[None]:
 def _request(folder: int, name: str, owner: int) -> Request | None:
     """What is asked in a file; None, with a word in the log, where it is not to be answered."""
     try:
-        said = _content(folder, name, owner)
+        said, age = _content(folder, name, owner)
         request = Request.model_validate_json(said)
         if name_of(request.share) != name:
             raise ValueError("it is of another share")
-    except (OSError, ValidationError, ValueError) as error:
+    except FileNotFoundError:
+        return None  # taken back in this moment
+    except (OSError, ValueError) as error:
         sys.stderr.write(f"a request is passed over: {type(error).__name__}; expected one that the daemon wrote\n")
         return None
-    stale = request.wanted == "frozen" and _age(folder, name) > FRESH
+    stale = request.wanted == "frozen" and age > FRESH
     if stale:
         sys.stderr.write(f"share {request.share}: whoever wanted it frozen does not wait any more: passed over\n")
     return None if stale else request
 
 
-def _content(folder: int, name: str, owner: int) -> bytes:
+def _content(folder: int, name: str, owner: int) -> tuple[bytes, float]:
+    """What stands in it, and how long ago it was written, in seconds."""
     with os.fdopen(os.open(name, _FILE, dir_fd=folder), "rb") as stream:
         node = os.fstat(stream.fileno())
         if not stat.S_ISREG(node.st_mode) or node.st_uid != owner or node.st_size > MOST:
             raise ValueError("no file of the service's")
-        return stream.read(MOST + 1)
-
-
-def _age(folder: int, name: str) -> float:
-    return abs(time.time() - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime)
+        return stream.read(MOST + 1), abs(time.time() - node.st_mtime)
