@@ -32,7 +32,9 @@ class Machine:
     def __init__(self, root: Path, source: Path, *, borrowed: Mapping[str, Path] | None = None) -> None:
         self.root = root
         self._borrowed = [f"--bind-ro={here}:{there}" for there, here in (borrowed or {}).items()]
-        subprocess.run(["cp", "-a", "--reflink=auto", source, root], check=True)
+        # Of a link that leads to it, ``cp -a`` would make another link, and the one that all copy from would be booted.
+        subprocess.run(["cp", "-a", "--reflink=auto", source.resolve(), root], check=True)
+        assert not root.is_symlink()
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._leader = 0
 
