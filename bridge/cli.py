@@ -41,6 +41,7 @@ from bridge.commands import (
     restore,
     restored,
     run,
+    samba_shares,
     schema,
     shares,
     stage,
@@ -98,6 +99,7 @@ for module in (
     journal,
     token,
     uplink,
+    samba_shares,
     schema,
     hub,
 ):

@@ -112,8 +112,8 @@ def _forget(packages: Path, place: Path) -> None:
 def lay_out(root: Path, number: str, when: int) -> None:
     """All but the environment."""
     doc = root / "usr/share/doc/schoolbridge"
-    for unit in ("schoolbridge.service", "schoolbridge-local.service", "schoolbridge-hub.service"):
-        _put(ROOT / "systemd" / unit, root / "lib/systemd/system" / unit)
+    for unit in sorted([*(ROOT / "systemd").glob("*.service"), *(ROOT / "systemd").glob("*.path")]):
+        _put(unit, root / "lib/systemd/system" / unit.name)
     for kind, name in (("sysusers", ""), ("tmpfiles", ""), ("sysctl", "60-")):
         _put(ROOT / "systemd" / f"{kind}.conf", root / f"usr/lib/{kind}.d" / f"{name}schoolbridge.conf")
     _put(HERE / "schoolbridge", root / "usr/bin/schoolbridge", mode=0o755)

@@ -1,4 +1,11 @@
-"""The shares of a school are frozen, told of and thawed: all roots, a few at a time, each through its connector."""
+"""The shares of a school are frozen, told of and thawed: all roots, a few at a time, each through its connector.
+
+| ``freeze`` of a share | frozen | told of |
+|---|---|---|
+| permissions | root by root, through its connector | through its connector |
+| samba | the whole share of Samba, by root of this machine: ``samba_shares`` | the same |
+| by-hand | by a person, who says so | the same, where the bridge may write |
+"""
 
 from __future__ import annotations
 
@@ -10,13 +17,14 @@ from typing import Any
 from bridge.core.model import Side
 from bridge.daemon import whereabouts
 from bridge.daemon.roots import Root, roots_of
+from bridge.daemon.samba_shares import shares_of
 from bridge.daemon.shares import AT_ONCE, Ground
 from bridge.letters.notice import text_of
-from bridge.ports import BridgeError, Freezing, Unreachable, Waiting
+from bridge.ports import BridgeError, Freezing, Frozen, Unreachable, Waiting
 from bridge.state.frozen import frozen_roots
 
 BY_HAND = "by-hand"
-_PERMISSIONS = "permissions"
+_PERMISSIONS, _SAMBA = "permissions", "samba"
 
 
 async def freeze_all(ground: Ground, *, confirmed: Collection[str]) -> dict[str, int]:
@@ -31,7 +39,8 @@ async def freeze_all(ground: Ground, *, confirmed: Collection[str]) -> dict[str,
                 f"{code}: the share {share.name} is frozen by hand: make it read-only on its server for everybody but "
                 f"the bridge, then say so: schoolbridge cutover confirm {code} --share {share.name} --reason ..."
             )
-    totals = await _each(ground, await _frozen_by_us(ground), _freeze)
+    totals = _counted(await shares_of(ground, await _frozen(ground, _SAMBA)).freeze(), "shares of Samba frozen")
+    totals += await _each(ground, await _frozen(ground, _PERMISSIONS), _freeze)
     return _checked(ground, totals, "frozen")
 
 
@@ -44,8 +53,8 @@ async def post_all(ground: Ground) -> dict[str, int]:
         await freezing.post(text)
         return Counter({"posted": 1})
 
-    done = await _each(ground, await _frozen_by_us(ground), post)
-    return dict(done + await _each(ground, await _frozen_by_hand(ground), post, without="without a notice"))
+    done = await _each(ground, await _frozen(ground, _PERMISSIONS, _SAMBA), post)
+    return dict(done + await _each(ground, await _frozen(ground, BY_HAND), post, without="without a notice"))
 
 
 async def thaw_all(ground: Ground, *, unpost: bool, posted: bool = False) -> dict[str, int]:
@@ -53,23 +62,26 @@ async def thaw_all(ground: Ground, *, unpost: bool, posted: bool = False) -> dic
 
     Raises Unreachable where something can't be given back yet; a notice that stays at one frozen by hand is counted.
     """
-    roots = {one.code: one for one in await _frozen_by_us(ground)}
+    samba = await _frozen(ground, _SAMBA)
+    roots = {one.code: one for one in await _frozen(ground, _PERMISSIONS)}
     still = await asyncio.to_thread(frozen_roots, ground.database, ground.school.code)
     wanted = roots.values() if unpost else [roots[code] for code in still if code in roots]
 
     async def thaw(freezing: Freezing) -> Counter[str]:
         if unpost:
             await freezing.unpost()
-        done = await freezing.thaw()
-        return Counter({"thawed": done.changed, **{f"trouble: {why}": count for why, count in done.troubles.items()}})
+        return _counted(await freezing.thaw(), "thawed")
 
     async def take_away(freezing: Freezing) -> Counter[str]:
         await freezing.unpost()
         return Counter()
 
-    totals = await _each(ground, wanted, thaw)
+    # Whatever can't be given back keeps nothing else frozen.
+    totals = await _all(
+        _each(ground, wanted, thaw), _thawed_by_samba(ground, samba), _each(ground, samba if unpost else (), take_away)
+    )
     if unpost and posted:
-        totals += await _each(ground, await _frozen_by_hand(ground), take_away, without="notices that stay")
+        totals += await _each(ground, await _frozen(ground, BY_HAND), take_away, without="notices that stay")
     # Whose owner left meanwhile: nobody knows any more where the folder is. It is thawed by the first cycle if they
     # come back.
     lost = [code for code in still if code not in roots]
@@ -78,20 +90,31 @@ async def thaw_all(ground: Ground, *, unpost: bool, posted: bool = False) -> dic
 
 async def _freeze(freezing: Freezing) -> Counter[str]:
     done = await freezing.freeze()
-    counts = {"seen": done.seen, "frozen": done.changed}
-    return Counter({**counts, **{f"trouble: {why}": count for why, count in done.troubles.items()}})
+    return Counter({"seen": done.seen}) + _counted(done, "frozen")
 
 
-async def _frozen_by_us(ground: Ground) -> list[Root]:
-    return await _frozen(ground, _PERMISSIONS)
+def _counted(done: Frozen, what: str) -> Counter[str]:
+    return Counter({what: done.changed, **{f"trouble: {why}": count for why, count in done.troubles.items()}})
 
 
-async def _frozen_by_hand(ground: Ground) -> list[Root]:
-    return await _frozen(ground, BY_HAND)
+async def _thawed_by_samba(ground: Ground, roots: Iterable[Root]) -> Counter[str]:
+    """All that root keeps of this school; of roots that are not configured any more, too."""
+    return _counted(await shares_of(ground, roots).thaw(), "shares of Samba thawed")
 
 
-async def _frozen(ground: Ground, how: str) -> list[Root]:
-    shares = {share.name for share in ground.school.shares if share.freeze == how}
+async def _all(*works: Awaitable[Counter[str]]) -> Counter[str]:
+    """Together, and their sum. The first error is raised when the others are through."""
+    totals = Counter[str]()
+    for result in await asyncio.gather(*works, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
+        totals += result
+    return totals
+
+
+async def _frozen(ground: Ground, *how: str) -> list[Root]:
+    """The roots of the shares that are frozen in one of these ways."""
+    shares = {share.name for share in ground.school.shares if share.freeze in how}
     if not shares:
         return []
     found = await asyncio.to_thread(roots_of, ground.school, ground.database)
@@ -105,17 +128,16 @@ async def _each(
 
     ``without``: as what a root is counted where it can't be done; then nothing is raised for it.
     """
-    free, totals = asyncio.Semaphore(AT_ONCE), Counter[str]()
+    free = asyncio.Semaphore(AT_ONCE)
 
-    async def one(root: Root) -> None:
+    async def one(root: Root) -> Counter[str]:
         async with free:
             try:
                 lying = await whereabouts.find(
                     ground, root, lambda settings: ground.connect(root, Side.SCHOOL, settings)
                 )
             except Waiting:
-                totals["without a folder"] += 1
-                return
+                return Counter({"without a folder": 1})
             try:
                 freezing = lying.connector.capabilities.freezing
                 if freezing is None:
@@ -123,23 +145,19 @@ async def _each(
                         f"{root.code}: its folder can't be changed (read_only is set). Expected: the bridge may write "
                         f"it; or say freeze: by-hand for the share {root.share}"
                     )
-                totals.update(await act(freezing))
+                return await act(freezing)
             finally:
                 await lying.connector.close()
 
-    async def tried(root: Root) -> None:
+    async def tried(root: Root) -> Counter[str]:
         try:
-            await one(root)
+            return await one(root)
         except BridgeError:
             if not without:
                 raise
-            totals[without] += 1
+            return Counter({without: 1})
 
-    results = await asyncio.gather(*(tried(root) for root in roots), return_exceptions=True)
-    for error in results:
-        if isinstance(error, BaseException):
-            raise error
-    return totals
+    return await _all(*(tried(root) for root in roots))
 
 
 def _checked(ground: Ground, totals: Counter[str], what: str) -> dict[str, Any]:

@@ -78,6 +78,23 @@ class FileServer(LentServer):
         """The folder that a share shows: what is done there is done behind the server's back."""
         return self.shares[name]
 
+    def register(self, share: str, path: Path, **options: str) -> None:
+        """Put a share into Samba's registry, as an administrator does; needs ``options={"include": "registry"}``.
+
+        ``options``: those of smb.conf, with ``_`` for a blank.
+        """
+        path.mkdir(parents=True, exist_ok=True)
+        self.shares[share] = path
+        self._net("addshare", share, str(path), "writeable=y")
+        for option, value in options.items():
+            self._net("setparm", share, option.replace("_", " "), value)
+
+    def _net(self, *words: str) -> None:
+        command = ["net", f"--configfile={self.directory}/smb.conf", "conf", *words]
+        done = subprocess.run(command, text=True, capture_output=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"net conf {' '.join(words)} failed:\n{done.stdout}{done.stderr}")
+
     # --- making -----------------------------------------------------------------------------------------------------
 
     def _configure(self, options: Mapping[str, str]) -> None:

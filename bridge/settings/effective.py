@@ -60,6 +60,7 @@ class ShareSettings:
     permissions: str = "report"
     make: bool = False
     freeze: str = "by-hand"
+    samba_share: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,11 @@ class Settings:
         return self.kept / "schools-from-hub"
 
     @property
+    def samba(self) -> Path:
+        """Where root keeps what it changed of Samba's shares, and answers."""
+        return (self.file.parent / self.bridge.samba).absolute()
+
+    @property
     def reports(self) -> Path:
         """Where signed reports lie, a directory a school."""
         return self.kept / "reports"
@@ -197,6 +203,7 @@ def school(
                 sides=ends,
                 make=one.make,
                 freeze=one.freeze or ("permissions" if one.school.connector == "folder" else "by-hand"),
+                samba_share=one.samba_share or "",
                 permissions=one.permissions or ("mirror" if one.owner == "group" else "report"),
             )
             for one, ends in zip(said.shares, shares, strict=True)

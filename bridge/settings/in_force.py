@@ -52,6 +52,7 @@ def _whole(one: School) -> dict[str, Any]:
             "named": list(share.named),
             "make": share.make,
             "freeze": share.freeze,
+            **({"samba_share": share.samba_share} if share.samba_share else {}),
             "permissions": share.permissions,
             **{side.value: _shown_side(settings) for side, settings in share.sides.items()},
         }

@@ -68,6 +68,7 @@ def load(path: Path, catalog: Catalog, *, instead: Mapping[str, str] | None = No
             if isinstance(bridge, models.BridgeFile) and not source.problems:
                 schools.append(school(Path(source.file), said, bridge, sides, shares))
     _unique(found)
+    _samba_apart(found)
     if isinstance(bridge, models.BridgeFile) and (found or not from_hub):
         _known_schools(top, bridge, [said.school for _, said in found], everything=len(found) == len(sources))
     problems = [problem for source in (top, *sources) for problem in source.problems]
@@ -206,3 +207,16 @@ def _unique(schools: Sequence[tuple[Source, models.SchoolFile]]) -> None:
         if known is not source:
             wrong = f'the school "{said.school}" is in {known.file} already'
             source.add(("school",), wrong, "give every school a code of its own")
+
+
+def _samba_apart(schools: Sequence[tuple[Source, models.SchoolFile]]) -> None:
+    """A share of Samba that shows the folders of two schools would freeze both of them with one."""
+    first: dict[str, Source] = {}
+    for source, said in schools:
+        named = [(place, share.samba_share) for place, share in enumerate(said.shares) if share.samba_share]
+        for place, name in named:
+            known = first.setdefault(name.lower(), source)
+            if known is not source:
+                wrong = f'the share "{shown(name)}" of Samba is frozen with the school of {known.file} already'
+                right = "give each school a share of its own in Samba, or write `freeze: permissions`"
+                source.add(("shares", place, "samba_share"), wrong, right)

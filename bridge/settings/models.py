@@ -92,6 +92,11 @@ class BridgeFile(Strict):
     runtime: str = Field(
         default="/run/schoolbridge", min_length=1, description="Directory of locks and of the status file."
     )
+    samba: str = Field(
+        default="/var/lib/schoolbridge-samba",
+        min_length=1,
+        description="Directory where root's part of `freeze: samba` (schoolbridge-samba.service) keeps and answers.",
+    )
     logging: Logging = Field(default_factory=Logging)
     language: Language = Field(default="en", description="Language of printed letters.")
     time_zone: TimeZone = Field(

@@ -13,6 +13,15 @@ ShareName = Annotated[
     str,
     *matching(r"[a-z][a-z0-9_-]{0,31}", "no name of a share", "write one like `homes`: lower case, digits, - and _"),
 ]
+#: What Samba takes as a name, as far as it is no risk on a command line.
+SambaShareName = Annotated[
+    str,
+    *matching(
+        r"[A-Za-z0-9_À-ÖØ-öø-ÿ][A-Za-z0-9_À-ÖØ-öø-ÿ .$-]{0,39}",
+        "no name of a share of Samba",
+        "write it as between the brackets in `net conf list`: up to 40 letters, digits, blanks and _ . $ -",
+    ),
+]
 
 
 class SideFile(BaseModel):
@@ -57,19 +66,29 @@ class Share(BaseModel):
         description="Make the folder of a person who has none yet, with its rights, and move it with the class; only "
         "`for: user`. A folder that was there before is never made again.",
     )
-    freeze: Literal["permissions", "by-hand"] | None = Field(
+    freeze: Literal["permissions", "samba", "by-hand"] | None = Field(
         default=None,
         description="How people at the school are kept from changing the share while the school is cut over: "
         "`permissions` takes the right to write from all of its folders and files, and gives it back (only `folder`, "
-        "and its default); `by-hand`: somebody makes the share read-only on its server and confirms that.",
+        "and its default); `samba`: Samba on this machine shows the share read-only meanwhile (only `folder`, with "
+        "`samba_share`); `by-hand`: somebody makes the share read-only on its server and confirms that.",
+    )
+    samba_share: SambaShareName | None = Field(
+        default=None,
+        description="With `freeze: samba`: what Samba calls the share that shows these folders. It has to stand in "
+        "Samba's registry, and on root's list `/etc/schoolbridge/samba-shares`; see cutover.md.",
     )
     school: SideFile = Field(description="The folder at the school.")
     cloud: SideFile = Field(description="The drive. Keys that `cloud_side` has too are taken from there if left out.")
 
     @model_validator(mode="after")
     def _frozen_here(self) -> Share:
-        if self.freeze == "permissions" and self.school.connector != "folder":
-            raise ValueError("the permissions of another server's share can't be taken|write `freeze: by-hand`")
+        if self.freeze in {"permissions", "samba"} and self.school.connector != "folder":
+            raise ValueError("a share of another server can't be frozen by the bridge|write `freeze: by-hand`")
+        if (self.freeze == "samba") is not bool(self.samba_share):
+            raise ValueError(
+                "`freeze: samba` and `samba_share` belong together|write both, as in `samba_share: homes`, or neither"
+            )
         return self
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Files that only their owner may read, written whole or not at all."""
+"""Files that only their owner may read unless said otherwise, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def save(path: Path, content: bytes, *, replace: bool = False) -> None:
-    """Write ``content`` to ``path`` with mode 0600; it is on the disk when this returns.
+def save(path: Path, content: bytes, *, replace: bool = False, mode: int = 0o600) -> None:
+    """Write ``content`` to ``path`` with this mode; it is on the disk when this returns.
 
     Raises OSError, FileExistsError when something is there already and ``replace`` is False. Never follows a link at
     ``path`` and never leaves half a file: what was written so far is removed.
@@ -20,6 +20,7 @@ def save(path: Path, content: bytes, *, replace: bool = False) -> None:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             stream.flush()
+            os.fchmod(stream.fileno(), mode)
             os.fsync(stream.fileno())
         if replace:
             part.replace(path)

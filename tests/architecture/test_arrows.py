@@ -123,6 +123,7 @@ def arrows_point_down(module: str, imported: str) -> str | None:
         "bridge.ports": 1,
         "bridge.engine": 2,
         "bridge.state": 2,
+        "bridge.samba": 2,
         "bridge.daemon": 3,
         "bridge.web": 4,
         "bridge.api": 4,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 PACKAGES = ("systemd", "systemd-sysv", "dbus", "libnss-systemd", "python3", "ca-certificates", "sudo", "attr", "acl")
@@ -27,17 +27,21 @@ def base(cache: Path) -> Path:
 
 
 class Machine:
-    """``root``: its files, to be written and read from outside."""
+    """``root``: its files, to be written and read from outside. ``borrowed``: place in it -> place here, read-only."""
 
-    def __init__(self, root: Path, source: Path) -> None:
+    def __init__(self, root: Path, source: Path, *, borrowed: Mapping[str, Path] | None = None) -> None:
         self.root = root
-        subprocess.run(["cp", "-a", "--reflink=auto", source, root], check=True)
+        self._borrowed = [f"--bind-ro={here}:{there}" for there, here in (borrowed or {}).items()]
+        # Of a link that leads to it, ``cp -a`` would make another link, and the one that all copy from would be booted.
+        subprocess.run(["cp", "-a", "--reflink=auto", source.resolve(), root], check=True)
+        assert not root.is_symlink()
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._leader = 0
 
     def boot(self) -> None:
         command = ["systemd-nspawn", "--quiet", "--directory", self.root, "--boot", "--register=no", "--keep-unit",
-                   "--private-network", "--machine=schoolbridge", "--kill-signal=SIGRTMIN+3"]  # fmt: skip
+                   "--private-network", "--machine=schoolbridge", "--kill-signal=SIGRTMIN+3",
+                   *self._borrowed]  # fmt: skip
         with (self.root.parent / "console").open("ab") as log:
             self._nspawn = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.until(lambda: self._found() and self.run("test", "-S", "/run/dbus/system_bus_socket").returncode == 0)

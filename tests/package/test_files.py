@@ -14,10 +14,18 @@ from bridge.api import listening as listener
 from bridge.daemon import board, threads, watched
 from bridge.hub import listening
 from bridge.hub import run as hub
+from bridge.samba import answering, asked
+from bridge.settings.models import BridgeFile
 from package import build_deb
 
 ROOT = build_deb.ROOT
-UNITS = {"schoolbridge.service": 15, "schoolbridge-local.service": 23, "schoolbridge-hub.service": 15}
+UNITS = {
+    "schoolbridge.service": 15,
+    "schoolbridge-local.service": 23,
+    "schoolbridge-hub.service": 15,
+    "schoolbridge-samba.service": 15,
+}
+PATHS = ("schoolbridge-samba.path",)
 DAEMONS = ("schoolbridge.service", "schoolbridge-local.service")
 SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
 needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs Debian's package systemd")
@@ -45,10 +53,10 @@ def test_s11_the_units_expose_little(unit: str, most: int) -> None:
 
 @needs_systemd
 def test_systemd_finds_nothing_wrong_in_the_units(tmp_path: Path) -> None:
-    for unit in UNITS:
+    for unit in (*UNITS, *PATHS):
         text = (ROOT / "systemd" / unit).read_text("utf-8")
         (tmp_path / unit).write_text(text.replace("/opt/schoolbridge/bin/schoolbridge", "/bin/true"))
-    done = analyzed("verify", "--man=no", *(tmp_path / unit for unit in UNITS))
+    done = analyzed("verify", "--man=no", *(tmp_path / unit for unit in (*UNITS, *PATHS)))
     assert (done.returncode, done.stderr) == (0, "")
     (tmp_path / "schoolbridge.service").write_text("[Service]\nExecStart=/bin/true\nProtectSytem=yes\n")
     assert analyzed("verify", "--man=no", tmp_path / "schoolbridge.service").stderr, "a mistake is found"
@@ -83,6 +91,17 @@ def test_only_the_local_profile_has_capabilities_and_no_more_than_the_folder_con
     assert f"u      {account} " in (ROOT / "systemd/sysusers.conf").read_text("utf-8")
 
 
+def test_roots_part_has_no_rights_but_to_read_and_writes_nothing_of_the_service() -> None:
+    unit = "schoolbridge-samba.service"
+    assert (setting(unit, "CapabilityBoundingSet"), setting(unit, "AmbientCapabilities")) == ("CAP_DAC_READ_SEARCH", "")
+    written = [one.removeprefix("-") for one in setting(unit, "ReadWritePaths").split()]
+    assert all(Path(one).name == "samba" and Path(one).parent.parts[1] in {"var", "run"} for one in written)
+    assert setting("schoolbridge-samba.path", "PathChanged") == str(answering.REQUESTS)
+    assert Path("/run") / setting(DAEMONS[1], "RuntimeDirectory") / asked.REQUESTS == answering.REQUESTS
+    assert str(answering.OWN) == f"/var/lib/{setting(unit, 'StateDirectory')}" == BridgeFile(version=1).samba
+    assert "samba" not in setting(DAEMONS[1], "ReadWritePaths")
+
+
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     """The package as it is built, without the environment."""
@@ -100,6 +119,8 @@ def test_the_package_has_everything_in_its_place_and_none_of_the_admins_files(pa
         "./lib/systemd/system/schoolbridge.service": "-rw-r--r--",
         "./lib/systemd/system/schoolbridge-local.service": "-rw-r--r--",
         "./lib/systemd/system/schoolbridge-hub.service": "-rw-r--r--",
+        "./lib/systemd/system/schoolbridge-samba.service": "-rw-r--r--",
+        "./lib/systemd/system/schoolbridge-samba.path": "-rw-r--r--",
         "./usr/share/doc/schoolbridge/examples/hub.yaml": "-rw-r--r--",
         "./usr/lib/sysusers.d/schoolbridge.conf": "-rw-r--r--",
         "./usr/lib/tmpfiles.d/schoolbridge.conf": "-rw-r--r--",
@@ -169,6 +190,7 @@ def test_words_that_nobody_knows_are_noticed() -> None:
         (["--json", "explain", "user", "demo"], True),
         (["release", "0123", "schema", "--reason", "sandbox"], True),
         (["sandbox"], False),
+        (["samba-shares"], False),
         (["-v", "demo"], False),
         (["plan", "--help"], False),
         (["--config", "other.yaml", "status"], False),
