@@ -12,7 +12,7 @@ from rich.console import Console
 
 from bridge.commands.session import ERROR, NOTHING, Session, plain, session_of
 from bridge.core.model import Side
-from bridge.daemon import machines, sending, wiring
+from bridge.daemon import machines, samba_shares, sending, wiring
 from bridge.ports import BridgeError, Finding
 from bridge.settings import School, shown
 
@@ -66,7 +66,7 @@ async def _probe(session: Session, schools: Sequence[School], *, online: bool) -
     for school in schools:
         mine = await _probe_school(session, school) if online else await _assemble(session, school)
         warning = machines.tied(session.settings, school)
-        found[school.code] = mine if warning is None else [*mine, warning]
+        found[school.code] = [*mine, *([warning] if warning else ()), *samba_shares.findings(school)]
     return found
 
 

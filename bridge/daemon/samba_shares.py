@@ -12,8 +12,10 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import shutil
+import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,16 +24,19 @@ from typing import Literal
 from bridge.core.model import Side
 from bridge.daemon.roots import Root
 from bridge.daemon.shares import Ground
-from bridge.ports import Frozen, Refused, Unreachable, permitted
-from bridge.samba.answering import ANSWERS, KEPT
+from bridge.ports import ConfigurationError, Finding, Frozen, Refused, Unreachable, permitted
+from bridge.samba.answering import ALLOWED, ANSWERS, KEPT
 from bridge.samba.asked import REQUESTS, Answer, Kept, Request, alone, name_of, names, opened, read, read_named, write
+from bridge.samba.judged import permitted as listed
+from bridge.settings import School
 
 #: How long root may give no sign, how often that is looked at, and how often a request is written again, in seconds.
 #: One that comes while root's round ends starts none.
 PATIENCE, LOOK, AGAIN = 30.0, 0.1, 2.0
+UNIT = "schoolbridge-samba.path"
 _ENABLE = (
-    "Expected an answer of root's part; enable it: systemctl enable --now schoolbridge-samba.path; see: journalctl -u "
-    "schoolbridge-samba"
+    f"Expected an answer of root's part; enable it: systemctl enable --now {UNIT}; "
+    "see: journalctl -u schoolbridge-samba"
 )
 
 
@@ -133,6 +138,35 @@ class SambaShares:
         folder = self.own / KEPT
         found = [read_named(folder, name, Kept) for name in names(folder)]
         return [one.share for one in found if one is not None and one.school == self.school]
+
+
+def findings(school: School, *, allowed: Path = ALLOWED) -> Iterator[Finding]:
+    """For ``check``: whether root's part is set up for the shares that Samba freezes; warnings, for nothing is wrong
+    before the day of a cutover."""
+    named = [share for share in school.shares if share.samba_share]
+    if not named:
+        return
+    known = frozenset(share.samba_share.lower() for share in named)
+    try:
+        known = listed(allowed)
+    except ConfigurationError as error:
+        yield Finding("freeze: samba", None, str(error), "see what the message says")
+    for share in named:
+        if share.samba_share.lower() not in known:
+            found = f"{share.samba_share} is not on root's list {allowed}: it can't be frozen"
+            yield Finding(f"share {share.name}", None, found, f"write a line `{share.samba_share}` there, as root")
+    if not _active():
+        yield Finding(
+            "freeze: samba", None, f"{UNIT} is not active: nobody would answer", f"systemctl enable --now {UNIT}"
+        )
+
+
+def _active() -> bool:
+    """Whether systemd waits for requests; where there is no systemd, nobody knows."""
+    systemctl = shutil.which("systemctl")
+    if systemctl is None:
+        return True
+    return subprocess.run([systemctl, "--quiet", "is-active", UNIT], capture_output=True, check=False).returncode == 0
 
 
 def shares_of(ground: Ground, roots: Iterable[Root]) -> SambaShares:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.daemon import samba_shares
 from bridge.daemon.catalog import Catalog
 from bridge.daemon.samba_shares import SambaShares
 from bridge.lab.file_server import USER, FileServer
@@ -294,3 +295,20 @@ def test_two_schools_never_freeze_each_other(tmp_path: Path) -> None:
     said = problems(school)
     assert 'the share "HOMES" of Samba is frozen with the school of' in said
     assert "schools/b.yaml" in said
+
+
+def test_check_says_what_of_roots_part_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    school = Folders(tmp_path)
+    assert not list(samba_shares.findings(load(school.config, Catalog()).schools[0]))
+    school.school_file.write_text(by_samba(school.school_file.read_text(), "homes"))
+    one, allowed = load(school.config, Catalog()).schools[0], tmp_path / "samba-shares"
+    monkeypatch.setattr(samba_shares, "_active", lambda: False)
+    missing, unit = samba_shares.findings(one, allowed=allowed)
+    assert (missing.ok, "samba-shares can't be read" in missing.found) == (None, True)
+    assert "schoolbridge-samba.path is not active" in unit.found
+    allowed.write_text("other\n")
+    allowed.chmod(0o644)
+    assert "homes is not on root's list" in next(samba_shares.findings(one, allowed=allowed)).found
+    allowed.write_text("other\nHomes  # of the pupils\n")
+    monkeypatch.setattr(samba_shares, "_active", lambda: True)
+    assert not list(samba_shares.findings(one, allowed=allowed))
