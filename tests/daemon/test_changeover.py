@@ -73,9 +73,11 @@ def test_approvals_do_not_outlive_a_roll_back(desk: Desk) -> None:
     assert not changeover.given.approvals(desk.database, CODE, Event.FINALISE, now)
 
 
-async def test_a_school_returns_also_while_the_cloud_is_away(desk: Desk) -> None:
+async def test_a_school_returns_also_while_the_cloud_is_away(desk: Desk, tmp_path: Path) -> None:
     desk.ask(Event.ROLL_BACK, at_once=True)
-    steps = Steps(SimpleNamespace(database=desk.database, school=desk.school), lambda: None)  # type: ignore[arg-type]
+    settings = SimpleNamespace(runtime=tmp_path, samba=tmp_path / "samba")
+    ground = SimpleNamespace(database=desk.database, school=desk.school, settings=settings)
+    steps = Steps(ground, lambda: None)  # type: ignore[arg-type]
     assert await steps.alone()
     assert (desk.step, desk.store.stage()) == (None, Stage.HYBRID)
 

@@ -25,5 +25,5 @@ def _empty() -> bytes:
 def fresh(clock: Clock) -> Database:
     """An empty state on a clock of its own."""
     empty = _empty()
-    with mock.patch.object(opening, "_migrate", lambda database: raw(database).deserialize(empty)):
+    with mock.patch.object(opening, "_migrate", lambda database, path: raw(database).deserialize(empty)):
         return open_database("sqlite://", clock=clock)
