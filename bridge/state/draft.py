@@ -126,7 +126,7 @@ def _load_echoes(tx: Transaction, side: Side, known: dict[str, Known]) -> None:
             known[row.anchor].echoes.add((row.field, row.value))
 
 
-def draft(tx: Transaction, one: Incoming, *, known: Known | None) -> Change | None:
+def draft(tx: Transaction, one: Incoming, *, known: Known | None, listing: bool = False) -> Change | None:
     """What the record is now; None where nothing at all differs from what is stored."""
     seen = one.observation
     if not seen.in_scope:
@@ -141,8 +141,8 @@ def draft(tx: Transaction, one: Incoming, *, known: Known | None) -> Change | No
     same = (seen.kind, fields, refs, None) == (known.kind, known.fields, known.refs, known.gone)
     if not same and ("", state) in known.echoes:
         return doubtful(tx, seen.anchor, known=known)
-    doubt = tx.now + LAG if contradicted else None
-    if same and seen.version == known.version and doubt is None and known.doubt_until is None:
+    doubt = tx.now + LAG if contradicted else _still(one, known, listing=listing)
+    if same and seen.version == known.version and doubt == known.doubt_until:
         return None
     flattened = {column.name for column in one.kind.references if column.flatten}
     parent = _parent(one.kind, known.references)
@@ -167,6 +167,12 @@ def draft(tx: Transaction, one: Incoming, *, known: Known | None) -> Change | No
         presence=known.gone is not None,
         flattened=known.gone is not None or any(name in flattened for name, _ in added | removed),
     )
+
+
+def _still(one: Incoming, known: Known, *, listing: bool) -> datetime | None:
+    """The doubt that is left: that one member came says nothing of another one, who was doubted."""
+    sets = any(column.name != one.kind.parent for column in one.kind.references)
+    return known.doubt_until if sets and not one.observation.whole and not listing else None
 
 
 def _first(one: Incoming) -> Change:

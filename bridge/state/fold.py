@@ -27,7 +27,7 @@ def fold(tx: Transaction, side: Side, *, page: Page, begins: bool) -> int:
     if page.meanings:
         aliases.mean(tx, side, page.meanings)
     for wave in _waves(one for one in page.observations if one.kind in tx.kinds):
-        changed += _fold_observations(tx, side, wave)
+        changed += _fold_observations(tx, side, wave, listing=page.listing)
     for batch in chunks(page.removals, BATCH):
         changed += _fold_removals(tx, side, batch)
     if page.listing:
@@ -57,12 +57,12 @@ def _waves(observations: Iterable[Observation]) -> Iterator[list[Observation]]:
         yield list(wave.values())
 
 
-def _fold_observations(tx: Transaction, side: Side, wave: Sequence[Observation]) -> int:
+def _fold_observations(tx: Transaction, side: Side, wave: Sequence[Observation], *, listing: bool) -> int:
     incoming = [
         Incoming.of(one, tx.kinds[one.kind]) for one in generations.applied(tx, side, aliases.applied(tx, side, wave))
     ]
     known = load(tx, side, incoming)
-    changes = [draft(tx, one, known=known.get(one.observation.anchor)) for one in incoming]
+    changes = [draft(tx, one, known=known.get(one.observation.anchor), listing=listing) for one in incoming]
     return _write(tx, side, known, [change for change in changes if change is not None])
 
 

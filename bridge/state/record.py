@@ -171,6 +171,8 @@ def _folded(
         role=str(plain.get(kind.role) or "") if kind.role else "",
         gone=gone,
         written_until=tx.now + LAG,
+        # What was not believed of another field or element is still to be looked at: this write says nothing of it.
+        doubt_until=known.doubt_until if known is not None and gone is None else None,
         changed_at=known.changed_at if known is not None else None,
         added=frozenset(added),
         removed=frozenset(removed),

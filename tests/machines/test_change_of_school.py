@@ -200,3 +200,20 @@ async def test_new_at_both_schools_in_the_same_moment(cloud: Sandbox, where: str
             if not died:
                 break
         assert one.cloud.counters().get("users deleted", 0) == 0
+
+
+async def test_back_within_minutes_and_somebody_else_comes_into_the_class_too(both: Town) -> None:
+    """Who is parked is taken out of the groups. That contradicts a write of the last minutes: it has to be remembered
+    over the next write to the group."""
+    both.old.enrol("emil")
+    both.old.put("5a", "anna", "ben", "emil")
+    await both.old.cycle()
+    both.old.leave("emil")
+    await both.old.cycle()
+    assert both.groups("emil") == set()
+    for key in ("emil", "fay"):
+        both.old.enrol(key)
+    both.old.put("5a", "anna", "ben", "emil", "fay")
+    await both.settle()
+    for key in ("anna", "ben", "emil", "fay"):
+        assert both.groups(key) == {"sb-0123-5a"}
