@@ -8,11 +8,13 @@ a new account is made disabled and only *claimed*. Then everybody with this sour
 | only our own claim | confirmed: it becomes ours, and is enabled |
 | not even our own claim | the index lags: nobody else's would show either; looked at again, later tried again |
 | another's claim, and ours has the smaller id | we wait: the other one withdraws, or confirms |
+| the same, and all of them are older than an hour | confirmed: the other one is abandoned |
 | another's claim with the smaller id, or a finished account | ours is set aside, and the other one waited for |
 
 A claim is written before its owner looks, so of two that look at least one sees the other; who sees another confirms
-nothing. What is set aside stays disabled, without anchor and licence: nobody's bridge deletes an account by this rule.
-Only with ``take_over``.
+nothing. Whose bridge comes back to an abandoned claim looks first as well, and gives way to what it sees. What is set
+aside stays disabled, without anchor and licence: nobody's bridge deletes an account by this rule. Only with
+``take_over``.
 """
 
 from __future__ import annotations
@@ -59,15 +61,17 @@ class Claims:
             if all(row["id"] != job.anchor for row in rows):
                 unseen.append(job)
             else:
-                self._decide(job, [row for row in rows if row["id"] != job.anchor], aside)
+                self._decide(job, rows, aside)
         return unseen
 
-    def _decide(self, job: Job, others: Sequence[Mapping[str, Any]], aside: list[Job]) -> None:
+    def _decide(self, job: Job, rows: Sequence[Mapping[str, Any]], aside: list[Job]) -> None:
         names, who = self._desk.names, f"user {job.write.key}: school"
+        others = [row for row in rows if row["id"] != job.anchor]
+        first = all(job.anchor <= str(row["id"]) for row in rows)
         made = [row for row in others if not names.holder(row).startswith(CLAIMED)]
-        if not others:
+        if not others or (first and all(self._desk.abandoned(row) for row in rows)):
             self._desk.bar(job.anchor, None)
-        elif not made and job.anchor < min(str(row["id"]) for row in others):
+        elif not made and first:
             job.fail("held_elsewhere", f"{who} {_schools(self._desk, others)} is making an account for this source "
                      f"anchor at the same time. It gives way; tried again by itself.", transient=True)  # fmt: skip
         else:

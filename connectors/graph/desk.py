@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
 from bridge.core.model import Action
 from bridge.ports import Context, Failed, Outcome, Write, Written
@@ -13,9 +15,11 @@ from connectors.graph.batch import Batches, Part
 from connectors.graph.client import Client
 from connectors.graph.licences import Licences
 from connectors.graph.mapping import Names
+from connectors.graph.marks import CLAIMED
 from connectors.graph.options import Options
 
 RECENT = 900.0  # seconds during which an object of ours may still be invisible somewhere
+CLAIM_LASTS = 3600.0  # seconds; a bridge that lives confirms within seconds, and tries again within 15 minutes
 LOOK_AGAIN = 1.0  # seconds before the first repeated look-up; doubled each time
 
 BARS = {
@@ -109,9 +113,20 @@ class Desk:
         """Everybody in the whole tenant who carries the source anchor of a job: its write's id -> Graph's answer."""
         parts = []
         for job in jobs:
-            path = directory_url.filtered("users", self.names.anchor_filter(job.write.key), self.names.user_select)
+            path = directory_url.filtered("users", self.names.anchor_filter(job.write.key), self.names.look_select)
             parts.append(Part(job.write.id, "GET", path, headers=directory_url.EVENTUAL))
         return await self.batches.run(parts)
+
+    def abandoned(self, row: Mapping[str, Any]) -> bool:
+        """Whether a claim is so old that its bridge has died, or its school lost the person before it was confirmed.
+
+        Both times are the service's own: a clock of ours that is wrong makes no claim old.
+        """
+        skew, made = self.client.skew, str(row.get("createdDateTime") or "")
+        if not self.names.holder(row).startswith(CLAIMED) or not made or skew is None:
+            return False  # who can't know waits
+        now = self.context.clock().timestamp() + skew
+        return now - datetime.fromisoformat(made).timestamp() >= CLAIM_LASTS
 
 
 @dataclass(slots=True)

@@ -99,6 +99,11 @@ class Names:
         own = tuple(target for target in self._user.values() if target not in EXTENSIONS)
         return tuple(dict.fromkeys((*USER_SELECT, *own)))
 
+    @property
+    def look_select(self) -> tuple[str, ...]:
+        """The same where it is looked for everybody with a source anchor: a claim's age counts (see ``claims``)."""
+        return (*self.user_select, "createdDateTime")
+
     # --- to Graph ---------------------------------------------------------------------------------------------------
 
     def user(self, fields: Fields) -> Body:

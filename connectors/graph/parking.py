@@ -4,7 +4,7 @@
 |---|---|---|
 | ``0123`` | school 0123 | no: the other school waits |
 | ``parked:0123`` | school 0123, which disabled it: the person left | yes, by the school with that source anchor |
-| ``claimed:0123`` | school 0123, which is making it: see ``claims`` | no: the other school waits |
+| ``claimed:0123`` | school 0123, which is making it: see ``claims`` | after an hour, else the other school waits |
 
 See docs/decisions/017. Only with ``take_over``: the source anchors of all schools of the tenant have to be of one kind.
 """
@@ -109,22 +109,25 @@ class Parking:
         names, key = self._desk.names, job.write.key
         ours = [row for row in rows if names.user_key(row) == key]
         made = [row for row in rows if not names.holder(row).startswith(CLAIMED)]
-        parked = [row for row in made if parked_by(names.holder(row)) is not None]
+        free = [row for row in made if parked_by(names.holder(row)) is not None]
+        if all(self._desk.abandoned(row) for row in rows):
+            # Nobody will let go of it: the bridge died, or its school lost the person before it knew of the account.
+            free = sorted(rows, key=lambda row: str(row["id"]))
         if ours:
             self.adopt(job, min(ours, key=names.claimed))
         elif len(made) > 1:
             ids = ", ".join(str(row["id"]) for row in rows)
             job.fail("disputed", f"user {key}: several accounts of the tenant carry this source anchor ({ids}). None "
                      f"was taken over and none made. Take the anchor away from all but one.")  # fmt: skip
-        elif not parked:
+        elif not free:
             other = (made or rows)[0]
             job.fail("held_elsewhere", f"user {key}: the account {other['id']} with this source anchor belongs to "
                      f"school {school_of(names.holder(other))}. No second one is made. It is taken over as soon as "
                      f"that school lets the person go; tried again by itself.", transient=True)  # fmt: skip
-        elif parked[0].get("onPremisesSyncEnabled"):
-            job.fail("synced", f"user {parked[0]['id']} can't be taken over: {BARS['synced']}.")
+        elif free[0].get("onPremisesSyncEnabled"):
+            job.fail("synced", f"user {free[0]['id']} can't be taken over: {BARS['synced']}.")
         else:
-            self.adopt(job, parked[0])
+            self.adopt(job, free[0])
 
     def adopt(self, job: Job, row: Mapping[str, Any]) -> None:
         """The account is there; what is only claimed has to be confirmed before it is enabled."""

@@ -164,7 +164,7 @@ class UserWriter:
 
     async def _look(self, jobs: Sequence[Job]) -> list[Job]:
         """Find by login, then by anchor. Ours is adopted, another's is a taken name; returns what is not there."""
-        select = ",".join(self._desk.names.user_select)
+        select = ",".join(self._desk.names.look_select)
         by_login = [
             Part(job.write.id, "GET",
                  f"{directory_url.entity('users', str(job.write.fields.get('upn')))}?$select={select}")

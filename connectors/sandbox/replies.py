@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
+from email.utils import formatdate
 
 from aiohttp import web
 
@@ -24,6 +25,8 @@ def response(service: Service, request: web.BaseRequest, reply: Reply) -> web.Re
     """A reply as aiohttp sends it."""
     request_id = str(uuid.UUID(int=service.rng.getrandbits(128), version=4))
     headers = {"OData-Version": "4.0", "Cache-Control": "no-store", "request-id": request_id, **reply.headers}
+    # By the clock that stamps what is made: who tells an object's age by this header must not be wrong here only.
+    headers["Date"] = formatdate(service.tenant.clock(), usegmt=True)
     if client_id := request.headers.get("client-request-id"):
         headers["client-request-id"] = client_id
     if reply.body is None:

@@ -202,6 +202,28 @@ async def test_new_at_both_schools_in_the_same_moment(cloud: Sandbox, where: str
         assert one.cloud.counters().get("users deleted", 0) == 0
 
 
+@pytest.mark.parametrize(("lives", "where"), [(1, "before"), (0, "after")])
+@pytest.mark.parametrize("order", ["old first", "new first"])
+async def test_left_before_the_bridge_knew_of_the_account_that_it_had_claimed(
+    cloud: Sandbox, lives: int, where: str, order: str
+) -> None:
+    """The old school's bridge died between the claim and its confirmation, and then has no reason to look for it."""
+    async with town(cloud) as one:
+        await begin(one)
+        one.old.enrol("dora")
+        assert await one.old.killed(lives, where=where)
+        account, at, enabled = one.account("dora")
+        assert (at, enabled) == ("claimed:0123", False)
+        await move(one, "dora", order)
+        assert one.account("dora") == (account, "claimed:0123", False), "it may be about to be confirmed"
+        await one.settle()
+        assert one.account("dora") == (account, NEW, True)
+        assert one.groups("dora") == {"sb-0456-5x"}
+        await move(one, "dora", order, back=True)
+        await one.settle()
+        assert one.account("dora") == (account, OLD, True)
+
+
 async def test_back_within_minutes_and_somebody_else_comes_into_the_class_too(both: Town) -> None:
     """Who is parked is taken out of the groups. That contradicts a write of the last minutes: it has to be remembered
     over the next write to the group."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from bridge.core.model import Action
-from bridge.ports import Failed, Outcome, Written
+from bridge.ports import Failed, Outcome, Write, Written
 from connectors.graph import GraphConnector
 from connectors.sandbox import Sandbox
 from tests.connectors.graph.kit import DOMAIN, change, done, new_user, observe, users
@@ -108,6 +110,79 @@ async def test_a_claim_that_was_left_by_a_crash_is_confirmed_by_the_next_try(
     made = await outcome(first, new_user(1))
     assert isinstance(made, Written)
     assert mark(cloud) == [("lmg", True)]
+
+
+async def claim(school: GraphConnector, monkeypatch: pytest.MonkeyPatch, write: Write) -> None:
+    """The school looked and found nobody, claims an account, and dies before it looks again."""
+
+    async def nobody(jobs: Any) -> Any:
+        return list(jobs)
+
+    async def dies(*_: Any) -> None:
+        raise OSError("the power failed")
+
+    users_ = school._writers["user"]
+    with monkeypatch.context() as patch:
+        patch.setattr(users_._parking, "take_over", nobody)
+        patch.setattr(users_._claims, "confirm", dies)
+        with pytest.raises(OSError, match="power"):
+            await outcome(school, write)
+
+
+async def test_an_abandoned_claim_is_taken_over_after_an_hour_by_the_service_s_clock(
+    schools: Schools,  # noqa: F811
+    cloud: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first school lost the person before it knew of the account: nobody else would ever let go of it."""
+    first, second = schools
+    await claim(first, monkeypatch, new_user(1))
+    # Our own clock may be years ahead: only the service's says how old a claim is.
+    wrong = replace(second._desk.context, clock=lambda: datetime.now(UTC) + timedelta(days=900))
+    monkeypatch.setattr(second._desk, "context", wrong)
+    monkeypatch.setattr(second._desk.client, "_context", wrong)
+    cloud.clock.advance(3500)  # type: ignore[attr-defined]
+    waits = await outcome(second, enrol())
+    assert isinstance(waits, Failed)
+    assert (waits.cause, waits.transient) == ("held_elsewhere", True)
+    cloud.clock.advance(101)  # type: ignore[attr-defined]
+    (before,) = users(cloud)
+    taken = await outcome(second, enrol())
+    assert isinstance(taken, Written)
+    assert (taken.anchor, taken.adopted) == (before["id"], True)
+    assert mark(cloud) == [(OTHER, True)]
+    # Whoever comes back after all waits as for anybody else's account, and sees it out of scope.
+    late = await outcome(first, new_user(1))
+    assert isinstance(late, Failed)
+    assert late.cause == "held_elsewhere"
+    assert [one.in_scope for page in await observe(first) for one in page.observations] == [False]
+
+
+@pytest.mark.parametrize("survivor", [0, 1])
+async def test_of_two_claims_the_one_whose_school_still_wants_it_wins_in_the_end(
+    schools: Schools,  # noqa: F811
+    cloud: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    survivor: int,
+) -> None:
+    """Whichever has the smaller id: the other school neither confirms nor withdraws its own any more."""
+    writes = (new_user(1), enrol())
+    for school, write in zip(schools, writes, strict=True):
+        await claim(school, monkeypatch, write)
+    assert len(carriers(cloud)) == 2
+    waits = await outcome(schools[survivor], writes[survivor])
+    assert isinstance(waits, Failed)
+    assert waits.cause == "held_elsewhere"
+    assert not any(one["accountEnabled"] for one in users(cloud))
+    cloud.clock.advance(3601)  # type: ignore[attr-defined]
+    made = await outcome(schools[survivor], writes[survivor])
+    assert isinstance(made, Written)
+    # The other one is back, and gives way.
+    gives_way = await outcome(schools[1 - survivor], writes[1 - survivor])
+    assert isinstance(gives_way, Failed)
+    assert gives_way.cause == "held_elsewhere"
+    assert [one["id"] for one in users(cloud) if one["accountEnabled"]] == [made.anchor]
+    assert [one["id"] for one in carriers(cloud)] == [made.anchor]
 
 
 # --- the recycle bin --------------------------------------------------------------------------------------------------
