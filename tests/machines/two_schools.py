@@ -6,6 +6,7 @@ or after any request that changes the tenant (``Fuse``); afterwards it starts an
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,6 +17,7 @@ from bridge.core.cutover import Stage
 from bridge.core.model import Side, Value
 from bridge.core.policy import UNLIMITED, Tally, policy_for
 from bridge.engine.bridged import Bridged, Report
+from bridge.ports import Trouble
 from connectors.graph import GraphConnector
 from connectors.graph.connector import build
 from connectors.memory import MemoryConnector, MemorySide, Options
@@ -178,6 +180,20 @@ class Town:
         told = [(one.counts(), one.error, one.messages[:5]) for one in reports]
         raise AssertionError(f"not quiet: {told}")
 
+    async def at_once(self) -> None:
+        await asyncio.gather(*(school.cycle() for school in self.schools))
+
+    def troubles(self) -> list[Trouble]:
+        return [one for school in self.schools for one in school.store.troubles()]
+
+    def delete_orphans(self) -> set[str]:
+        """Do what ``quarantine`` asks of a person: accounts of nobody, whose school never knew that they were made."""
+        told = {orphan.anchor for school in self.schools for orphan in school.store.orphans()}
+        tenant = self.cloud.service.tenant
+        for entry in tenant.resolve(sorted(told), ("user",)):
+            tenant.delete(entry)
+        return told
+
     # --- the tenant -------------------------------------------------------------------------------------------------
 
     def accounts(self, key: str, state: str = "live") -> list[dict[str, Any]]:
@@ -196,6 +212,11 @@ class Town:
         account = self.account(key)[0]
         live = [one for one in self.cloud.dump()["groups"] if one["state"] == "live"]
         return {str(one["uniqueName"]) for one in live if account in one.get("members", ())}
+
+
+def begun(user: Mapping[str, Any]) -> bool:
+    """Whether an account is only claimed: never enabled."""
+    return mark(user).startswith("claimed:")
 
 
 def mark(user: Mapping[str, Any]) -> str:
