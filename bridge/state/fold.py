@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from sqlalchemy import and_, delete, exists, select
+from sqlalchemy import and_, delete, exists, select, update
 
 from bridge.core.model import Evidence, Side
 from bridge.ports import Observation, Page, Removal, chunks
@@ -35,6 +35,7 @@ def fold(tx: Transaction, side: Side, *, page: Page, begins: bool) -> int:
         tx.add(seen, ({"side": side, "anchor": anchor} for anchor in there))
     if page.complete:
         changed += _conclude(tx, side)
+        _believe_gone(tx, side)
         recovered.mark(tx, side)
     bookmark.keep(tx, side, page)
     return changed
@@ -112,3 +113,12 @@ def _conclude(tx: Transaction, side: Side) -> int:
         after = anchors[-1]
     forget_listing(tx, side)
     return changed
+
+
+def _believe_gone(tx: Transaction, side: Side) -> None:
+    """Who was said to be back shortly after a deletion and is not in the listing was a replica's: that doubt is over.
+
+    Else it would ask for a listing in every cycle: who is gone is told of no more.
+    """
+    mine = and_(observation.c.school == tx.school, observation.c.side == side, observation.c.gone.is_not(None))
+    tx.run(update(observation).where(mine, observation.c.doubt_until <= tx.now).values(doubt_until=None))

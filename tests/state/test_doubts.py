@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from bridge.core.model import Action
+from bridge.core.model import Action, Evidence
+from bridge.ports import Removal
 from bridge.state import SchoolStore
 from tests.state.conftest import Clock
 from tests.state.words import CLOUD, NOW, both, done, group, listing, mirror, operation, page, part, user
@@ -62,3 +63,16 @@ def test_a_deletion_ends_it(doubted: SchoolStore, clock: Clock) -> None:
     doubted.record([done(operation("Lg", Action.DELETE, kind="group", anchor="G"), "G")], cycle="c", now=SOON)
     clock.pass_(minutes=17)
     assert doubted.doubtful() == frozenset()
+
+
+@pytest.mark.parametrize("binned", [True, False], ids=["with a bin", "without one"])
+def test_a_replay_of_somebody_deleted_asks_for_one_listing(store: SchoolStore, clock: Clock, *, binned: bool) -> None:
+    both(store, user("a"), user("b"))
+    store.record([done(operation("La", Action.DELETE, anchor="A"), "A")], cycle="c", now=NOW)
+    store.fold(CLOUD, page(mirror(user("a"))), now=SOON)
+    clock.pass_(minutes=17)
+    assert store.doubtful() == {CLOUD}
+    seen = (mirror(user("b")), *([Removal("A", Evidence.DELETED, "user")] if binned else []))
+    store.fold(CLOUD, listing(*seen), now=LATER)
+    assert store.doubtful() == frozenset()
+    assert store.links(["La"])[0].cloud.gone is Evidence.DELETED
