@@ -33,6 +33,7 @@ class Part:
     name: str
     fd: int
     hash: QuickXor
+    made: tuple[int, int] | None = None
 
     @classmethod
     def begin(cls, folder: int) -> Part:
@@ -60,6 +61,8 @@ class Part:
         if mtime is not None:
             os.utime(self.fd, ns=(mtime, mtime))
         os.fsync(self.fd)
+        node = os.fstat(self.fd)
+        self.made = node.st_mtime_ns, node.st_size
 
     def copy_attributes(self, other: int, name: str) -> None:
         """Copy extended attributes (ACLs, Samba's NT ACL and DOS attributes) of the file that it will replace."""

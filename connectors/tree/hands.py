@@ -70,6 +70,11 @@ class Part(Protocol):
     @property
     def digest(self) -> Digest: ...
 
+    @property
+    def made(self) -> tuple[int, int] | None:
+        """Its mtime (ns) and size when it was complete, before anybody else could write into it; None: not known."""
+        ...
+
     def end(self) -> None:
         """Close it, and remove it where it still bears the temporary name."""
         ...

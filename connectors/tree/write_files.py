@@ -143,6 +143,10 @@ class FileWrites:
         """Take what was written into the index and tell it again: whoever missed the answer has to learn of it."""
         if not node.is_file:
             raise Rejected("stale", f"something else took the place of {place.full}", transient=True)
+        if part is not None and part.made is not None and part.made != (node.mtime, node.size):
+            # Somebody wrote into it since it got its name. What is noted is what we wrote: theirs is a change of it.
+            self._sight.mark(place.path)
+            node = replace(node, mtime=part.made[0], size=part.made[1])
         entry = _entry(place.name, node, anchor=anchor, stamp=node.ctime if stamp is None else stamp)
         if node.names > 1:
             self._sight.mark_links(node.ino, besides=place.row)

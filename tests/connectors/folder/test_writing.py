@@ -111,6 +111,41 @@ async def test_an_edit_in_the_last_moment_is_put_back(mirrored: Mirrored, monkey
     assert path.read_text() == "edited here"
 
 
+@pytest.mark.parametrize("new", [False, True])
+async def test_an_edit_right_after_the_last_step_is_a_change_of_what_was_written(
+    mirrored: Mirrored, monkeypatch: pytest.MonkeyPatch, new: bool
+) -> None:
+    """Between the last step and the look at what is there now: taken for ours, it would never reach the other side."""
+    path, real = mirrored.root / "a.txt", hands.rename
+    if not new:
+        mirrored.put("a.txt", "old")
+    await mirrored.look()
+
+    def edited(*args: object, **flags: object) -> None:
+        real(*args, **flags)  # type: ignore[arg-type]
+        path.write_text("theirs")
+
+    fields = {"content": b"ours", "modified": "2026-03-02T07:30:00Z"}
+    if new:
+        write_ = mirrored.write(Action.CREATE, "file", name="a.txt", parent=None, **fields)
+        monkeypatch.setattr(hands, "rename", edited)
+    else:
+        write_ = mirrored.write(Action.UPDATE, "file", "a.txt", **fields)
+        whole = hands.FolderHands.exchange
+
+        def late(*args: object, **more: object) -> None:
+            whole(*args, **more)  # type: ignore[arg-type]
+            path.write_text("theirs")
+
+        monkeypatch.setattr(hands.FolderHands, "exchange", late)
+    done = await written(mirrored.connector, write_)
+    monkeypatch.undo()
+    assert done.content == write_.fields["content"]
+    await mirrored.look()
+    assert mirrored.seen.versions[done.anchor] != done.version
+    assert path.read_text() == "theirs"
+
+
 async def test_a_content_that_changed_on_its_way_is_not_written(mirrored: Mirrored) -> None:
     await mirrored.look()
     outcome = await refused(
