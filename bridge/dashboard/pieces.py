@@ -1,4 +1,4 @@
-"""The smallest parts of a page. They stand on it hundreds of times, and as macros they took half of its time."""
+"""The smallest parts of a page. They stand on it hundreds of times, and as macros they took a third of its time."""
 
 from __future__ import annotations
 

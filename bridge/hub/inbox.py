@@ -101,19 +101,18 @@ class Inbox:
             self._bytes -= size
         if first := outcome.taken.first:
             fresh = (one for one in posted.report.messages if one.seq >= first)
+            before = self._events[posted.site]
             self._events[posted.site] += sum(one.kind not in hub_inbox.STATES for one in fresh)
+            if before < A_DAY <= self._events[posted.site]:
+                structlog.get_logger().error("a site told too many events today", site=posted.site, most=A_DAY)
         return outcome
 
     def _may(self, posted: Posted) -> None:
         if posted.received.date() != self._day:
             self._day = posted.received.date()
             self._events.clear()
-        if self._events[posted.site] < A_DAY:
-            return
-        if self._events[posted.site] < 2 * A_DAY:  # it is said once a day
-            self._events[posted.site] = 2 * A_DAY
-            structlog.get_logger().error("a site told too many events today", site=posted.site, most=A_DAY)
-        raise Spent
+        if self._events[posted.site] >= A_DAY:
+            raise Spent
 
     async def _run(self) -> None:
         while True:

@@ -33,7 +33,7 @@ class Part:
     name: str
     fd: int
     hash: QuickXor
-    made: tuple[int, int] | None = None
+    made: tuple[int | None, int] = (None, 0)
 
     @classmethod
     def begin(cls, folder: int) -> Part:

@@ -31,7 +31,7 @@ class Part:
     path: str
     hash: QuickXor
     placed: bool = False
-    made: tuple[int, int] | None = None
+    made: tuple[int | None, int] = (None, 0)
 
     @classmethod
     def begin(cls, lines: Lines, folder: str) -> Part:
@@ -55,8 +55,8 @@ class Part:
         self.line.flush(self.handle)
         if mtime is not None or attributes & BY_HAND:
             self.line.set(self.handle, _BASIC, basic(mtime=mtime, attributes=attributes & BY_HAND))
-        if mtime is not None:  # a server keeps 100 ns; its own time of a write is not asked for
-            self.made = mtime // 100 * 100, self.hash.size
+        # A server keeps 100 ns; what time it gives by itself is not asked for.
+        self.made = mtime // 100 * 100 if mtime is not None else None, self.hash.size
 
     def place(self, path: str) -> None:
         """Give it its name and close it; NAME_COLLISION where that is taken."""

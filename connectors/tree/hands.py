@@ -71,8 +71,8 @@ class Part(Protocol):
     def digest(self) -> Digest: ...
 
     @property
-    def made(self) -> tuple[int, int] | None:
-        """Its mtime (ns) and size when it was complete, before anybody else could write into it; None: not known."""
+    def made(self) -> tuple[int | None, int]:
+        """Its mtime (ns; None: not known) and size when it was complete, before anybody else could write into it."""
         ...
 
     def end(self) -> None:

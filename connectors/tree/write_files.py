@@ -137,16 +137,22 @@ class FileWrites:
             entry.anchor, "file", place.name, place.full, moment_of(self._clock()), deleted=deleted, size=entry.size
         )
 
+    def _as_made(self, node: Traits, part: Part, place: Place) -> Traits:
+        """What was written: where somebody wrote into it since it got its name, theirs is a change of that."""
+        mtime, size = part.made
+        mtime = node.mtime if mtime is None else mtime
+        if (mtime, size) != (node.mtime, node.size):
+            self._sight.mark(place.path)
+        return replace(node, mtime=mtime, size=size)
+
     def _noted(
         self, write: Write, place: Place, node: Traits, *, anchor: str, stamp: int | None, part: Part | None
     ) -> Written:
         """Take what was written into the index and tell it again: whoever missed the answer has to learn of it."""
         if not node.is_file:
             raise Rejected("stale", f"something else took the place of {place.full}", transient=True)
-        if part is not None and part.made is not None and part.made != (node.mtime, node.size):
-            # Somebody wrote into it since it got its name. What is noted is what we wrote: theirs is a change of it.
-            self._sight.mark(place.path)
-            node = replace(node, mtime=part.made[0], size=part.made[1])
+        if part is not None:
+            node = self._as_made(node, part, place)
         entry = _entry(place.name, node, anchor=anchor, stamp=node.ctime if stamp is None else stamp)
         if node.names > 1:
             self._sight.mark_links(node.ino, besides=place.row)

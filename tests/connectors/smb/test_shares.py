@@ -321,6 +321,34 @@ async def test_a_folder_goes_only_when_nothing_is_in_it(share: Rig) -> None:
     assert (share.folder / "k" / "Thumbs.db").read_bytes() == b"t"
 
 
+@pytest.mark.parametrize("new", [False, True])
+async def test_an_edit_right_after_the_last_step_is_a_change_of_what_was_written(share: Rig, new: bool) -> None:
+    """Taken for ours it would never reach the other side."""
+    from connectors.smb.parts import Part
+
+    if not new:
+        (share.folder / "a.txt").write_bytes(b"alt")
+    seen, real = await watch(share.connector), Part.place
+
+    def edited(part: Part, path: str) -> None:
+        real(part, path)
+        (share.folder / "a.txt").write_bytes(b"ihres")
+
+    wanted = file("a.txt", b"neu")
+    if not new:
+        (anchor,) = seen.records
+        fields = {"content": quickxor(b"neu"), "modified": "2026-05-04T03:02:01Z"}
+        wanted = Write(
+            "w1", "file", Action.UPDATE, anchor, fields, expected=seen.versions[anchor], content=Body(b"neu")
+        )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Part, "place", edited)
+        done = await written(share.connector, wanted)
+    assert done.content == quickxor(b"neu")
+    assert (await watch(share.connector, seen.token)).versions[done.anchor] != done.version
+    assert visible(share.folder) == {"a.txt": b"ihres"}
+
+
 async def test_an_exchange_that_a_crash_cut_in_two_is_undone_before_anything_is_seen(share: Rig) -> None:
     (share.folder / "a.txt").write_bytes(b"alt")
     seen = await watch(share.connector)
