@@ -16,6 +16,9 @@ from connectors.tree.records import file_version, nanoseconds, unread
 from connectors.tree.traits import Traits
 from connectors.tree.trash import Origin, Trashed, moment_of
 
+#: As coarse as a file system may keep a time that it is told (FAT), in ns.
+_COARSE = 2 * 10**9
+
 
 class FileWrites:
     """Blocking; raises Rejected, Raced, Busy and the storage's ``failure``.
@@ -72,6 +75,9 @@ class FileWrites:
                     elif mtime is not None:
                         hands.set_time(held, target, mtime)
                 node = hands.look(target, held)
+                if part is None:  # its content is what it was
+                    made = mtime if mtime is not None else entry.mtime, entry.size
+                    node = self._as_made(node, made, target, slack=_COARSE if mtime is not None else 0)
                 stamp = None if part is not None else entry.stamp
                 return self._noted(write, target, node, anchor=entry.anchor, stamp=stamp, part=part)
 
@@ -137,13 +143,13 @@ class FileWrites:
             entry.anchor, "file", place.name, place.full, moment_of(self._clock()), deleted=deleted, size=entry.size
         )
 
-    def _as_made(self, node: Traits, part: Part, place: Place) -> Traits:
-        """What was written: where somebody wrote into it since it got its name, theirs is a change of that."""
-        mtime, size = part.made
-        mtime = node.mtime if mtime is None else mtime
-        if (mtime, size) != (node.mtime, node.size):
-            self._sight.mark(place.path)
-        return replace(node, mtime=mtime, size=size)
+    def _as_made(self, node: Traits, made: tuple[int | None, int], place: Place, *, slack: int = 0) -> Traits:
+        """What the last step left (mtime, size): where somebody wrote into it since, theirs is a change of that."""
+        mtime, size = made
+        if size == node.size and (mtime is None or abs(node.mtime - mtime) <= slack):
+            return node
+        self._sight.mark(place.path)
+        return replace(node, mtime=node.mtime if mtime is None else mtime, size=size)
 
     def _noted(
         self, write: Write, place: Place, node: Traits, *, anchor: str, stamp: int | None, part: Part | None
@@ -152,7 +158,7 @@ class FileWrites:
         if not node.is_file:
             raise Rejected("stale", f"something else took the place of {place.full}", transient=True)
         if part is not None:
-            node = self._as_made(node, part, place)
+            node = self._as_made(node, part.made, place)
         entry = _entry(place.name, node, anchor=anchor, stamp=node.ctime if stamp is None else stamp)
         if node.names > 1:
             self._sight.mark_links(node.ino, besides=place.row)

@@ -14,6 +14,7 @@ from bridge.core.model import Action
 from bridge.ports import Failed, Unreachable, Written
 from connectors.folder import hands, parts
 from connectors.folder.trash import Trash
+from connectors.tree.hands import Place
 from tests.conformance.base import write, written
 from tests.connectors.folder.conftest import Bytes, Mirrored, anchor_of, really
 
@@ -144,6 +145,27 @@ async def test_an_edit_right_after_the_last_step_is_a_change_of_what_was_written
     await mirrored.look()
     assert mirrored.seen.versions[done.anchor] != done.version
     assert path.read_text() == "theirs"
+
+
+@pytest.mark.parametrize("fields", [{"name": "b.txt"}, {"modified": "2026-03-02T07:30:00Z"}])
+async def test_an_edit_right_after_a_new_name_or_time_is_a_change_too(
+    mirrored: Mirrored, monkeypatch: pytest.MonkeyPatch, fields: dict[str, str]
+) -> None:
+    path = mirrored.put("a.txt", "old")
+    await mirrored.look()
+    known, real = mirrored.seen.records[mirrored.at("a.txt")]["content"], hands.FolderHands.look
+
+    def late(self: hands.FolderHands, place: Place, held: object = None) -> object:
+        (path if path.exists() else path.with_name("b.txt")).write_text("theirs")
+        return real(self, place, held)  # type: ignore[arg-type]
+
+    write_ = mirrored.write(Action.UPDATE, "file", "a.txt", **fields)
+    monkeypatch.setattr(hands.FolderHands, "look", late)
+    done = await written(mirrored.connector, write_)
+    monkeypatch.undo()
+    await mirrored.look()
+    assert mirrored.seen.versions[done.anchor] != done.version
+    assert mirrored.seen.records[done.anchor]["content"] != known
 
 
 async def test_a_content_that_changed_on_its_way_is_not_written(mirrored: Mirrored) -> None:
