@@ -47,10 +47,11 @@ demo-fleet: setup
 	@$(PY) -m bridge.lab.packages postgresql clock || true
 	@$(PY) -m bridge demo-fleet $(ARGS)
 
+# Three at a time on two processors: many tests wait for real servers.
 test: setup-dev $(VENV)/.kerberos
 	@$(PY) -m bridge.lab.packages samba postgresql systemd || true
 	@$(PY) -m bridge.lab.packages browser || true
-	$(PY) -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not soak" $(PYTEST_ARGS)
+	$(PY) -m pytest -n 3 --dist loadscope --no-loadscope-reorder -m "not soak" $(PYTEST_ARGS)
 
 soak: setup-dev
 	@$(PY) -m bridge.lab.packages samba postgresql machine || true
@@ -71,8 +72,8 @@ format: setup-dev
 
 lock: setup-dev
 	$(PY) -m pip install --quiet uv
-	$(VENV)/bin/uv pip compile --universal --generate-hashes --no-header -q --extra postgresql pyproject.toml -o requirements.lock
-	$(VENV)/bin/uv pip compile --universal --generate-hashes --no-header -q --extra postgresql --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(VENV)/bin/uv pip compile --universal --generate-hashes --no-header -q --extra postgresql --extra uvloop pyproject.toml -o requirements.lock
+	$(VENV)/bin/uv pip compile --universal --generate-hashes --no-header -q --extra postgresql --extra uvloop --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	$(VENV)/bin/uv pip compile --universal --generate-hashes --no-header -q --extra kerberos -c requirements.lock pyproject.toml -o requirements-kerberos.lock
 
 audit: setup-dev

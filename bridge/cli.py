@@ -8,7 +8,8 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,40 +18,6 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 from typer.exceptions import TyperException
 
-from bridge.commands import (
-    backup,
-    check,
-    conflicts,
-    cutover,
-    drift,
-    explain,
-    hold,
-    hub,
-    journal,
-    leavers,
-    mirror,
-    notify,
-    page,
-    password,
-    people,
-    person,
-    quarantine,
-    readiness,
-    reload,
-    report,
-    restore,
-    restored,
-    run,
-    samba_shares,
-    schema,
-    shares,
-    stage,
-    token,
-    uplink,
-    verify,
-    waves,
-    year,
-)
 from bridge.commands.session import DEFAULT_CONFIG, ERROR, Session, nowhere
 from bridge.daemon import logs
 from bridge.daemon.trouble import said
@@ -60,50 +27,41 @@ from bridge.settings import SettingsError
 INTERRUPTED = 130
 EPILOG = "Every command also takes --config FILE, --json and --verbose. Secrets never stand on the command line."
 
-app = typer.Typer(
-    name="schoolbridge",
-    help="Mirrors a school's people from Active Directory to Microsoft 365, and its file shares both ways.",
-    epilog=EPILOG,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for module in (
-    check,
-    mirror,
-    notify,
-    run,
-    reload,
-    shares,
-    verify,
-    waves,
-    restore,
-    backup,
-    restored,
-    explain,
-    people,
-    quarantine,
-    password,
-    page,
-    conflicts,
-    cutover,
-    drift,
-    leavers,
-    hold,
-    person,
-    report,
-    stage,
-    readiness,
-    year,
-    journal,
-    token,
-    uplink,
-    samba_shares,
-    schema,
-    hub,
-):
-    module.register(app)
+#: Module -> its commands, in the order of the help. A command loads its own module: all of them take most of a second.
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "check": ("check",),
+    "mirror": ("plan", "sync"),
+    "notify": ("notify",),
+    "run": ("run", "status"),
+    "reload": ("reload",),
+    "shares": ("shares",),
+    "verify": ("verify",),
+    "waves": ("waves", "appoint"),
+    "restore": ("restore",),
+    "backup": ("backup", "restore-state"),
+    "restored": ("restored",),
+    "explain": ("explain",),
+    "people": ("release", "link", "letters"),
+    "quarantine": ("quarantine",),
+    "password": ("password",),
+    "page": ("page",),
+    "conflicts": ("conflicts",),
+    "cutover": ("cutover",),
+    "drift": ("drift",),
+    "leavers": ("leavers",),
+    "hold": ("hold", "unhold"),
+    "person": ("person",),
+    "report": ("report",),
+    "stage": ("stage",),
+    "readiness": ("readiness", "gate"),
+    "year": ("year",),
+    "journal": ("journal",),
+    "token": ("token",),
+    "uplink": ("uplink",),
+    "samba_shares": ("samba-shares",),
+    "schema": ("schema", "sandbox", "demo", "demo-fleet"),
+    "hub": ("hub",),
+}
 
 
 def _print_version(wanted: bool) -> None:
@@ -113,7 +71,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     context: typer.Context,
     config: Annotated[
@@ -171,19 +128,48 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):  # a terminal or file that can't show every letter: no reason to stop
             stream.reconfigure(errors="backslashreplace")
     _SESSION = Session(as_json="--json" in words, verbose="--verbose" in words)
-    spare_the_collector()
     sys.exit(_run(words, _SESSION))
 
 
+def app(modules: Iterable[str] = tuple(COMMANDS)) -> typer.Typer:
+    """The command line with the commands of these modules."""
+    made = typer.Typer(
+        name="schoolbridge",
+        help="Mirrors a school's people from Active Directory to Microsoft 365, and its file shares both ways.",
+        epilog=EPILOG,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    made.callback()(_options)
+    for name in modules:
+        import_module(f"bridge.commands.{name}").register(made)
+    return made
+
+
+def _needed(words: Sequence[str]) -> tuple[str, ...]:
+    """The module of the command that is asked for; all of them where none is, or one that does not exist."""
+    rest = iter(words)
+    for word in rest:
+        if word == "--config":
+            next(rest, None)
+        elif not word.startswith("-"):
+            return tuple(name for name, commands in COMMANDS.items() if word in commands) or tuple(COMMANDS)
+    return tuple(COMMANDS)
+
+
 @functools.cache
-def _command() -> Any:
-    """All commands as typer builds them: once a process, for that takes as long as a small command."""
-    return typer.main.get_command(app)
+def _command(modules: tuple[str, ...]) -> Any:
+    """Commands as typer builds them: once a process, for that takes as long as a small command."""
+    return typer.main.get_command(app(modules))
 
 
 def _run(words: Sequence[str], session: Session) -> int:
     try:
-        code = _command()(args=list(words), prog_name="schoolbridge", standalone_mode=False)
+        command = _command(_needed(words))
+        spare_the_collector()
+        code = command(args=list(words), prog_name="schoolbridge", standalone_mode=False)
     except SettingsError as error:
         return _settings(error, session)
     except TyperException as error:

@@ -35,6 +35,7 @@ from bridge.api.repeated import Acted, Repeated
 from bridge.api.routes import ROUTES, Call, Route
 from bridge.api.source import ASKING, Source, Unknown
 from bridge.api.stream import Streams
+from bridge.daemon import logs
 from bridge.settings.api import Api
 
 #: Seconds in which the state has to answer when it is asked whether this is ready.
@@ -106,6 +107,7 @@ class Front:
         self._kin, self._encoder, self._cursors = kin, Encoder(), Cursors(kin.cursors)
         self.door = Door(keyring, api=api, run=run, clock=clock, making=kin.making)
         self._passwords = Setting(source, clock)
+        self._hosts = self.api.hosts
         self._log = structlog.get_logger()
 
     async def end(self, _: web.Application) -> None:
@@ -127,8 +129,10 @@ class Front:
             if name != "events":
                 self.metrics.note(name, status, seconds)
             who = request.get(BY, "")  # a stranger must not be able to fill the log
-            note = self._log.info if (who and request.method == "POST") or status >= 500 else self._log.debug
-            note("api", method=request.method, path=request.path, status=status, by=who, seconds=round(seconds, 4))
+            told = (who and request.method == "POST") or status >= 500
+            if told or logs.detailed():  # a line that nobody reads would cost as much as the answer
+                note = self._log.info if told else self._log.debug
+                note("api", method=request.method, path=request.path, status=status, by=who, seconds=round(seconds, 4))
         return response
 
     @web.middleware
@@ -136,7 +140,7 @@ class Front:
         """Only under names of its own: a page of another name in a browser must not reach it."""
         host = request.headers.get("Host", "").lower()
         name = host if host.endswith("]") else host.rpartition(":")[0] or host
-        if name.rstrip(".") not in self.api.hosts and host not in self.api.hosts:
+        if name.rstrip(".") not in self._hosts and host not in self._hosts:
             raise Refused(421, "asked for under a name that is not this bridge's; add it to api.allowed_hosts")
         return await given["handler"](request)
 

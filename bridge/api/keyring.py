@@ -145,7 +145,7 @@ class Keyring:
 
 def _mark(text: str) -> bytes:
     """What a token is remembered by: nothing in memory that somebody could use."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=32).digest()
 
 
 def _scopes(names: Iterable[str]) -> frozenset[Scope]:

@@ -31,6 +31,8 @@ def is_code(text: str) -> bool:
 
 def query(request: web.Request, known: Iterable[str]) -> Mapping[str, str]:
     """The query, each name once and none that means nothing here."""
+    if not request.query_string:
+        return {}
     allowed = sorted(known)
     faults = [
         Fault(where="query", what=f"known here: {', '.join(allowed) or 'nothing'}, each once")

@@ -20,6 +20,7 @@ from bridge.daemon import turn, wiring
 from bridge.daemon.mirror_once import mirror_once
 from bridge.daemon.roots import is_root
 from bridge.daemon.shares import Ground
+from bridge.daemon.threads import new_loop
 from bridge.engine.bridged import Progress, Report
 from bridge.engine.cycle import cycle
 from bridge.settings import School
@@ -106,10 +107,11 @@ def sync(
         for one in session.schools(school):
             with database.lock(one.code) as mine:
                 store = mine.school(one.code, one.kinds())
-                reports[one.code] = asyncio.run(_sync(session, one, store, progress, full=full))
-                wiring.limit_line(session.settings, session.catalog)
-                ground = Ground(session.settings, session.catalog, one, mine)
-                reports |= asyncio.run(mirror_once(ground, full=full, progress=progress))
+                with asyncio.Runner(loop_factory=new_loop) as runner:
+                    reports[one.code] = runner.run(_sync(session, one, store, progress, full=full))
+                    wiring.limit_line(session.settings, session.catalog)
+                    ground = Ground(session.settings, session.catalog, one, mine)
+                    reports |= runner.run(mirror_once(ground, full=full, progress=progress))
     failed = any(report.error for report in reports.values())
     answer = {"ok": not failed, "schools": [_tree(report) for report in reports.values()]}
     session.show(answer, lambda out: _draw_reports(out, reports))

@@ -10,11 +10,21 @@ import structlog
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
+_level = "info"
+
+
+def detailed() -> bool:
+    """Whether anybody reads what is logged for debugging."""
+    return _level == "debug"
+
+
 def configure(level: str = "info", style: str = "auto") -> None:
     """Set up structlog and the standard library's logging. ``style``: ``auto``, ``json`` or ``text``.
 
     Libraries log warnings and worse only: at lower levels some of them write out requests and what is in them.
     """
+    global _level
+    _level = level
     text = style == "text" or (style == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

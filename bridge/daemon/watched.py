@@ -185,8 +185,11 @@ class Watched:
         if report.failed and not report.error:
             asyncio.get_running_loop().call_later(LOOK_AGAIN, self.wake)
         if report.again is not None:
-            wait = max(0.0, (report.again - one.clock()).total_seconds()) + 0.1
-            asyncio.get_running_loop().call_later(wait, self.wake)
+            wait = (report.again - one.clock()).total_seconds()
+            if wait > 0:
+                asyncio.get_running_loop().call_later(wait + 0.1, self.wake)  # a clock may be a little slow
+            else:
+                self.wake()
 
     def _awaited(self) -> bool:
         """Whether something happened here since this cycle began, or others wait for their turn."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from connectors.graph_drive.options import STEP
 
-#: Seconds that one fragment should take at most: so long others may wait for a pause of a large file.
-LONGEST = 15.0
+#: Seconds that one fragment should take: so long others of the same drive may wait for a pause of a large file, and
+#: after each of them the line lies idle for a round trip or two.
+LONGEST = 20.0
 #: Bytes of a drive's first fragment: ten seconds of 2 Mbit/s.
 FIRST = 8 * STEP
 
@@ -20,10 +21,8 @@ class Fragments:
 
     def took(self, size: int, seconds: float) -> None:
         """So many bytes were acknowledged after so many seconds."""
-        if seconds > LONGEST:
-            self.size = _whole(size * LONGEST / seconds)
-        elif seconds < LONGEST / 2:
-            self.size = min(self.most, self.size * 2)
+        if seconds > LONGEST or seconds < LONGEST * 3 / 4:
+            self.size = min(self.most, _whole(size * min(2.0, LONGEST / max(seconds, 1e-3))))
 
     def broke(self) -> None:
         """The line did, or the service had to be left alone."""

@@ -20,6 +20,7 @@ from bridge.core.model import Side
 from bridge.daemon import shares, wiring
 from bridge.daemon.catalog import Catalog
 from bridge.daemon.roots import made
+from bridge.daemon.threads import new_loop
 from bridge.daemon.turn import begin
 from bridge.settings import load
 from bridge.state.owners import Owner
@@ -49,11 +50,12 @@ def main(config: str, owner: str, *more: str) -> None:
     """Run, under a profiler when one is asked for."""
     spare_the_collector()
     work, wanted = alone(config, owner, follow="follow" in more), os.environ.get("BENCH_PROFILE")
-    if not wanted:
-        asyncio.run(work)
-        return
-    profile = cProfile.Profile()
-    profile.runcall(asyncio.run, work)
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        if not wanted:
+            runner.run(work)
+            return
+        profile = cProfile.Profile()
+        profile.runcall(runner.run, work)
     profile.dump_stats(wanted)
 
 

@@ -7,9 +7,12 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
+from bridge import cli
 from bridge.cli import hoisted
 from tests.daemon.embedded import Embedded
 from tests.waiting import until
@@ -31,6 +34,29 @@ def test_help_names_every_command(embedded: Embedded) -> None:
     answer = embedded.start("--help")
     assert answer.code == 0
     assert {name for name in COMMANDS if f" {name} " in answer.out} == COMMANDS
+
+
+@pytest.mark.parametrize("module", cli.COMMANDS)
+def test_a_module_has_the_commands_that_it_is_loaded_for(module: str) -> None:
+    made: Any = typer.main.get_command(cli.app([module]))
+    assert tuple(made.commands) == cli.COMMANDS[module]
+
+
+def test_every_module_with_commands_of_its_own_is_in_the_table() -> None:
+    places = Path(cli.__file__).parent.joinpath("commands").glob("*.py")
+    mine = {
+        one.stem for one in places if "def register(app:" in one.read_text() or "def register(main:" in one.read_text()
+    }
+    assert {one for one in mine if not one.startswith("hub_")} == set(cli.COMMANDS)
+
+
+def test_a_command_loads_no_other(embedded: Embedded) -> None:
+    code = "import sys, bridge.cli\ntry: bridge.cli.main(['--json', 'status'])\nexcept SystemExit: pass\n"
+    code += "print([one for one in sys.modules if one.startswith('bridge.commands.') or one.startswith('bridge.hub')])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=embedded.environment(), capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "['bridge.commands.session', 'bridge.commands.run']"
 
 
 def test_global_options_may_stand_anywhere() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,9 +29,15 @@ YAML_BLOCKS = [
 ]
 
 
+@functools.cache
+def everything() -> Any:
+    """All commands, built once."""
+    return typer.main.get_command(cli.app())
+
+
 def wrong(words: Sequence[str]) -> str:
     """What is wrong with a command; nothing is carried out. Empty when it could be typed like this."""
-    command: Any = typer.main.get_command(cli.app)
+    command: Any = everything()
     rest = cli.hoisted(words)
     context = None
     try:
@@ -62,11 +69,12 @@ def test_every_command_shown_exists(page: Path) -> None:
 
 
 def test_every_command_is_shown_somewhere() -> None:
-    everything = [words for page in PAGES for words in commands(page.read_text("utf-8"))]
-    shown = {words[0] for words in (cli.hoisted(words) for words in everything) if words}
-    shown |= {words[2] for words in everything if len(words) > 2 and words[0] == "--config"}
-    app: Any = typer.main.get_command(cli.app)
-    assert set(app.commands) - shown - {"demo", "sandbox"} == set()  # those two are shown by make and their own page
+    written = [words for page in PAGES for words in commands(page.read_text("utf-8"))]
+    shown = {words[0] for words in (cli.hoisted(words) for words in written) if words}
+    shown |= {words[2] for words in written if len(words) > 2 and words[0] == "--config"}
+    assert (
+        set(everything().commands) - shown - {"demo", "sandbox"} == set()
+    )  # those two are shown by make and their own page
 
 
 @pytest.mark.parametrize(
