@@ -6,7 +6,7 @@ from connectors.graph_drive.options import STEP
 
 #: Seconds that one fragment should take: so long others of the same drive may wait for a pause of a large file, and
 #: after each of them the line lies idle for a round trip or two.
-LONGEST = 20.0
+LONGEST = 25.0
 #: Bytes of a drive's first fragment: ten seconds of 2 Mbit/s.
 FIRST = 8 * STEP
 
@@ -20,9 +20,9 @@ class Fragments:
         self.paused: dict[str, int] = {}
 
     def took(self, size: int, seconds: float) -> None:
-        """So many bytes were acknowledged after so many seconds."""
-        if seconds > LONGEST or seconds < LONGEST * 3 / 4:
-            self.size = min(self.most, _whole(size * min(2.0, LONGEST / max(seconds, 1e-3))))
+        """So many bytes were acknowledged after so many seconds; a small file says nothing of what the line carries."""
+        if size >= STEP and not LONGEST * 3 / 4 <= seconds <= LONGEST:
+            self.size = min(self.most, self.size * 2, _whole(size * LONGEST / max(seconds, 1e-3)))
 
     def broke(self) -> None:
         """The line did, or the service had to be left alone."""

@@ -18,14 +18,23 @@ def test_fast_lines_get_ever_larger_fragments_up_to_the_most() -> None:
 def test_slow_lines_get_what_they_carry_in_time() -> None:
     sizes = Fragments(32 * STEP)
     sizes.took(32 * STEP, 64.0)
-    assert sizes.size == 10 * STEP, "half of 32 is what goes in 32 s, and 20 s are allowed"
-    sizes.took(10 * STEP, LONGEST * 0.8)
-    assert sizes.size == 10 * STEP, "neither too long nor so short that there is room for more"
-    sizes.took(10 * STEP, LONGEST / 2)
-    sizes.took(20 * STEP, LONGEST * 0.7)
-    assert sizes.size == 28 * STEP, "as much as goes in the time that is allowed"
-    sizes.took(28 * STEP, 28 * LONGEST * 100)
+    assert sizes.size == 12 * STEP, "half of 32 is what goes in 32 s, and 25 s are allowed"
+    sizes.took(12 * STEP, LONGEST * 0.8)
+    assert sizes.size == 12 * STEP, "neither too long nor so short that there is room for more"
+    sizes.took(12 * STEP, LONGEST / 2)
+    sizes.took(24 * STEP, LONGEST * 0.7)
+    assert sizes.size == 32 * STEP, "as much as goes in the time that is allowed"
+    sizes.took(32 * STEP, 32 * LONGEST * 100)
     assert sizes.size == STEP
+
+
+def test_a_small_file_beside_it_says_nothing() -> None:
+    sizes = Fragments(32 * STEP)
+    sizes.took(20_000, 0.5)
+    sizes.took(20_000, LONGEST * 3)
+    assert sizes.size == FIRST
+    sizes.took(STEP, 1.0)
+    assert sizes.size == 2 * FIRST, "the end of a file tells how fast the line is"
 
 
 def test_a_broken_line_halves_them_down_to_one_step() -> None:
