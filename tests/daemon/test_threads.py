@@ -35,6 +35,15 @@ async def works(school: str) -> bool:
             return False
 
 
+def test_the_loop_is_uvloops_where_it_is_installed_and_pythons_own_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("uvloop")
+    with asyncio.Runner(loop_factory=threads.new_loop) as runner:
+        assert type(runner.get_loop()).__module__ == "uvloop"
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    with asyncio.Runner(loop_factory=threads.new_loop) as runner:
+        assert type(runner.get_loop()).__module__ == "asyncio.unix_events"
+
+
 def test_a_school_that_comes_again_has_threads_in_which_nothing_hangs(hanging: threading.Event) -> None:
     found: list[bool] = []
 
