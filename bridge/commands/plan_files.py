@@ -36,7 +36,8 @@ class Row:
     def something(self) -> bool:
         """Whether there is anything to say but that it could be read."""
         plan = self.plan
-        return bool(plan.counts or plan.report.held or plan.report.error or plan.waiting or plan.rights or plan.makes)
+        told = plan.report.error or plan.elsewhere
+        return bool(told or plan.counts or plan.report.held or plan.waiting or plan.rights or plan.makes)
 
     def tree(self) -> dict[str, Any]:
         """As JSON."""
@@ -56,6 +57,7 @@ class Row:
             "waiting": dict(plan.waiting),
             "rights": [change_tree(one) for one in plan.rights],
             "warnings": report.warnings,
+            "elsewhere": plan.elsewhere or None,
             "no_folder": plan.no_folder or None,
             "makes_folder": plan.makes and not plan.held,
             "folder_held": plan.held or None,
@@ -106,6 +108,8 @@ def draw_shares(out: Console, code: str, rows: Sequence[Row], *, limit: int) -> 
         out.print(f"  [bold]{plain(row.owner)}[/] ({plain(plan.root.share)})")
         if plan.held:
             out.print(f"  [yellow]held[/]: {plain(plan.held)}")
+        elif plan.elsewhere:
+            out.print(f"  [yellow]lies elsewhere[/]: {plain(plan.elsewhere)}")
         elif plan.makes:
             out.print("  the folder would be made in the school, with its rights")
         draw_changes(out, plan.rights, row.called)

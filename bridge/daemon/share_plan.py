@@ -35,7 +35,7 @@ class RootPlan:
     ``makes``: the bridge would make it, or, with ``held``, a person has to release it first.
 
     ``waiting``: rule -> how many files wait for a person or for their next try besides. ``rights``: who would be let in
-    at the drive, or no longer.
+    at the drive, or no longer. ``elsewhere``: where its folder lies if not at the expected place, and what to do.
     """
 
     root: Root
@@ -45,6 +45,7 @@ class RootPlan:
     held: str = ""
     waiting: Counter[str] = field(default_factory=Counter)
     rights: Sequence[Change] = ()
+    elsewhere: str = ""
 
     @property
     def counts(self) -> Counter[tuple[Side, str, str]]:
@@ -99,7 +100,8 @@ async def _rehearse(ground: Ground, root: Root, own: Path, *, known: bool, most:
         store = there.store(root.code)
         for rule in ("guard:", "stage"):
             store.unhold(rule)  # judged anew, as for people
-        async with shares.opened(there, root, write=False) as bridged:
+        lies: list[str] = []
+        async with shares.opened(there, root, write=False, elsewhere=lies.append) as bridged:
             report = await cycle(wiring.read_only(bridged), rehearse=True, most=most)
             granted = await access.intended(
                 ground, root, bridged, await asyncio.to_thread(recall, ground.database, root.code)
@@ -107,7 +109,8 @@ async def _rehearse(ground: Ground, root: Root, own: Path, *, known: bool, most:
         held = {what.split(":", 1)[1] for what in report.held}
         standing = counted(copy, ground.school.code).get(root.code, RootCounts()).rules
         waiting = Counter({rule: number for rule, number in standing.items() if rule not in held})
-        return RootPlan(root, report, waiting=waiting, rights=access.expected(ground, root, granted))
+        rights = access.expected(ground, root, granted)
+        return RootPlan(root, report, waiting=waiting, rights=rights, elsewhere="".join(lies))
     finally:
         copy.close()
 

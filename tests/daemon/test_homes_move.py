@@ -112,6 +112,8 @@ def test_a_home_that_was_not_moved_yet_is_mirrored_where_it_lies(year: Year) -> 
     assert year.mirror() == {"file:create": 1}
     assert f"still lies at directory {year.homes}/5a/anna0" in year.said
     assert f"{year.homes}/6a/anna0" in year.said
+    answer = year.run("plan")
+    assert f"lies elsewhere: directory {year.homes}/6a/anna0" in " ".join(answer.out.split()), answer.out
     # Twice in a year: it is known where it lay, not where it was expected in between.
     year.advance("6b", 0)
     (year.drive("anna0") / "aus der Cloud.txt").write_text("hin")
