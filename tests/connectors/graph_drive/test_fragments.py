@@ -18,13 +18,13 @@ def test_fast_lines_get_ever_larger_fragments_up_to_the_most() -> None:
 def test_slow_lines_get_what_they_carry_in_time() -> None:
     sizes = Fragments(32 * STEP)
     sizes.took(32 * STEP, 64.0)
-    assert sizes.size == 12 * STEP, "half of 32 is what goes in 32 s, and 25 s are allowed"
-    sizes.took(12 * STEP, LONGEST * 0.8)
-    assert sizes.size == 12 * STEP, "neither too long nor so short that there is room for more"
-    sizes.took(12 * STEP, LONGEST / 2)
-    sizes.took(24 * STEP, LONGEST * 0.7)
-    assert sizes.size == 32 * STEP, "as much as goes in the time that is allowed"
-    sizes.took(32 * STEP, 32 * LONGEST * 100)
+    assert sizes.size == 10 * STEP, "half of 32 is what goes in 32 s, and 20 s are allowed"
+    sizes.took(10 * STEP, LONGEST * 0.8)
+    assert sizes.size == 10 * STEP, "neither too long nor so short that there is room for more"
+    sizes.took(10 * STEP, LONGEST / 2)
+    sizes.took(20 * STEP, LONGEST * 0.7)
+    assert sizes.size == 28 * STEP, "as much as goes in the time that is allowed"
+    sizes.took(28 * STEP, 28 * LONGEST * 100)
     assert sizes.size == STEP
 
 
