@@ -10,7 +10,6 @@ import sys
 import traceback
 from collections.abc import Iterable, Sequence
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +17,7 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 from typer.exceptions import TyperException
 
+from bridge import __version__
 from bridge.commands.session import DEFAULT_CONFIG, ERROR, Session, nowhere
 from bridge.daemon import logs
 from bridge.daemon.trouble import said
@@ -66,7 +66,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        sys.stdout.write(f"schoolbridge {installed_version()}\n")
+        sys.stdout.write(f"schoolbridge {__version__}\n")
         sys.stdout.flush()
         raise typer.Exit
 
@@ -208,11 +208,3 @@ def _settings(error: SettingsError, session: Session) -> int:
         session.err.print(str(one), markup=False)
     session.fail(f"{count} problem{'s' if count != 1 else ''} in the configuration", problems=problems)
     return ERROR
-
-
-def installed_version() -> str:
-    """Version of the installed distribution."""
-    try:
-        return version("schoolbridge")
-    except PackageNotFoundError:
-        return "unknown"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import typer
 
-from bridge import cli
+from bridge import __version__, cli
 from bridge.cli import hoisted
 from tests.daemon.embedded import Embedded
 from tests.waiting import until
@@ -57,6 +57,10 @@ def test_a_command_loads_no_other(embedded: Embedded) -> None:
         [sys.executable, "-c", code], env=embedded.environment(), capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "['bridge.commands.session', 'bridge.commands.run']"
+
+
+def test_the_version_is_told_also_from_a_checkout(embedded: Embedded) -> None:
+    assert embedded.start("--version").out == f"schoolbridge {__version__}\n"
 
 
 def test_global_options_may_stand_anywhere() -> None:
