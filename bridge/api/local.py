@@ -1,13 +1,14 @@
 """The source of one daemon: its state, what it tells of itself, and the functions behind its commands.
 
 Whatever reads the state runs in a few threads of its own: those that mirror files never make a page wait for one.
-A survey of all schools is shared by everybody who asks within a second.
+A survey of all schools is shared by everybody who asks within a second, or three while much else is done.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -35,6 +36,9 @@ _THREADS = 4
 _PATIENCE = 5.0
 #: A survey this old is still good; one up to ``_STALE`` old is handed out while the next is being made.
 _FRESH, _STALE = timedelta(seconds=1), timedelta(seconds=4)
+#: One that took long is good for so many times as long, up to ``_LONGEST``: it took that long because files are being
+#: mirrored, which who only looks on is not to hold up.
+_TIMES, _LONGEST = 25, timedelta(seconds=3)
 
 
 def _heard(task: asyncio.Task[Survey]) -> None:
@@ -51,6 +55,7 @@ class LocalSource:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="status-api")
         self._surveyor = Surveyor(bridge)
         self._survey: Survey | None = None
+        self._good = _FRESH
         self._looking: asyncio.Task[Survey] | None = None
         #: What was done since the last look: code -> the number of the last action.
         self._forget: dict[str, int] = {}
@@ -78,7 +83,7 @@ class LocalSource:
         while True:
             known = self._survey
             age = self.bridge.clock() - known.at if known else _STALE
-            if known is not None and age < _FRESH and not self._forget:
+            if known is not None and age < self._good and not self._forget:
                 return known
             if self._looking is None or self._looking.done():
                 self._looking = asyncio.create_task(self._look(), name="status API: survey")
@@ -90,10 +95,11 @@ class LocalSource:
                 return found
 
     async def _look(self) -> Survey:
-        forget = dict(self._forget)
+        forget, begun = dict(self._forget), time.monotonic()
         try:
             self._survey = await self.run(self._surveyor.look, self._survey, forget=forget.keys())
             self._trouble = ""
+            self._good = min(max(_FRESH, _TIMES * timedelta(seconds=time.monotonic() - begun)), _LONGEST)
         except Exception as error:  # whatever it is: who can't look must not be called ready
             self._trouble = f"the state can't be read ({type(error).__name__})"
             raise

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Collection
 from dataclasses import replace
 from datetime import timedelta
@@ -15,7 +16,7 @@ from bridge.api import asked
 from bridge.api.local import LocalSource
 from bridge.api.source import Denied, Unknown, Who
 from bridge.api.standings import event_view
-from bridge.api.survey import Bridge, Survey, _due
+from bridge.api.survey import Bridge, Survey, Surveyor, _due
 from bridge.core.changeover import Step
 from bridge.core.cutover import Event, Gate, Stage
 from bridge.core.gates import Vouched, short
@@ -71,6 +72,30 @@ async def test_the_board_is_the_same_object_while_nothing_changes(source: LocalS
     assert (await asyncio.to_thread(school.start, "sync")).code == 0
     source._forget["0123"] = -1
     assert (await source.board())[0].records["cloud:user"] == 5
+
+
+async def test_a_look_that_took_long_is_good_for_longer_but_never_after_something_was_done(
+    source: LocalSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+    look = Surveyor.look
+
+    def slow(*given: Any, **more: Any) -> Any:
+        looks.append(time.monotonic())
+        time.sleep(0.5)
+        return look(*given, **more)
+
+    monkeypatch.setattr(Surveyor, "look", slow)
+    await source.survey()
+    source._survey = replace(found := await source.survey(), at=found.at - timedelta(seconds=2))
+    await source.survey()
+    assert (len(looks), source._looking and source._looking.done()) == (1, True), "it took half a second"
+    await source.act("0123", act(action="pause"), WHO)
+    assert (await source.board())[0].stage == "paused-hybrid"
+    assert len(looks) == 2
+    source._survey = replace(found := await source.survey(), at=found.at - timedelta(seconds=5))
+    await source.survey()
+    assert len(looks) == 3, "whatever it took, no answer is older than seconds"
 
 
 async def test_a_page_of_one_school(source: LocalSource) -> None:
