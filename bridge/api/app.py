@@ -107,7 +107,7 @@ class Front:
         self._kin, self._encoder, self._cursors = kin, Encoder(), Cursors(kin.cursors)
         self.door = Door(keyring, api=api, run=run, clock=clock, making=kin.making)
         self._passwords = Setting(source, clock)
-        self._hosts = self.api.hosts
+        self._hosts = self.api.hosts  # compared with each request
         self._log = structlog.get_logger()
 
     async def end(self, _: web.Application) -> None:

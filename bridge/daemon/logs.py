@@ -10,12 +10,10 @@ import structlog
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-_level = "info"
-
-
 def detailed() -> bool:
     """Whether anybody reads what is logged for debugging."""
-    return _level == "debug"
+    wanted: bool = structlog.get_config()["wrapper_class"] is structlog.make_filtering_bound_logger(logging.DEBUG)
+    return wanted
 
 
 def configure(level: str = "info", style: str = "auto") -> None:
@@ -23,8 +21,6 @@ def configure(level: str = "info", style: str = "auto") -> None:
 
     Libraries log warnings and worse only: at lower levels some of them write out requests and what is in them.
     """
-    global _level
-    _level = level
     text = style == "text" or (style == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
