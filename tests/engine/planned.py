@@ -20,13 +20,13 @@ from bridge.core.policy import policy_for
 from bridge.daemon.ids import TimeOrdered
 from bridge.engine.bridged import Bridged
 from bridge.engine.cycle import cycle
-from bridge.ports import Observation, Page
+from bridge.ports import Observation, Page, chunks
 from bridge.state import open_database
 from tests.engine.test_scale import Told
 
 NOW = datetime(2026, 9, 1, 6, 0, tzinfo=UTC)
-#: Files of a folder, folders of a page.
-FILES, FOLDERS = 100, 10
+#: Files of a folder, records of a page.
+FILES, PAGE = 100, 1000
 
 
 def seen(files: int) -> Iterator[Observation]:
@@ -48,18 +48,15 @@ class Share(Told):
         self.files = files
 
     async def observe(self, token: str | None, *, recall: str | None = None) -> AsyncIterator[Page]:
-        some: list[Observation] = []
-        for one in seen(self.files):
-            some.append(one)
-            if len(some) == FILES * FOLDERS:
-                yield Page(tuple(some))
-                some = []
-        yield Page(tuple(some), token="end")
+        for some in chunks(seen(self.files), PAGE):
+            yield Page(tuple(some))
+        yield Page(token="end")
 
 
 async def plan(files: int, state: Path) -> dict[str, object]:
     """Observe, pair and plan it all; a hundred operations are kept, the others counted."""
     begun = time.monotonic()
+    sides = {Side.SCHOOL: Share(files), Side.CLOUD: Told()}
     store = open_database(f"sqlite:///{state}", clock=lambda: NOW).school(
         "west", {name: KINDS[name] for name in ("folder", "file")}
     )
@@ -67,7 +64,7 @@ async def plan(files: int, state: Path) -> dict[str, object]:
         code="west",
         name="West",
         store=store,
-        connectors={Side.SCHOOL: Share(files), Side.CLOUD: Told()},  # type: ignore[dict-item]
+        connectors=sides,  # type: ignore[arg-type]
         kinds=store.kinds,
         policy=policy_for(Stage.HYBRID),
         naming=lambda *_: ("", ()),
@@ -76,8 +73,8 @@ async def plan(files: int, state: Path) -> dict[str, object]:
     )
     report = await cycle(bridged, rehearse=True, most=100)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    kept = len(report.operations)
-    told = {"error": report.error, "planned": dict(report.planned), "kept": kept, "written": 0}
+    told = {"error": report.error, "planned": dict(report.planned), "kept": len(report.operations)}
+    told["written"] = sum(len(one.writes) for one in sides.values())
     return {**told, "peak": round(peak), "seconds": round(time.monotonic() - begun, 1)}
 
 

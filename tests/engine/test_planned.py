@@ -18,7 +18,7 @@ def planned(files: int, state: Path) -> dict[str, Any]:
     command = [sys.executable, "-m", "tests.engine.planned", str(files), str(state)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
     told: dict[str, Any] = json.loads(done.stdout)
-    assert told["error"] == ""
+    assert (told["error"], told["kept"], told["written"]) == ("", 100, 0)
     assert told["planned"] == {"folder:create": files // 100 + 1, "file:create": files}
     return told
 
