@@ -102,8 +102,8 @@ class Pools(ThreadPoolExecutor):
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
-    """An event loop: uvloop's where it is installed (the extra ``uvloop``), which takes a tenth less of a mirror's
-    time; else Python's own."""
+    """An event loop: uvloop's where it is installed (the extra ``uvloop``), which does more of its work in C; else
+    Python's own."""
     try:
         import uvloop
     except ImportError:
