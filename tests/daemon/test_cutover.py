@@ -17,7 +17,7 @@ import pytest
 
 from bridge.core.cutover import Gate
 from bridge.core.gates import PASS, Measured
-from bridge.daemon import wiring
+from bridge.daemon import board, wiring
 from bridge.daemon.catalog import Catalog
 from bridge.ports import NOTICE
 from bridge.settings import load
@@ -55,14 +55,32 @@ class Cut(Folders):
             (home / "Deutsch").chmod(0o2770)
         self.mirror()
 
-    def ready(self, *, closed: bool = True) -> None:
-        """What only a person knows, they said; the rest is measured. ``closed``: they say that no file is open."""
+    def ready(self, *, closed: bool = True, working: bool = True) -> None:
+        """What only a person knows, they said; the rest is measured. ``closed``: they say that no file is open.
+
+        ``working``: a daemon does.
+        """
         words = [("attest", gate) for gate in ("configuration", "informed", "devices", "rollback-rehearsed")]
         words += [("waive", "permissions"), *([("waive", "open-files")] if closed else [])]
         for how, gate in words:
             answer = self.run("gate", "0123", how, gate, "--reason", "checked")
             assert answer.code == 0, answer.err
+        if working:
+            self.known()
         until(lambda: self.run("readiness", "0123", "--event", "freeze", "--json").code == 0, seconds=60)
+
+    def known(self) -> None:
+        """Until the daemon says something of the shares.
+
+        A gate measured before that says nothing of later: the command reads the shares itself until there is a
+        daemon, and is told by one that begins to work that they are not known yet.
+        """
+
+        def told() -> bool:
+            schools = (board.read(self.root / "run") or {}).get("schools", {})
+            return "homes" in schools.get("0123", {}).get("shares", {})
+
+        until(told, seconds=60)
 
     def hold(self, gates: Iterable[Gate] = Gate, *, result: str = PASS) -> None:
         """As if it had been measured just now."""
@@ -188,6 +206,7 @@ def test_a_rehearsal_verifies_and_goes_back(tmp_path: Path) -> None:
         for gate in ("configuration", "open-files"):
             how = "waive" if gate == "open-files" else "attest"
             assert school.run("gate", "0123", how, gate, "--reason", "checked").code == 0
+        school.known()
         until(
             lambda: school.run("cutover", "rehearse", "0123", "--dry-run").code == 0 or not measured(school), seconds=60
         )
@@ -243,7 +262,7 @@ def test_a_deadline_passes_also_while_the_cloud_is_away(tmp_path: Path) -> None:
 def test_r1_killed_at_any_moment_it_goes_on(tmp_path: Path) -> None:
     school = Cut(tmp_path)
     before, home = school.modes(), tmp_path / "homes" / "anna0"
-    school.ready()
+    school.ready(working=False)
     school.asked("freeze", "0123", "--reason", "the day")
     for pause in (0.6, 0.9, 1.0, 1.1, 1.2, 1.4, 1.7, 2.0, 2.5):
         process = subprocess.Popen(
@@ -292,7 +311,7 @@ def test_a_share_that_is_frozen_by_hand_is_waited_for(tmp_path: Path) -> None:
 
 def test_r13_a_dry_run_of_a_cutover_writes_nothing(tmp_path: Path) -> None:
     school = Cut(tmp_path)
-    school.ready()
+    school.ready(working=False)
     kept = ("state.db", "homes", "drives", "school.json", "cloud.json", "reports")
 
     def everything() -> dict[str, bytes]:
