@@ -116,7 +116,7 @@ def hoisted(arguments: Sequence[str]) -> list[str]:
 def spare_the_collector() -> None:
     """Let Python look for circular garbage seldom: of a mirror's time it took a sixth, and there is hardly any."""
     gc.freeze()  # what is loaded by now stays to the end
-    gc.set_threshold(20_000, 20, 100)
+    gc.set_threshold(50_000, 20, 100)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

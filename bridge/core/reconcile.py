@@ -26,7 +26,10 @@ from bridge.core.settle import Desired, folded, free_name, places, settle
 
 @dataclass(slots=True)
 class Reconciled:
-    """The outcome for a set of links: ``quiet`` need nothing, ``again`` says when to look at one without a change."""
+    """The outcome for a set of links: ``quiet`` need nothing, ``again`` says when to look at one without a change.
+
+    ``alone``: no link but these had a say in it, other than as a folder above.
+    """
 
     operations: list[Operation] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
@@ -34,6 +37,7 @@ class Reconciled:
     drifts: list[Drift] = field(default_factory=list)
     quiet: list[str] = field(default_factory=list)
     again: dict[str, datetime] = field(default_factory=dict)
+    alone: bool = True
 
 
 def reconcile(

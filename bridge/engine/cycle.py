@@ -1,24 +1,23 @@
 """The sentence of the design as code: observe, pair, judge, execute.
 
 The plan is counted in full before its first operation is carried out; it is never held in memory as a whole: reconcile
-is pure, so the second pass simply derives it again, batch by batch, from what the batches before it have left. The
-first batch is kept as it was counted: nothing has changed before it, and most plans are no larger. A rehearsal keeps
-all of them: nothing changes between its passes, and its report holds every operation anyway.
+is pure, so the second pass simply derives it again, batch by batch, from what the batches before it have left. What
+can't have changed since it was counted is kept as it was (``kept``). A rehearsal keeps all of it: nothing changes
+between its passes, and its report holds every operation anyway.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
 from bridge.core.guard import Guard
-from bridge.core.model import Action, Hold, Link, Operation, Side
-from bridge.core.reconcile import Reconciled
+from bridge.core.model import Action, Hold, Operation, Side
 from bridge.engine.bridged import Bridged, Report, held_trouble
 from bridge.engine.derive import derive
 from bridge.engine.execute import Turn, execute, named
+from bridge.engine.kept import Batch, Kept
 from bridge.engine.load import Planned, amount_of, total
 from bridge.engine.observe import observe
 from bridge.engine.pair import pair
@@ -31,8 +30,6 @@ BATCH = 500
 
 #: A plan that is overtaken by news is carried out for so many seconds, and so many times as long as it took to make.
 LEAST, TIMES = 60.0, 10
-#: Links and what was derived for them.
-Batch = tuple[list[Link], Reconciled]
 
 
 async def cycle(
@@ -57,19 +54,18 @@ async def cycle(
         for side in sides:
             await observe(bridged, side, report)
         await pair(bridged, report)
-        whole = rehearse and most is None
-        kept: deque[Batch] = deque(maxlen=None if whole else 1)
-        guard = await judge(bridged, report, keep=kept)
-        if whole:
-            await _carry_out(bridged, guard, report, batches=_given_back(kept), rehearse=True)
-            report.operations = _once(report.operations)
-        elif rehearse:
-            batches = _batches(bridged, guard.released, first=kept)
-            await _carry_out(bridged, guard, report, batches=batches, rehearse=True, most=most)
-        else:
-            await _carry_all_out(bridged, guard, report, first=kept, over=_overtaken(bridged, begun))
-            await carry_out_decisions(bridged, report)
-            bridged.load.end()
+        with Kept(whole=rehearse and most is None) as kept:
+            guard = await judge(bridged, report, keep=kept)
+            if kept.whole:
+                await _carry_out(bridged, guard, report, batches=_given_back(kept), rehearse=True)
+                report.operations = _once(report.operations)
+            elif rehearse:
+                batches = _batches(bridged, guard.released, first=kept)
+                await _carry_out(bridged, guard, report, batches=batches, rehearse=True, most=most)
+            else:
+                await _carry_all_out(bridged, guard, report, first=kept, over=_overtaken(bridged, begun))
+                await carry_out_decisions(bridged, report)
+                bridged.load.end()
     except Fenced:
         raise  # not this process's any more: nothing of it is to be reported or repeated here
     except BridgeError as error:
@@ -89,10 +85,10 @@ def _overtaken(bridged: Bridged, begun: float) -> Callable[[], bool]:
     return lambda: bridged.monotonic() >= until and bridged.news()
 
 
-async def judge(bridged: Bridged, report: Report, *, keep: deque[Batch]) -> Guard:
+async def judge(bridged: Bridged, report: Report, *, keep: Kept) -> Guard:
     """Count the whole plan of this cycle; the guard that comes back knows what is too much.
 
-    ``keep`` takes the plan as far as it has room, from the first batch on.
+    ``keep`` is offered the plan, from the first batch on.
     """
     store, now = bridged.store, bridged.clock()
     guard = Guard(
@@ -107,10 +103,7 @@ async def judge(bridged: Bridged, report: Report, *, keep: deque[Batch]) -> Guar
     near: set[str] = set()
     planned = Planned(guard, bridged.load.begun)
     async for links, reconciled in _batches(bridged, guard.released):
-        if keep.maxlen is None:
-            keep.append(([], reconciled))  # a rehearsal needs no link; their records would be most of the memory
-        elif len(keep) < keep.maxlen:
-            keep.append((links, reconciled))
+        keep.offer(links, reconciled, bridged.kinds)
         allowed = [one for one in reconciled.operations if _capable(bridged, one) is None]
         planned.count(allowed, mine=frozenset(link.id for link in links))
         # A folder that is kept for what lives in it comes with every batch that lives in it: it counts once.
@@ -125,10 +118,10 @@ async def judge(bridged: Bridged, report: Report, *, keep: deque[Batch]) -> Guar
     return guard
 
 
-async def _given_back(kept: deque[Batch]) -> AsyncIterator[Batch]:
+async def _given_back(kept: Kept) -> AsyncIterator[Batch]:
     """The kept batches, each let go of before the next one."""
     while kept:
-        yield kept.popleft()
+        yield kept.next()
 
 
 def _once(operations: list[Operation]) -> list[Operation]:
@@ -138,9 +131,7 @@ def _once(operations: list[Operation]) -> list[Operation]:
     return [one for one in planned.values() if one.action is not Action.DELETE or one.link not in builds]
 
 
-async def _batches(
-    bridged: Bridged, released: frozenset[str], *, first: deque[Batch] | None = None
-) -> AsyncIterator[Batch]:
+async def _batches(bridged: Bridged, released: frozenset[str], *, first: Kept | None = None) -> AsyncIterator[Batch]:
     """Derive the plan batch by batch; links of tree kinds come with their neighbourhood.
 
     ``first`` is what was derived already, for who carries it out: a batch may touch links of the next ones.
@@ -149,7 +140,7 @@ async def _batches(
     now = bridged.clock()
     while True:
         if first:
-            links, reconciled = first.popleft()
+            links, reconciled = first.next()
         elif links := list(await bridged.remember(bridged.store.due, now, after, BATCH)):
             reconciled = await derive(bridged, links, now=now, released=released)
         else:
@@ -172,7 +163,7 @@ def _capable(bridged: Bridged, operation: Operation) -> Hold | None:
 
 
 async def _carry_all_out(
-    bridged: Bridged, guard: Guard, report: Report, *, first: deque[Batch], over: Callable[[], bool]
+    bridged: Bridged, guard: Guard, report: Report, *, first: Kept, over: Callable[[], bool]
 ) -> None:
     """Pass by pass, while what one has done makes room for what waited in it: the parent made, the folder emptied.
 
@@ -182,7 +173,7 @@ async def _carry_all_out(
     while done < (done := report.executed.total() + report.noted.total()):
         report.waiting.clear()
         batches = _batches(bridged, guard.released, first=first)
-        await _carry_out(bridged, guard, report, batches=batches, rehearse=False, over=over)
+        await _carry_out(bridged, guard, report, batches=batches, rehearse=False, over=over, kept=first)
         if over():
             report.again = bridged.clock()
             return
@@ -201,6 +192,7 @@ async def _carry_out(
     rehearse: bool,
     most: int | None = None,
     over: Callable[[], bool] = never,
+    kept: Kept | None = None,
 ) -> None:
     async for links, reconciled in batches:
         holds = [_addressed(bridged, hold) for hold in reconciled.holds]
@@ -235,6 +227,8 @@ async def _carry_out(
         turn = Turn(bridged, report, later, {link.id: link.attempts for link in links}, over=over)
         bridged.load.batch(total(amount_of(one, bridged.kinds) for one in allowed))
         await execute(turn, allowed)
+        if kept is not None and not turn.as_planned:
+            kept.drop()
         busy = held | {operation.link for operation in allowed}
         if quiet := [one for one in reconciled.quiet if one not in busy]:
             await bridged.remember(bridged.store.quiet, quiet)

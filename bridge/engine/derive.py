@@ -39,6 +39,7 @@ async def derive(bridged: Bridged, links: Sequence[Link], *, now: datetime, rele
     if unread:
         await bridged.remember(bridged.store.trouble, waiting(bridged, [around.links[one] for one in sorted(unread)]))
         reconciled.operations = [one for one in reconciled.operations if one.link not in unread]
+    reconciled.alone = around.rivals <= mine
     # What happened to be near is not done with: it may be held, or due later.
     reconciled.quiet = [one for one in reconciled.quiet if one in mine]
     reconciled.again = {one: when for one, when in reconciled.again.items() if one in mine}

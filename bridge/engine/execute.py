@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bridge.core.model import Action, Digest, Operation, Side, Value
+from bridge.core.urgency import bytes_of
 from bridge.engine.addressed import Anchors, as_write, less_refused, referred, resolved
 from bridge.engine.bridged import Bridged, Report
 from bridge.engine.contents import DEFERRED, UNFINISHED, large, sent, sources
@@ -29,8 +30,11 @@ from bridge.ports import Done, Failed, Outcome, Trouble, Write, never
 
 #: Outcomes that are recorded together; a crash repeats at most so many writes, all of which are idempotent.
 COMMIT = 20
-#: The same for files: what is there already is looked at, nothing of it is sent again.
-COMMIT_FILES = 100
+#: The same for files: what is there already is looked at, nothing of it is sent again. Remembering some costs nearly as
+#: much as remembering many, and ``Lots`` never waits for long.
+COMMIT_FILES = 500
+#: Bytes of files that are carried out at a time at most, large ones apart: on a slow line what is new has its turn.
+BYTES = 64 * 1024 * 1024
 #: Operations that are carried out at a time at most while somebody waits for his turn.
 FEW = 40
 #: The cause of a failure after which the link gets another name.
@@ -53,10 +57,17 @@ class Turn:
     versions: dict[tuple[str, Side], str] = field(default_factory=dict)
     left: Counter[str] = field(default_factory=Counter)
     stopped: set[str] = field(default_factory=set)
+    #: Links that were written in another way than planned.
+    strange: set[str] = field(default_factory=set)
     #: Whether the rest of the plan is left for the next cycle.
     over: Callable[[], bool] = never
     #: Link -> the digest that was planned with, and that of the bytes that were sent.
     bytes: dict[str, tuple[Value, Digest]] = field(default_factory=dict)
+
+    @property
+    def as_planned(self) -> bool:
+        """Whether all that was done so far is what the plan said."""
+        return not (self.stopped or self.strange)
 
 
 async def execute(turn: Turn, operations: Sequence[Operation]) -> None:
@@ -91,14 +102,17 @@ def _chunked(operations: Sequence[Operation], bridged: Bridged) -> Iterator[list
     """Cut a plan where one operation needs an earlier one: same link, or a reference made in the same chunk."""
     chunk: list[Operation] = []
     links: set[str] = set()
+    sent = 0
     for operation in operations:
         key = (operation.side, operation.kind, operation.action.writes)
         first = chunk and (chunk[0].side, chunk[0].kind, chunk[0].action.writes)
         most = bridged.connectors[operation.side].capabilities.chunk
-        full = len(chunk) >= (min(most, FEW) if bridged.awaited() else most)
+        full = len(chunk) >= (min(most, FEW) if bridged.awaited() else most) or sent >= BYTES
         if chunk and (key != first or full or operation.link in links or operation.requires & links):
             yield chunk
-            chunk, links = [], set()
+            chunk, links, sent = [], set(), 0
+        kind = bridged.kinds[operation.kind]
+        sent += 0 if large(operation, kind) else bytes_of(operation, kind) or 0
         chunk.append(operation)
         links.add(operation.link)
     if chunk:
@@ -192,6 +206,8 @@ async def _record(turn: Turn, ready: Mapping[str, Operation], outcomes: Sequence
         if outcome.refused:
             troubles.append(refused(operation, outcome, attempts=turn.attempts.get(operation.link, 0), now=now))
         bridged.load.write(operation.link, amount)
+        if outcome.adopted or outcome.refused:
+            turn.strange.add(operation.link)
         turn.left[operation.link] -= 1
         turn.versions[operation.link, operation.side] = outcome.version
         if retry is not None:

@@ -24,7 +24,7 @@ class Lost(Unreachable):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status, body and lower-cased headers. Status 0: the answer was lost."""
+    """Status, body and headers, which are asked for in lower case. Status 0: the answer was lost."""
 
     status: int
     body: Body = field(default_factory=dict)

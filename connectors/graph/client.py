@@ -218,8 +218,7 @@ class Client:
                 method, url, data=content, headers=headers, allow_redirects=False, proxy=self.proxies.to(url)
             ) as response:
                 raw = await response.read()
-                found = {name.lower(): value for name, value in response.headers.items()}
-                return Answer(response.status, json_object(raw), found)
+                return Answer(response.status, json_object(raw), response.headers)
         except aiohttp.ClientConnectorCertificateError as error:
             raise Refused(
                 f"The certificate of {url.host} is not trusted ({error.certificate_error}). Check `ca_file`."

@@ -117,8 +117,7 @@ class FilesClient(Client):
                     raw = await response.read()
         except TimeoutError:
             raise Lost(f"The line to {url.host} is dead.") from None
-        found = {name.lower(): text for name, text in response.headers.items()}
-        answer = Answer(response.status, json_object(raw), found)
+        answer = Answer(response.status, json_object(raw), response.headers)
         if answer.throttled or (answer.status == 503 and answer.retry_after):
             self.throttled(answer)
         return answer

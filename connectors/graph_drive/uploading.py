@@ -13,7 +13,6 @@ files can't go by a session; files up to ``simple_upload`` bytes needn't.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
@@ -31,6 +30,7 @@ from connectors.graph_drive.jobs import FAIL, Job
 from connectors.graph_drive.ledger import Ledger, Sending, Sent, target_of
 from connectors.graph_drive.looking import look
 from connectors.graph_drive.options import Options
+from connectors.graph_drive.sessions import Sessions, expected, over
 from connectors.graph_drive.shape import digest_of, may_be_rewritten, modified_of, version_of
 from connectors.graph_drive.shared import Shared
 
@@ -54,18 +54,22 @@ class Uploads:
 
     async def run(self, jobs: Sequence[Job], then: Callable[[Job], Awaitable[None]]) -> None:
         """Send the content of each job and call ``then`` when that is done, refused, or nobody knows."""
-        fresh = {job.write.id: job for job in jobs if not self._simple(job) and not self._kept(job)}
-        sessions = asyncio.ensure_future(self._shared.batches.run([self._session(job) for job in fresh.values()]))
+        sessions = self._sessions([job for job in jobs if not self._simple(job) and not self._kept(job)])
 
         async def one(job: Job) -> None:
-            session = (await sessions).get(job.write.id) if job.write.id in fresh else None
             async with self._shared.lanes.lane(self._options.drive.path):
-                await self._upload(job, session)
+                await self._upload(job, await sessions.of(job))
             await then(job)
 
-        ended = await asyncio.gather(*(one(job) for job in jobs), return_exceptions=True)
+        try:
+            ended = await asyncio.gather(*(one(job) for job in jobs), return_exceptions=True)
+        finally:
+            sessions.close()
         if errors := [error for error in ended if isinstance(error, BaseException)]:
             raise errors[0]
+
+    def _sessions(self, jobs: Sequence[Job]) -> Sessions:
+        return Sessions(lambda lot: self._shared.batches.run([self._session(job) for job in lot]), jobs)
 
     def _simple(self, job: Job) -> bool:
         return job.size <= self._options.simple_upload
@@ -152,7 +156,7 @@ class Uploads:
                 url, begins = str(session.body["uploadUrl"]), 0
             elif (begins := self._sizes.paused.pop(url, -1)) < 0:
                 status = await self._status(url)
-                begins = _next(status, 0) if status.ok and not _over(status) else -1
+                begins = expected(status, 0) if status.ok and not over(status) else -1
             session = None
             answer = await self._fragments(url, feed, begins, job=job) if begins >= 0 else Answer(404)
             if answer.ok and "id" in answer.body:
@@ -233,9 +237,9 @@ class Uploads:
             with attempt:
                 if again:
                     status = await self._status(url)
-                    if not status.ok or _over(status):
+                    if not status.ok or over(status):
                         return (Answer(404) if status.ok else status), at
-                    at = _next(status, at)
+                    at = expected(status, at)
                 again = True
                 await self._client.budget.rest()
                 answer = await self._piece(url, feed, at)
@@ -244,7 +248,7 @@ class Uploads:
                 if answer.status == 416:
                     raise Lost("the drive expects another part of the file")
                 self._shared.lanes.well()
-                return answer, _next(answer, at) if answer.status == 202 else at
+                return answer, expected(answer, at) if answer.status == 202 else at
         raise AssertionError("tenacity ended without an outcome")
 
     async def _piece(self, url: str, feed: Feed, at: int) -> Answer:
@@ -285,16 +289,3 @@ class Uploads:
                     job.entry = answer.body
                 else:
                     await self._refused(job, feed, answer, None)
-
-
-def _over(status: Answer) -> bool:
-    """Whether the session has all bytes and waits for nothing: it came to its end, well or not, without our hearing."""
-    return status.body.get("nextExpectedRanges") == []
-
-
-def _next(answer: Answer, default: int) -> int:
-    """The first byte that is expected: ``"26-"`` in the docs, ``"26-99"`` in the field (onedrive-api-docs#1273)."""
-    for text in answer.body.get("nextExpectedRanges") or ():
-        if found := re.match(r"(\d+)", str(text)):
-            return int(found[1])
-    return default

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
+
 from bridge.core.model import Side
 from bridge.engine import cycle as module
+from bridge.engine import execute
 from bridge.engine.bridged import Bridged, Report
 from bridge.engine.cycle import cycle
 from bridge.engine.execute import FEW
@@ -93,3 +96,24 @@ async def test_while_somebody_waits_it_gives_way_after_a_few_operations() -> Non
         steps = [after - before for before, after in pairwise(done)]
         assert max(steps) <= FEW
         assert done.count(0) >= 3, "also while it reads and counts"
+
+
+async def test_so_many_bytes_of_small_files_go_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execute, "BYTES", 25)
+    for place in ("core.urgency", "engine.contents"):
+        monkeypatch.setattr(f"bridge.{place}.LARGE", 100)
+    with rig(shows=_SHARE, chunk=200) as one:
+        for number in range(7):
+            new_file(one.school, {"name": f"small {number}"}, b"ten bytes.")
+        for number in range(3):
+            new_file(one.school, {"name": f"large {number}"}, bytes(100))
+        sizes: list[int] = []
+        apply = one.connectors[Side.CLOUD].apply
+
+        def told(writes):  # type: ignore[no-untyped-def]
+            sizes.append(len(writes))
+            return apply(writes)
+
+        one.connectors[Side.CLOUD].apply = told  # type: ignore[method-assign]
+        assert (await one.cycle()).executed == {"file:create": 10}
+        assert sizes == [3, 3, 4], "large ones go side by side"
