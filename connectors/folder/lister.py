@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 
 from connectors.folder.listing import Listing, read_folder
 from connectors.folder.root import Root
 from connectors.folder.system import look, open_beneath
-from connectors.tree.index import Entry, Vanished
+from connectors.tree.index import Entry
 from connectors.tree.rules import Rules, is_waste
-from connectors.tree.storage import Task
+from connectors.tree.storage import Task, Wanted
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 #: Errors that mean that something is not there any more.
@@ -48,7 +48,7 @@ class FolderLister:
                 raise
             return os.strerror(error.errno or 0)
 
-    def find(self, path: str, wanted: Mapping[int, Vanished]) -> tuple[set[int], Sequence[str]]:
+    def find(self, path: str, wanted: Wanted) -> tuple[set[int], Sequence[str]]:
         try:
             opened = self._root.open(path, _DIRECTORY)
         except OSError:

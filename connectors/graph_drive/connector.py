@@ -36,7 +36,9 @@ class DriveConnector:
         self._locator = locator = Locator(options, context, shared, self._ledger)
         self._observer = Observer(options, context, shared=shared, locator=locator, ledger=self._ledger)
         line = shared.volumes.metered(options.drive.path, line)
-        uploads = Uploads(options, shared=shared, ledger=self._ledger, line=line)
+        self._uploads = uploads = Uploads(
+            options, shared=shared, ledger=self._ledger, line=line, monotonic=context.monotonic
+        )
         self._writer = Writer(shared=shared, locator=locator, uploads=uploads)
         self._sharing = DriveSharing(owner=options.drive.owner, shared=shared, locator=locator)
         self._contents = DriveContents(options, context, shared=shared, locator=locator, line=line)
@@ -98,6 +100,7 @@ class DriveConnector:
         """Give back connections and files."""
         if not self._closed:
             self._closed = True
+            await self._uploads.close()
             self._ledger.close()
             await registry.leave(self._options, self.shared)
 

@@ -23,12 +23,10 @@ class Feed:
     ``told`` is called with the digest of all bytes before the last of them are given away.
     """
 
-    def __init__(
-        self, source: Source | None, size: int, line: Limiter, *, told: Callable[[Digest], None] = lambda _: None
-    ) -> None:
+    def __init__(self, source: Source | None, size: int, line: Limiter) -> None:
         self._source = source
         self._line = line
-        self._told = told
+        self.told: Callable[[Digest], None] = lambda _: None
         self._hash = QuickXor()
         self._hashed = 0
         self._stream: AsyncIterator[bytes] | None = None
@@ -66,7 +64,7 @@ class Feed:
             piece = await self._take(min(PIECE, stop - self._at))
             if self._at == self.size:
                 await self._finish()
-                self._told(self.digest())
+                self.told(self.digest())
             yield piece
 
     async def body(self, start: int, stop: int) -> bytes | Callable[[Callable[..., None]], AsyncIterator[memoryview]]:
@@ -90,6 +88,10 @@ class Feed:
                 raise
 
         return send
+
+    def leave(self) -> None:
+        """Let go of the source for a while: the hash stays, and the bytes go on where they are."""
+        self._stream, self._rest = None, memoryview(b"")
 
     async def _ready(self, start: int) -> None:
         if self._stream is not None and self._at == start:

@@ -12,12 +12,11 @@ FIRST = 8 * STEP
 
 
 class Fragments:
-    """``size``: bytes of the next one, a multiple of 320 KiB. ``paused``: session -> bytes that were acknowledged."""
+    """``size``: bytes of the next one, a multiple of 320 KiB."""
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.size = min(most, FIRST)
-        self.paused: dict[str, int] = {}
 
     def took(self, size: int, seconds: float) -> None:
         """So many bytes were acknowledged after so many seconds; a small file says nothing of what the line carries."""

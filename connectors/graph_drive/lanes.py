@@ -34,14 +34,25 @@ class Lanes:
                 await turn
             except asyncio.CancelledError:
                 if turn.done() and not turn.cancelled():
-                    self._leave()
+                    self.leave()
                 raise
         else:
             self.running += 1
         try:
             yield
         finally:
-            self._leave()
+            self.leave()
+
+    def take(self) -> bool:
+        """Hold a lane without waiting for it, if one is free; ``leave`` gives it back."""
+        free = self.running < self.open and not self._waiting
+        self.running += free
+        return free
+
+    def leave(self) -> None:
+        """Give a lane back."""
+        self.running -= 1
+        self._admit()
 
     def slower(self) -> None:
         """Throttled, or the line broke: half as many."""
@@ -55,10 +66,6 @@ class Lanes:
             self.open += 1
             self._good = 0
             self._admit()
-
-    def _leave(self) -> None:
-        self.running -= 1
-        self._admit()
 
     def _admit(self) -> None:
         while self._waiting and self.running < self.open:

@@ -16,7 +16,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
-from yarl import URL
 
 from bridge.core.model import Digest
 from bridge.ports import Busy as Opened
@@ -25,12 +24,14 @@ from connectors.bandwidth import Limiter
 from connectors.graph.answers import Answer, Busy, Lost
 from connectors.graph.batch import Part
 from connectors.graph_drive.feed import Feed
-from connectors.graph_drive.fragments import Fragments, Paused
+from connectors.graph_drive.fragments import Paused
 from connectors.graph_drive.jobs import FAIL, Job
 from connectors.graph_drive.ledger import Ledger, Sending, Sent, target_of
 from connectors.graph_drive.looking import look
 from connectors.graph_drive.options import Options
-from connectors.graph_drive.sessions import Sessions, expected, over
+from connectors.graph_drive.passage import Passage
+from connectors.graph_drive.resting import Resting
+from connectors.graph_drive.sessions import Sessions
 from connectors.graph_drive.shape import digest_of, may_be_rewritten, modified_of, version_of
 from connectors.graph_drive.shared import Shared
 
@@ -44,16 +45,19 @@ log = structlog.get_logger(__name__)
 class Uploads:
     """Uploads to one drive."""
 
-    def __init__(self, options: Options, *, shared: Shared, ledger: Ledger, line: Limiter) -> None:
+    def __init__(
+        self, options: Options, *, shared: Shared, ledger: Ledger, line: Limiter, monotonic: Callable[[], float]
+    ) -> None:
         self._options = options
         self._shared = shared
         self._client = shared.client
         self._ledger = ledger
         self._line = line
-        self._sizes = Fragments(options.fragment)
+        self._passage = Passage(options, client=shared.client, lanes=shared.lanes, monotonic=monotonic)
 
     async def run(self, jobs: Sequence[Job], then: Callable[[Job], Awaitable[None]]) -> None:
         """Send the content of each job and call ``then`` when that is done, refused, or nobody knows."""
+        self._passage.rests.forget()
         sessions = self._sessions([job for job in jobs if not self._simple(job) and not self._kept(job)])
 
         async def one(job: Job) -> None:
@@ -68,6 +72,10 @@ class Uploads:
         if errors := [error for error in ended if isinstance(error, BaseException)]:
             raise errors[0]
 
+    async def close(self) -> None:
+        """Leave what rests where it is."""
+        await self._passage.rests.close()
+
     def _sessions(self, jobs: Sequence[Job]) -> Sessions:
         return Sessions(lambda lot: self._shared.batches.run([self._session(job) for job in lot]), jobs)
 
@@ -78,12 +86,14 @@ class Uploads:
         return self._ledger.upload(job.resume_key()) if job.size > self._options.fragment else None
 
     async def _upload(self, job: Job, session: Answer | None) -> None:
-        feed = Feed(job.write.content, job.size, self._line, told=lambda digest: self._sending(job, digest))
+        resting = self._passage.rests.take(self._kept(job))
+        feed = resting.feed if resting else Feed(job.write.content, job.size, self._line)
+        feed.told = lambda digest: self._sending(job, digest)
         try:
             if self._simple(job):
                 await self._put(job, feed)
             else:
-                await self._send(job, feed, session)
+                await self._send(job, feed, session, resting)
         except ContentChanged as error:
             await self._fail(job, "changed", f"it changed while it was sent; tried again later. {error}")
         except Opened as error:
@@ -145,7 +155,7 @@ class Uploads:
         path = f"{target}/createUploadSession"
         return Part(job.write.id, "POST", path, {"item": told}, headers=job.match())
 
-    async def _send(self, job: Job, feed: Feed, session: Answer | None) -> None:
+    async def _send(self, job: Job, feed: Feed, session: Answer | None, resting: Resting | None) -> None:
         """Until the file is there, or is refused. Raises what the source raises; Lost or Busy when patience ends."""
         url, begins = self._kept(job), 0
         for _ in range(RESTARTS):
@@ -154,11 +164,12 @@ class Uploads:
                 if not await self._opened(job, feed, session):
                     return
                 url, begins = str(session.body["uploadUrl"]), 0
-            elif (begins := self._sizes.paused.pop(url, -1)) < 0:
-                status = await self._status(url)
-                begins = expected(status, 0) if status.ok and not over(status) else -1
-            session = None
-            answer = await self._fragments(url, feed, begins, job=job) if begins >= 0 else Answer(404)
+            elif resting is not None:
+                begins = resting.at
+            else:
+                begins = await self._passage.where(url)
+            ahead, session, resting = resting.ahead if resting else None, None, None
+            answer = await self._passage.all(url, feed, begins, job, ahead) if begins >= 0 else Answer(404)
             if answer.ok and "id" in answer.body:
                 job.entry = answer.body
                 self._ledger_forget(job)
@@ -203,69 +214,7 @@ class Uploads:
         url = url or self._kept(job)
         self._ledger_forget(job)
         if url is not None:
-            try:
-                await self._client.content_answer("DELETE", self._url(url), headers={})
-            except (Busy, Lost):
-                log.debug("an upload session was left to expire")
-
-    def _url(self, url: str) -> URL:
-        return self._client.content_url(url, self._options.content_hosts)
-
-    async def _status(self, url: str) -> Answer:
-        async for attempt in self._client.retrying(Busy, Lost):
-            with attempt:
-                answer = await self._client.content_answer("GET", self._url(url), headers={})
-                if answer.throttled or answer.status >= 500:
-                    raise Busy("the drive is busy", retry_after=answer.retry_after)
-                return answer
-        raise AssertionError("tenacity ended without an outcome")
-
-    async def _fragments(self, url: str, feed: Feed, at: int, *, job: Job) -> Answer:
-        """All fragments from ``at`` on; the last answer, or the first that is a refusal. Raises Paused in between."""
-        while True:
-            answer, at = await self._one_fragment(url, feed, at)
-            if answer.status != 202:
-                return answer
-            if job.write.pause() and self._kept(job):
-                self._sizes.paused[url] = at
-                raise Paused(at)
-
-    async def _one_fragment(self, url: str, feed: Feed, at: int) -> tuple[Answer, int]:
-        """Send what is expected next, again and again while the line breaks. The answer, and where to go on."""
-        again = False
-        async for attempt in self._client.retrying(Busy, Lost):
-            with attempt:
-                if again:
-                    status = await self._status(url)
-                    if not status.ok or over(status):
-                        return (Answer(404) if status.ok else status), at
-                    at = expected(status, at)
-                again = True
-                await self._client.budget.rest()
-                answer = await self._piece(url, feed, at)
-                if answer.throttled or (answer.status >= 500 and answer.status != 507):
-                    raise Busy("the drive is busy", retry_after=answer.retry_after)
-                if answer.status == 416:
-                    raise Lost("the drive expects another part of the file")
-                self._shared.lanes.well()
-                return answer, expected(answer, at) if answer.status == 202 else at
-        raise AssertionError("tenacity ended without an outcome")
-
-    async def _piece(self, url: str, feed: Feed, at: int) -> Answer:
-        stop = min(at + self._sizes.size, feed.size)
-        headers = {"Content-Length": str(stop - at), "Content-Range": f"bytes {at}-{stop - 1}/{feed.size}"}
-        feed.error, loop = None, asyncio.get_running_loop()
-        try:
-            body, begun = await feed.body(at, stop), loop.time()
-            answer = await self._client.content_answer("PUT", self._url(url), headers=headers, body=body)
-            self._sizes.took(stop - at, loop.time() - begun)
-            return answer
-        except (Busy, Lost):
-            if feed.error is not None:
-                raise feed.error from None
-            self._shared.lanes.slower()
-            self._sizes.broke()
-            raise
+            await self._passage.cancel(url)
 
     # --- by one PUT -------------------------------------------------------------------------------------------------
 

@@ -43,7 +43,8 @@ class Writer:
         needed = any(write.action is Action.CREATE or "parent" in write.fields for write in writes)
         spot = await (self._locator.made() if needed else self._locator.spot())
         jobs = [Job.of(write, spot) for write in writes]
-        lots = [lot for some in (_plain(jobs), _contents(jobs)) for lot in chunks(some, MOST)]
+        contents = _contents(jobs)
+        lots = [*chunks(_plain(jobs), MOST), *([contents] if contents else [])]
         finished: asyncio.Queue[Job | None] = asyncio.Queue()
         tasks = [asyncio.create_task(self._lot(lot, finished.put_nowait)) for lot in lots]
         for task in tasks:
@@ -73,18 +74,18 @@ class Writer:
             )
 
     async def _lot(self, jobs: Sequence[Job], tell: Callable[[Job], None]) -> None:
-        """Up to 20 writes of one sort, told one by one."""
+        """Writes of one sort, told one by one."""
         if not _with_content(jobs[0]):
             await self._metadata(jobs)
             for job in jobs:
                 tell(job)
             return
-        restored = [job for job in jobs if job.write.action is Action.RESTORE]
+        restored = {job.write.id: job for job in jobs if job.write.action is Action.RESTORE}
         if restored:
-            await self._metadata(restored)
+            await self._metadata(list(restored.values()))
         ready = []
         for job in jobs:
-            if job in restored:
+            if job.write.id in restored:
                 if job.entry is None:
                     tell(job)  # it did not come back
                     continue

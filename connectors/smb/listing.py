@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
@@ -18,7 +18,7 @@ from connectors.smb.trash import remove
 from connectors.smb.wire import DIRECTORY, REPARSE_POINT, Node, Rows
 from connectors.tree.index import Directory, Entry, Index, Vanished
 from connectors.tree.rules import Rules, is_part, is_waste, join
-from connectors.tree.storage import Task
+from connectors.tree.storage import Task, Wanted
 
 
 @dataclass(slots=True)
@@ -77,14 +77,13 @@ class Listing:
         every = self.numbers
         nodes = {name: Node(*every[place * 6 : place * 6 + 6]) for place, name in enumerate(self.names)}
         before = index.files(here.id)
-        vanished = {one.ino: one for one in index.vanished() if one.kind == "file"}
         names = Counter(node.ino for node in nodes.values())
         for name, node in nodes.items():
             links = names[node.ino]
             old: Entry | Vanished | None = before.get(name)
             if old is None or old.ino != node.ino:
-                gone = vanished.get(node.ino)
-                elsewhere = [gone] if gone else _elsewhere(index, node)
+                gone = index.vanished_id(node.ino)
+                elsewhere = [gone] if gone and gone.kind == "file" else _elsewhere(index, node)
                 links += len(elsewhere)
                 old = next((one for one in elsewhere if (one.mtime, one.size) == (node.mtime, node.size)), None)
             born = old.btime if old is not None else node.btime
@@ -174,7 +173,7 @@ class ShareLister:
             return False
         return True
 
-    def find(self, path: str, wanted: Mapping[int, Vanished]) -> tuple[set[int], Sequence[str]]:
+    def find(self, path: str, wanted: Wanted) -> tuple[set[int], Sequence[str]]:
         try:
             _, rows = self._list(path)
         except ServerStatus:

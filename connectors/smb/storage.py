@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from datetime import date
 
@@ -163,12 +165,12 @@ class ShareStorage:
         return f"the server does not tell of changes ({why}): everything is listed each time" if why else ""
 
     def rest(self, scan: Scan, index: Index, *, begun: int) -> set[str]:
-        vanished: set[str] = set()
+        vanished = array("q")
         again: set[str] = set()
         for _ in range(_ROUNDS):
             again, scan.seen.again = scan.seen.again, set()
-            now = {one.anchor for one in index.vanished()}
-            if not again and now <= vanished:
+            now = _vanished(index)
+            if not again and all(_holds(vanished, one) for one in now):
                 return set()
             vanished = now
             if not self.watching or self.watch is None:
@@ -240,6 +242,16 @@ class ShareReading:
     def close(self) -> None:
         self._line.close_handle(self._handle)
         self._lines.give_back(self._line)
+
+
+def _vanished(index: Index) -> array[int]:
+    """Hashes of what vanished, in order: there may be a million of them."""
+    return array("q", sorted(hash(one.anchor) for kind in ("file", "folder") for one in index.vanished(kind)))
+
+
+def _holds(some: array[int], one: int) -> bool:
+    place = bisect_left(some, one)
+    return place < len(some) and some[place] == one
 
 
 def _code(error: Exception) -> int:

@@ -10,7 +10,7 @@ What is done to one file visits the rows of that file only, however many are bes
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import astuple, replace
 
 from bridge.core.model import Evidence
@@ -18,6 +18,8 @@ from connectors.tree.tables import ROOT, Change, Directory, Entry, Files, Tables
 
 __all__ = ["ROOT", "Change", "Directory", "Entry", "Files", "Index", "Vanished"]
 
+#: Of what vanished, so many are looked at together.
+_PAGE = 500
 _ENTRY = "name, ino, btime, mtime, ctime, size, stamp, special"
 
 
@@ -38,6 +40,14 @@ class Index(Tables):
     def _where(self, condition: str, *values: object) -> list[tuple[int, Entry]]:
         query = f"SELECT directory, {_ENTRY} FROM file WHERE {condition}"  # noqa: S608 - our own text
         return [(row[0], Entry(*row[1:])) for row in self._db.execute(query, values)]
+
+    def with_id(self, ino: int) -> list[tuple[int, Entry]]:
+        """The files with this id, and the folders that they are in."""
+        return self._where("ino = ?", ino)
+
+    def count_files(self, row: int) -> int:
+        """How many files are in a folder."""
+        return int(self._db.execute("SELECT count(*) FROM file WHERE directory = ?", (row,)).fetchone()[0])
 
     def put_files(self, row: int, files: Files, *, before: Files) -> None:
         """Replace the files of a folder; ``before`` is what ``files`` returned. Only what differs is written."""
@@ -142,9 +152,28 @@ class Index(Tables):
         rows = [astuple(one) for one in some]
         self._db.executemany("INSERT OR REPLACE INTO vanished VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
-    def vanished(self) -> list[Vanished]:
-        query = "SELECT * FROM vanished WHERE kind <> 'aside' ORDER BY anchor"
-        return [Vanished(*row) for row in self._db.execute(query)]
+    def vanished(self, kind: str) -> Iterator[Vanished]:
+        """All files, or folders, that vanished; who looks at one may take it out."""
+        query = "SELECT * FROM vanished WHERE kind = ? AND anchor > ? ORDER BY anchor LIMIT ?"
+        after = ""
+        while page := [Vanished(*row) for row in self._db.execute(query, (kind, after, _PAGE))]:
+            yield from page
+            after = page[-1].anchor
+
+    def count_vanished(self, kind: str) -> int:
+        """How many files, or folders, vanished."""
+        return int(self._db.execute("SELECT count(*) FROM vanished WHERE kind = ?", (kind,)).fetchone()[0])
+
+    def is_vanished(self, anchor: str) -> bool:
+        """Whether a file or folder did."""
+        query = "SELECT 1 FROM vanished WHERE anchor = ? AND kind <> 'aside'"
+        return self._db.execute(query, (anchor,)).fetchone() is not None
+
+    def vanished_id(self, ino: int) -> Vanished | None:
+        """What vanished and has this id: a file, if one did."""
+        query = "SELECT * FROM vanished WHERE kind <> 'aside' AND ino = ? ORDER BY kind LIMIT 1"
+        row = self._db.execute(query, (ino,)).fetchone()
+        return Vanished(*row) if row else None
 
     def vanished_file(self, ino: int, btime: int) -> Vanished | None:
         query = "SELECT * FROM vanished WHERE kind IN ('file', 'aside') AND ino = ? AND btime = ?"

@@ -114,7 +114,7 @@ class Places:
         self.sight.look_into(path)
         index = self.sight.index
         known = index.find(anchor) if kind == "file" else index.by_anchor(anchor)
-        if known and anchor not in {one.anchor for one in index.vanished()}:
+        if known and not index.is_vanished(anchor):
             return Rejected(
                 "stale", f"{kind} {anchor} was renamed meanwhile; the next observation tells", transient=True
             )

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from bridge.core.model import Evidence
 from connectors.tree.differences import Differences
-from connectors.tree.index import ROOT, Directory, Index, Vanished
+from connectors.tree.gone import decide
+from connectors.tree.index import ROOT, Directory, Index
 from connectors.tree.rules import join
 from connectors.tree.scope import Scope
 from connectors.tree.storage import Listed, Storage, Task
@@ -147,69 +147,6 @@ class Scan:
         self.seen.again.update(other for row in found.linked if (other := self._index.path(row)) is not None)
         return [Task(join(path, one.name), one.id, whole=True) for one, new in reversed(found.folders) if whole or new]
 
-    # --- what vanished ----------------------------------------------------------------------------------------------
-
     def decide(self) -> None:
         """Decide about all that vanished, when everything that may have taken it in was scanned without error."""
-        index = self._index
-        index.begin()
-        try:
-            gone = [tree for one in index.vanished() if (tree := self._gone(one))]
-            left, sure = self._outside(gone)
-            for tree in gone:
-                self._tell(tree, left, otherwise=Evidence.DELETED if sure else Evidence.MISSING)
-            index.commit()
-        except BaseException:
-            index.roll_back()
-            raise
-
-    def _gone(self, one: Vanished) -> list[Vanished]:
-        """What is gone with it, from the bottom up and itself at the end: nothing is told before what is in it."""
-        index = self._index
-        index.appear(one.anchor)
-        if one.kind == "file":
-            return [] if self._inherited(one) else [one]
-        top = index.by_anchor(one.anchor)
-        if top is None:
-            return []
-        order, level = [top], [top]
-        while level:
-            known = {folder.id for folder in order}
-            below = [folder for above in level for folder in index.below(above.id).values()]
-            level = [folder for folder in below if folder.id not in known]
-            order += level
-        found: list[Vanished] = []
-        for folder in reversed(order):
-            found += [file.vanished(folder.id) for file in index.files(folder.id).values()]
-            found.append(folder.vanished())
-            index.drop_directory(folder.id)
-            index.appear(folder.anchor)
-        return found
-
-    def _inherited(self, one: Vanished) -> bool:
-        """Whether another file stands at the place of one that is gone, as office programs save: it is the same file.
-
-        The new inode takes over the anchor, so that what is seen is another content of the file, not its deletion.
-        """
-        here = self._index.file(one.directory, one.name) if one.heir else None
-        if here is None or f"{here.ino}:{here.btime}" != one.heir or here.special:
-            return self._index.find(one.anchor) is not None
-        self._index.withdraw(here.anchor)
-        self._index.inherit(one.directory, here, anchor=one.anchor)
-        self._index.log([(one.anchor, "file", None)])
-        return True
-
-    def _outside(self, gone: list[list[Vanished]]) -> tuple[set[int], bool]:
-        """Ids of what only left the scope, and whether it is sure that the rest did not."""
-        if not gone or self._scope.empty:
-            return set(), True
-        return self._scope.left(self._index, self._lister, {one.ino: one for tree in gone for one in tree})
-
-    def _tell(self, tree: list[Vanished], left: set[int], *, otherwise: Evidence) -> None:
-        """Everything in a folder that left the scope left it too."""
-        whole = tree[-1].ino in left
-        for one in tree:
-            outside = whole or one.ino in left
-            self._index.log([(one.anchor, one.kind, Evidence.LEFT if outside else otherwise)])
-            if outside and one.kind == "file":
-                self._index.vanish([replace(one, kind="aside", heir="")])
+        decide(self._index, self._lister, self._scope)

@@ -6,11 +6,10 @@ Then it left the scope and is not gone: it stays on the other side. Recycle bins
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
 
-from connectors.tree.index import Index, Vanished
+from connectors.tree.index import Index
 from connectors.tree.rules import join
-from connectors.tree.storage import Listed, Lister
+from connectors.tree.storage import Listed, Lister, Wanted
 
 #: Excluded folders that are looked through for what vanished, before nothing is concluded.
 MOST = 2000
@@ -40,11 +39,11 @@ class Scope:
         """Whether nothing at all is excluded."""
         return not self._hidden and not self._shut
 
-    def left(self, index: Index, lister: Lister, wanted: Mapping[int, Vanished]) -> tuple[set[int], bool]:
+    def left(self, index: Index, lister: Lister, wanted: Wanted) -> tuple[set[int], bool]:
         """Which of these (by id) are there and excluded, and whether all that is excluded was looked through."""
         found: set[int] = set()
         for row, ids in self._hidden.items():
-            if not wanted.keys().isdisjoint(ids) and (path := index.path(row)) is not None:
+            if any(wanted.get(one) for one in ids) and (path := index.path(row)) is not None:
                 found |= lister.find(path, wanted)[0]
         stack = [
             join(path, name)

@@ -90,6 +90,16 @@ class Listed(Protocol):
         ...
 
 
+class Wanted(Protocol):
+    """What is looked for, by id; there may be a million of them."""
+
+    def get(self, ino: int, /) -> Vanished | None:
+        """The one with this id."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
 class Lister(Protocol):
     """Lists folders for one scan."""
 
@@ -101,7 +111,7 @@ class Lister(Protocol):
         """
         ...
 
-    def find(self, path: str, wanted: Mapping[int, Vanished]) -> tuple[set[int], Sequence[str]]:
+    def find(self, path: str, wanted: Wanted) -> tuple[set[int], Sequence[str]]:
         """Which of these (by id) are in a folder, excluded or not, and the names of the folders in it.
 
         Nothing where it can't be read. An id alone is given away again: the rest has to fit too.

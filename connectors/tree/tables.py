@@ -187,9 +187,13 @@ class Tables:
     def by_anchor(self, anchor: str) -> Directory | None:
         return self._one("anchor = ?", anchor)
 
-    def _one(self, where: str, value: object) -> Directory | None:
+    def folder_with_id(self, ino: int) -> Directory | None:
+        """The folder with this inode number, or file id."""
+        return self._one("anchor >= ? AND anchor < ?", f"{ino}:", f"{ino};")  # the character after the colon
+
+    def _one(self, where: str, *values: object) -> Directory | None:
         query = f"SELECT id, anchor, parent, name, digest FROM directory WHERE {where}"  # noqa: S608 - our own text
-        row = self._db.execute(query, (value,)).fetchone()
+        row = self._db.execute(query, values).fetchone()
         return Directory(*row) if row else None
 
     def below(self, parent: int) -> dict[str, Directory]:

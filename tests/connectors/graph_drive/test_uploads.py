@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from bridge.ports import Busy, ContentChanged, Failed, Unreachable, Written
+from bridge.ports import Busy, ContentChanged, Failed, Unreachable, Write, Written
 from connectors.bandwidth import Bandwidth
 from connectors.graph.answers import Answer
 from connectors.graph_drive import DriveConnector
@@ -254,20 +254,93 @@ async def test_many_files_take_a_batch_and_one_request_each(cloud: Cloud, drive:
     assert cloud.sandbox.counters()["content requests"] - content_before == 100
 
 
+def received(cloud: Cloud) -> list[int]:
+    """What each upload session has got."""
+    return [session.received for session in cloud.sandbox.service.drives.sessions.values()]
+
+
+async def paused(drive: DriveConnector, write: Write) -> None:
+    outcome = (await outcomes(drive, write))[write.id]
+    assert isinstance(outcome, Failed)
+    assert (outcome.cause, outcome.transient) == ("unfinished", True)
+
+
 async def test_a_large_upload_pauses_for_others_and_goes_on_where_it_was(cloud: Cloud, drive: DriveConnector) -> None:
-    source = Bytes(CONTENT)
+    source, before = Bytes(CONTENT), cloud.sandbox.counters().get("content requests", 0)
     write = replace(new_file("a.bin", source), pause=lambda: True)
-    acknowledged = []
-    for _ in range(4):
-        outcome = (await outcomes(drive, write))[write.id]
-        assert isinstance(outcome, Failed)
-        assert (outcome.cause, outcome.transient) == ("unfinished", True)
-        acknowledged += [session.received for session in cloud.sandbox.service.drives.sessions.values()]
-    assert acknowledged == [STEP, 2 * STEP, 3 * STEP, 4 * STEP], "one session, one fragment each time"
+    for number in range(1, 5):
+        await paused(drive, write)
+        (got,) = received(cloud)
+        assert number * STEP <= got <= (number + 1) * STEP, "one session, one fragment each time"
     assert files(cloud) == {}
     written = await done(drive, write)
     assert files(cloud) == {"a.bin": CONTENT}
     assert written.content == digest(CONTENT)
+    assert source.readings == [0, 2 * STEP, 3 * STEP, 4 * STEP], "its hash goes on, too: nothing is read twice"
+    assert cloud.sandbox.counters()["content requests"] - before == 5
+    assert drive.shared.lanes.running == 0
+
+
+async def test_while_it_makes_room_the_next_fragment_is_under_way_but_never_the_last(
+    cloud: Cloud, drive: DriveConnector
+) -> None:
+    write = replace(new_file("a.bin", Bytes(CONTENT)), pause=lambda: True)
+    for number in range(1, 4):
+        await paused(drive, write)
+        await until(lambda: drive.shared.lanes.running == 0)
+        assert received(cloud) == [(number + 1) * STEP]
+    await paused(drive, write)
+    await asyncio.sleep(0.2)
+    assert (received(cloud), files(cloud)) == ([4 * STEP], {}), "what ends it is for the next cycle"
+    assert (await done(drive, new_file("b.bin", b"small"))).content == digest(b"small")
+    await done(drive, write)
+    assert files(cloud) == {"a.bin": CONTENT, "b.bin": b"small"}
+
+
+async def test_without_a_free_lane_nothing_goes_ahead(cloud: Cloud, connect: Connect) -> None:
+    drive = connect(parallel=1)
+    write = replace(new_file("a.bin", Bytes(CONTENT)), pause=lambda: True)
+    await paused(drive, write)
+    await asyncio.sleep(0.2)
+    assert received(cloud) == [STEP]
+    await done(drive, replace(write, pause=lambda: False))
+
+
+async def test_closed_on_its_way_another_takes_it_up(cloud: Cloud, connect: Connect) -> None:
+    first = connect()
+
+    def pause() -> bool:
+        cloud.sandbox.faults.add("slow", method="PUT", path="_upload", seconds=60)
+        return True
+
+    write = replace(new_file("a.bin", Bytes(CONTENT)), pause=pause)
+    await paused(first, write)
+    lanes = first.shared.lanes
+    assert lanes.running == 1
+    await first.close()
+    assert lanes.running == 0
+    cloud.sandbox.faults.rules.clear()
+    written = await done(connect(), replace(write, pause=lambda: False))
+    assert written.content == digest(CONTENT)
+    assert files(cloud) == {"a.bin": CONTENT}
+
+
+async def test_what_goes_wrong_ahead_is_told_to_who_goes_on(cloud: Cloud, drive: DriveConnector) -> None:
+    source = Bytes(CONTENT)
+    source.spoil = (2 * STEP, ContentChanged("it is another file now"))
+    write = replace(new_file("a.bin", source), pause=lambda: True)
+    await paused(drive, write)
+    await asyncio.sleep(0.2)
+    outcome = (await outcomes(drive, write))[write.id]
+    assert isinstance(outcome, Failed)
+    assert outcome.cause in {"changed", "unfinished"}
+    if outcome.cause == "unfinished":
+        outcome = (await outcomes(drive, write))[write.id]
+        assert isinstance(outcome, Failed)
+        assert outcome.cause == "changed"
+    assert files(cloud) == {}
+    source.spoil = None
+    assert (await done(drive, replace(write, pause=lambda: False))).content == digest(CONTENT)
 
 
 async def test_what_is_no_longer_than_a_fragment_does_not_pause(cloud: Cloud, drive: DriveConnector) -> None:
