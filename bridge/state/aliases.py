@@ -18,7 +18,30 @@ from bridge.ports import UNREAD, Done, Meaning, Observation, Written, chunks
 from bridge.state.canonical import decode, encode
 from bridge.state.tables import content_alias, link, observation
 from bridge.state.touch import ANCHOR
-from bridge.state.transaction import BATCH, Transaction
+from bridge.state.transaction import BATCH, MINE, SIDE, Transaction, among
+
+_ALIASES = select(content_alias).where(
+    content_alias.c.school == MINE, content_alias.c.side == SIDE, content_alias.c.anchor.in_(among("anchors"))
+)
+_SEEN = select(observation.c.anchor, observation.c.kind, observation.c.fields).where(
+    observation.c.school == MINE, observation.c.side == SIDE, observation.c.anchor.in_(among("anchors"))
+)
+_MEAN = (
+    update(observation)
+    .where(observation.c.school == MINE, observation.c.side == SIDE, observation.c.anchor == bindparam("of"))
+    .values(fields=bindparam("now"))
+)
+_AT = {
+    side: select(link.c.id, observation.c.anchor, observation.c.kind, observation.c.fields)
+    .select_from(
+        link.join(
+            observation,
+            and_(observation.c.school == MINE, observation.c.side == side, observation.c.anchor == anchor),
+        )
+    )
+    .where(link.c.school == MINE, link.c.id.in_(among("links")))
+    for side, anchor in ANCHOR.items()
+}
 
 
 def written(digest: Digest) -> str:
@@ -40,8 +63,7 @@ def applied(tx: Transaction, side: Side, seen: Sequence[Observation]) -> list[Ob
         return list(seen)
     meant: dict[str, Digest] = {}
     for batch in chunks(sorted(shown), BATCH):
-        mine = and_(content_alias.c.school == tx.school, content_alias.c.side == side)
-        for row in tx.rows(select(content_alias).where(mine, content_alias.c.anchor.in_(batch))):
+        for row in tx.rows(_ALIASES, of_side=side, anchors=batch):
             if row.seen == written(shown[row.anchor]):
                 meant[row.anchor] = read(row.agreed)
     return [
@@ -69,13 +91,11 @@ def mean(tx: Transaction, side: Side, meanings: Iterable[Meaning]) -> None:
     by_anchor = {one.anchor: one for one in many}
     changed: list[dict[str, str]] = []
     for batch in chunks(sorted(by_anchor), BATCH):
-        mine = and_(observation.c.school == tx.school, observation.c.side == side, observation.c.anchor.in_(batch))
-        for row in tx.rows(select(observation.c.anchor, observation.c.kind, observation.c.fields).where(mine)):
+        for row in tx.rows(_SEEN, of_side=side, anchors=batch):
             name, fields, one = tx.kinds[row.kind].content, decode(row.fields), by_anchor[row.anchor]
             if name and fields.get(name) == one.seen:
                 changed.append({"of": row.anchor, "now": encode({**fields, name: one.agreed})})
-    here = and_(observation.c.school == tx.school, observation.c.side == side, observation.c.anchor == bindparam("of"))
-    tx.run(update(observation).where(here).values(fields=bindparam("now")), changed)
+    tx.each(_MEAN, ({"of_side": side, **one} for one in changed))
 
 
 def learn(tx: Transaction, done: Sequence[Done]) -> None:
@@ -99,11 +119,8 @@ def _shown(sent: Iterable[Written]) -> Iterable[Meaning]:
 
 def _read_at(tx: Transaction, side: Side, sent: Mapping[str, Written]) -> Iterable[Meaning]:
     """What the sources showed: nobody had read them before."""
-    there = and_(observation.c.school == tx.school, observation.c.side == side, observation.c.anchor == ANCHOR[side])
-    columns = (link.c.id, observation.c.anchor, observation.c.kind, observation.c.fields)
     for batch in chunks(sorted(sent), BATCH):
-        query = select(*columns).select_from(link.join(observation, there))
-        for row in tx.rows(query.where(link.c.school == tx.school, link.c.id.in_(batch))):
+        for row in tx.rows(_AT[side], links=batch):
             seen = decode(row.fields).get(tx.kinds[row.kind].content or "")
             now = sent[row.id].content
             if isinstance(seen, Digest) and seen.algorithm == UNREAD and now is not None:

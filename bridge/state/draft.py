@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, bindparam, select
 
 from bridge.core.kinds import Kind
 from bridge.core.model import Evidence, Side, Value
@@ -19,7 +19,24 @@ from bridge.state.apply import Change, Element
 from bridge.state.canonical import as_set, decode, digest, encode, keys_of, refs_of, shift, split
 from bridge.state.tables import echo, link, observation, reference
 from bridge.state.touch import ANCHOR
-from bridge.state.transaction import BATCH, LAG, Transaction
+from bridge.state.transaction import BATCH, LAG, MINE, SIDE, Transaction, among
+
+_KNOWN = {
+    side: select(observation, link.c.id)
+    .join_from(observation, link, and_(link.c.school == MINE, anchor == observation.c.anchor), isouter=True)
+    .where(observation.c.school == MINE, observation.c.side == side, observation.c.anchor.in_(among("anchors")))
+    for side, anchor in ANCHOR.items()
+}
+_REFERENCES = select(reference.c.anchor, reference.c.field, reference.c.target, reference.c.written_until).where(
+    reference.c.school == MINE, reference.c.side == SIDE, reference.c.anchor.in_(among("anchors"))
+)
+_REFERENCES_TO = _REFERENCES.where(reference.c.target.in_(among("targets")))
+_ECHOES = select(echo.c.anchor, echo.c.field, echo.c.value).where(
+    echo.c.school == MINE,
+    echo.c.side == SIDE,
+    echo.c.anchor.in_(among("anchors")),
+    echo.c.until > bindparam("now"),
+)
 
 
 @dataclass(slots=True)
@@ -75,11 +92,7 @@ def load(tx: Transaction, side: Side, incoming: Sequence[Incoming], *, anchors: 
     """What is known of the observed records (and of ``anchors``), with the references that matter."""
     known: dict[str, Known] = {}
     for batch in chunks([*(one.observation.anchor for one in incoming), *anchors], BATCH):
-        query = select(observation, link.c.id).join_from(
-            observation, link, and_(link.c.school == tx.school, ANCHOR[side] == observation.c.anchor), isouter=True
-        )
-        mine = and_(observation.c.school == tx.school, observation.c.side == side, observation.c.anchor.in_(batch))
-        for row in tx.rows(query.where(mine)):
+        for row in tx.rows(_KNOWN[side], anchors=batch):
             known[row.anchor] = Known(
                 kind=row.kind,
                 version=row.version,
@@ -105,13 +118,13 @@ def load(tx: Transaction, side: Side, incoming: Sequence[Incoming], *, anchors: 
 def _load_references(
     tx: Transaction, side: Side, known: dict[str, Known], *, anchors: set[str], targets: set[str] | None = None
 ) -> None:
-    columns = (reference.c.anchor, reference.c.field, reference.c.target, reference.c.written_until)
-    mine = and_(reference.c.school == tx.school, reference.c.side == side)
     for batch in chunks(sorted(anchors), BATCH):
-        query = select(*columns).where(mine, reference.c.anchor.in_(batch))
         parts: Iterable[list[str] | None] = [None] if targets is None else chunks(sorted(targets), BATCH)
         for part in parts:
-            rows = tx.rows(query if part is None else query.where(reference.c.target.in_(part)))
+            if part is None:
+                rows = tx.rows(_REFERENCES, of_side=side, anchors=batch)
+            else:
+                rows = tx.rows(_REFERENCES_TO, of_side=side, anchors=batch, targets=part)
             for row in rows:
                 known[row.anchor].references.add((row.field, row.target))
                 if row.written_until is not None and row.written_until > tx.now:
@@ -121,8 +134,7 @@ def _load_references(
 def _load_echoes(tx: Transaction, side: Side, known: dict[str, Known]) -> None:
     recent = sorted(a for a, one in known.items() if one.written_until is not None and one.written_until > tx.now)
     for batch in chunks(recent, BATCH):
-        mine = and_(echo.c.school == tx.school, echo.c.side == side, echo.c.anchor.in_(batch), echo.c.until > tx.now)
-        for row in tx.rows(select(echo.c.anchor, echo.c.field, echo.c.value).where(mine)):
+        for row in tx.rows(_ECHOES, of_side=side, anchors=batch, now=tx.now):
             known[row.anchor].echoes.add((row.field, row.value))
 
 

@@ -23,7 +23,18 @@ from bridge.state.guardbook import count_written, hold, use_releases
 from bridge.state.pairs import set_ends
 from bridge.state.tables import echo, link, reference
 from bridge.state.touch import ANCHOR
-from bridge.state.transaction import BATCH, LAG, Transaction
+from bridge.state.transaction import BATCH, LAG, MINE, SIDE, Transaction, among
+
+_ANCHORS = {
+    side: select(link.c.id, anchor).where(link.c.school == MINE, link.c.id.in_(among("links")))
+    for side, anchor in ANCHOR.items()
+}
+_TARGETS = select(reference.c.anchor, reference.c.target).where(
+    reference.c.school == MINE,
+    reference.c.side == SIDE,
+    reference.c.field == bindparam("field"),
+    reference.c.anchor.in_(among("anchors")),
+)
 
 _GONE = {Action.DELETE: Evidence.DELETED, Action.PURGE: Evidence.PURGED}
 
@@ -124,8 +135,7 @@ def _targets(tx: Transaction, wave: Sequence[Done]) -> set[str]:
 def _anchors_of(tx: Transaction, side: Side, ids: set[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for batch in chunks(sorted(ids), BATCH):
-        query = select(link.c.id, ANCHOR[side]).where(link.c.school == tx.school, link.c.id.in_(batch))
-        found.update({row[0]: row[1] for row in tx.rows(query) if row[1] is not None})
+        found.update({row[0]: row[1] for row in tx.rows(_ANCHORS[side], links=batch) if row[1] is not None})
     return found
 
 
@@ -137,11 +147,9 @@ def _parents(tx: Transaction, side: Side, wave: Sequence[Done]) -> dict[str, str
         if parent is not None and one.operation.anchor and parent not in one.operation.after:
             staying.setdefault(parent, []).append(one.operation.anchor)
     found: dict[str, str] = {}
-    mine = and_(reference.c.school == tx.school, reference.c.side == side)
     for field, anchors in staying.items():
         for batch in chunks(sorted(anchors), BATCH):
-            query = select(reference.c.anchor, reference.c.target).where(mine, reference.c.field == field)
-            found.update({row.anchor: row.target for row in tx.rows(query.where(reference.c.anchor.in_(batch)))})
+            found.update({row[0]: row[1] for row in tx.rows(_TARGETS, of_side=side, field=field, anchors=batch)})
     return found
 
 

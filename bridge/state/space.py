@@ -20,7 +20,7 @@ from bridge.state import drift, holds
 from bridge.state.canonical import decode, shaped
 from bridge.state.tables import agreed_reference, agreement, link, observation, reference, touched, trouble
 from bridge.state.touch import ANCHOR
-from bridge.state.transaction import BATCH, Transaction
+from bridge.state.transaction import BATCH, MINE, SIDE, Transaction, among
 
 _GONE_FOR_SURE = frozenset({Evidence.DELETED, Evidence.PURGED})
 
@@ -36,6 +36,38 @@ class Targets:
 
 #: (anchor, field) -> targets
 Leads = dict[tuple[str, str], Targets]
+
+_OBSERVED = select(observation).where(
+    observation.c.school == MINE, observation.c.side == SIDE, observation.c.anchor.in_(among("anchors"))
+)
+_REFERENCES = select(reference.c.anchor, reference.c.field, reference.c.target).where(
+    reference.c.school == MINE, reference.c.side == SIDE, reference.c.anchor.in_(among("anchors"))
+)
+_LINKED = {
+    side: select(anchor, link.c.id).where(link.c.school == MINE, anchor.in_(among("anchors")))
+    for side, anchor in ANCHOR.items()
+}
+_LINKS = (
+    select(link, trouble.c.attempts)
+    .select_from(link.outerjoin(trouble, and_(trouble.c.school == MINE, trouble.c.link == link.c.id)))
+    .where(link.c.school == MINE, link.c.id.in_(among("links")))
+)
+_AGREED = select(agreement.c.link, agreement.c.fields).where(
+    agreement.c.school == MINE, agreement.c.link.in_(among("links"))
+)
+_AGREED_REFERENCES = select(agreed_reference.c.link, agreed_reference.c.field, agreed_reference.c.target).where(
+    agreed_reference.c.school == MINE, agreed_reference.c.link.in_(among("links"))
+)
+_near, _far = observation.alias("near"), observation.alias("far")
+_there = {
+    side: and_(end.c.school == MINE, end.c.side == side, end.c.anchor == ANCHOR[side], end.c.gone.is_(None))
+    for side, end in ((Side.SCHOOL, _near), (Side.CLOUD, _far))
+}
+_ALIVE = (
+    select(link.c.id, _near.c.anchor, _far.c.anchor)
+    .select_from(link.outerjoin(_near, _there[Side.SCHOOL]).outerjoin(_far, _there[Side.CLOUD]))
+    .where(link.c.school == MINE, link.c.id.in_(among("links")))
+)
 
 
 def due(tx: Transaction, *, after: tuple[int, str] | None, limit: int) -> list[Link]:
@@ -69,10 +101,8 @@ def due(tx: Transaction, *, after: tuple[int, str] | None, limit: int) -> list[L
 def links(tx: Transaction, ids: Iterable[str]) -> list[Link]:
     """These links, by (rank, id); unknown ids are left out."""
     found: list[Link] = []
-    source = link.outerjoin(trouble, and_(trouble.c.school == tx.school, trouble.c.link == link.c.id))
-    query = select(link, trouble.c.attempts).select_from(source).where(link.c.school == tx.school)
     for batch in chunks(sorted(set(ids)), BATCH):
-        found += resolve(tx, tx.rows(query.where(link.c.id.in_(batch))))
+        found += resolve(tx, tx.rows(_LINKS, links=batch))
     rank = {name: kind.rank for name, kind in tx.kinds.items()}
     return sorted(found, key=lambda one: (rank.get(one.kind, 0), one.id))
 
@@ -106,8 +136,7 @@ def _endpoints(tx: Transaction, side: Side, rows: Sequence[Row[*tuple[Any, ...]]
     anchored = {getattr(row, f"{side}_anchor"): row for row in rows if getattr(row, f"{side}_anchor") is not None}
     ends = {row.id: Endpoint(anchor=anchor) for anchor, row in anchored.items()}
     for batch in chunks(sorted(anchored), BATCH):
-        mine = and_(observation.c.school == tx.school, observation.c.side == side, observation.c.anchor.in_(batch))
-        observed = {row.anchor: row for row in tx.rows(select(observation).where(mine))}
+        observed = {row.anchor: row for row in tx.rows(_OBSERVED, of_side=side, anchors=batch)}
         alive = {anchor: row.kind for anchor, row in observed.items() if row.gone is None}
         leads = _leads(tx, side, alive)
         for anchor, row in observed.items():
@@ -153,9 +182,7 @@ def _direct(tx: Transaction, side: Side, *, kind: Kind, anchors: Iterable[str], 
     """
     found: list[tuple[str, str, str]] = []
     for batch in chunks(anchors, BATCH):
-        query = select(reference.c.anchor, reference.c.field, reference.c.target)
-        mine = and_(reference.c.school == tx.school, reference.c.side == side, reference.c.anchor.in_(batch))
-        found += [(anchor, name, target) for anchor, name, target in tx.rows(query.where(mine))]
+        found += [(anchor, name, target) for anchor, name, target in tx.rows(_REFERENCES, of_side=side, anchors=batch)]
     linked = linked_anchors(tx, side, {target for _, _, target in found})
     nesting = _anchors_of_kind(tx, side, kind) if flat else {}
     leads: Leads = {}
@@ -175,8 +202,7 @@ def linked_anchors(tx: Transaction, side: Side, anchors: set[str]) -> dict[str, 
     """Anchor -> link, for those that have one."""
     found: dict[str, str] = {}
     for batch in chunks(sorted(anchors), BATCH):
-        query = select(ANCHOR[side], link.c.id).where(link.c.school == tx.school, ANCHOR[side].in_(batch))
-        found.update({row[0]: sys.intern(row[1]) for row in tx.rows(query)})
+        found.update({row[0]: sys.intern(row[1]) for row in tx.rows(_LINKED[side], anchors=batch)})
     return found
 
 
@@ -222,13 +248,10 @@ def agreements(tx: Transaction, rows: Sequence[Row[*tuple[Any, ...]]]) -> dict[s
     kinds = {row.id: row.kind for row in rows}
     agreed: dict[str, dict[str, Value]] = {}
     for batch in chunks(kinds, BATCH):
-        plain = select(agreement.c.link, agreement.c.fields)
-        for row in tx.rows(plain.where(agreement.c.school == tx.school, agreement.c.link.in_(batch))):
+        for row in tx.rows(_AGREED, links=batch):
             agreed[row.link] = decode(row.fields)
         sets: dict[tuple[str, str], set[str]] = {}
-        led = select(agreed_reference.c.link, agreed_reference.c.field, agreed_reference.c.target)
-        mine = and_(agreed_reference.c.school == tx.school, agreed_reference.c.link.in_(batch))
-        for row in tx.connection.execute(led.where(mine)):
+        for row in tx.rows(_AGREED_REFERENCES, links=batch):
             sets.setdefault((row[0], row[1]), set()).add(sys.intern(row[2]))
         for (of, name), targets in sets.items():
             agreed[of][name] = shaped(tx.kinds[kinds[of]], name, targets)
@@ -239,25 +262,6 @@ def anchors(tx: Transaction, ids: Iterable[str]) -> dict[str, tuple[str | None, 
     """Link -> anchors of its living endpoints."""
     found: dict[str, tuple[str | None, str | None]] = {}
     for batch in chunks(sorted(set(ids)), BATCH):
-        near, far = observation.alias("near"), observation.alias("far")
-        source = link.outerjoin(
-            near,
-            and_(
-                near.c.school == tx.school,
-                near.c.side == Side.SCHOOL,
-                near.c.anchor == link.c.school_anchor,
-                near.c.gone.is_(None),
-            ),
-        ).outerjoin(
-            far,
-            and_(
-                far.c.school == tx.school,
-                far.c.side == Side.CLOUD,
-                far.c.anchor == link.c.cloud_anchor,
-                far.c.gone.is_(None),
-            ),
-        )
-        query = select(link.c.id, near.c.anchor, far.c.anchor).select_from(source)
-        for row in tx.rows(query.where(link.c.school == tx.school, link.c.id.in_(batch))):
+        for row in tx.rows(_ALIVE, links=batch):
             found[row[0]] = (row[1], row[2])
     return found

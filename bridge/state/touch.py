@@ -8,35 +8,57 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import and_, delete, select, true, update
+from sqlalchemy import Executable, and_, bindparam, delete, or_, select, true, update
 from sqlalchemy.sql import Select
 
 from bridge.core.model import Side
 from bridge.ports import chunks
 from bridge.state.tables import link, reference, touched, touched_loose, trouble
-from bridge.state.transaction import BATCH, Transaction
+from bridge.state.transaction import BATCH, MINE, SIDE, Transaction, among, insert
 
 ANCHOR = {Side.SCHOOL: link.c.school_anchor, Side.CLOUD: link.c.cloud_anchor}
+
+_FORGET_LOOSE = delete(touched_loose).where(
+    touched_loose.c.school == MINE, touched_loose.c.side == SIDE, touched_loose.c.anchor.in_(among("anchors"))
+)
+_ours = and_(touched.c.school == MINE, touched.c.link.in_(among("links")))
+_OVER = delete(touched).where(_ours, or_(touched.c.again.is_(None), touched.c.again <= bindparam("now")))
+_UNCHANGED = update(touched).where(_ours, touched.c.changed.is_(True)).values(changed=False)
+_UNTROUBLED = delete(trouble).where(trouble.c.school == MINE, trouble.c.link.in_(among("links")))
+_REFERRING = select(reference.c.anchor, reference.c.field).where(
+    reference.c.school == MINE,
+    reference.c.side == SIDE,
+    reference.c.target.in_(among("targets")),
+)
 
 
 def touch(tx: Transaction, ids: Iterable[str]) -> None:
     """Mark links as changed; what held them does so no longer, because it judged something else."""
     for batch in chunks(sorted(set(ids)), BATCH):
-        _touch_where(tx, select(link.c.id).where(link.c.school == tx.school, link.c.id.in_(batch)))
+        _touch(tx, None, among=batch)
 
 
-def _touch_where(tx: Transaction, wanted: Select[str]) -> None:
-    source = select(link.c.school, link.c.id, link.c.rank, true()).where(
-        link.c.school == tx.school, link.c.id.in_(wanted)
+@cache
+def _touching(dialect: str, side: Side | None) -> tuple[Executable, Executable]:
+    """Mark links, found by their ids or by their anchors on a side; and end what held them."""
+    column = link.c.id if side is None else ANCHOR[side]
+    wanted = select(link.c.id).where(link.c.school == MINE, column.in_(among("among")))
+    return _marking(dialect, wanted), delete(trouble).where(trouble.c.school == MINE, trouble.c.link.in_(wanted))
+
+
+def _marking(dialect: str, wanted: Select[str]) -> Executable:
+    source = select(link.c.school, link.c.id, link.c.rank, true()).where(link.c.school == MINE, link.c.id.in_(wanted))
+    statement = insert(dialect, touched).from_select(["school", "link", "rank", "changed"], source)
+    return statement.on_conflict_do_update(
+        index_elements=["school", "link"], set_={"changed": True}, where=touched.c.changed.is_(False)
     )
-    statement = tx.insert(touched).from_select(["school", "link", "rank", "changed"], source)
-    tx.run(
-        statement.on_conflict_do_update(
-            index_elements=["school", "link"], set_={"changed": True}, where=touched.c.changed.is_(False)
-        )
-    )
-    tx.run(delete(trouble).where(trouble.c.school == tx.school, trouble.c.link.in_(wanted)))
+
+
+def _touch(tx: Transaction, side: Side | None, *, among: Sequence[str]) -> None:
+    for statement in _touching(tx.connection.dialect.name, side):
+        tx.run(statement, among=among)
 
 
 def look_again(tx: Transaction, whens: Mapping[str, datetime]) -> None:
@@ -57,8 +79,7 @@ def touch_loose(tx: Transaction, side: Side, anchors: Iterable[str]) -> None:
 def forget_loose(tx: Transaction, side: Side, anchors: Iterable[str]) -> None:
     """Records that got a link or are gone need no correlation."""
     for batch in chunks(sorted(set(anchors)), BATCH):
-        mine = and_(touched_loose.c.school == tx.school, touched_loose.c.side == side)
-        tx.run(delete(touched_loose).where(mine, touched_loose.c.anchor.in_(batch)))
+        tx.run(_FORGET_LOOSE, of_side=side, anchors=batch)
 
 
 def touch_referrers(tx: Transaction, side: Side, anchors: Iterable[str]) -> None:
@@ -115,15 +136,12 @@ def _referring(tx: Transaction, side: Side, targets: Sequence[str]) -> set[tuple
 
     They are told apart here: for a DISTINCT, SQLite goes through all references of the side instead of the index.
     """
-    mine = and_(reference.c.school == tx.school, reference.c.side == side, reference.c.target.in_(targets))
-    return {
-        (row[0], row[1]) for row in tx.connection.execute(select(reference.c.anchor, reference.c.field).where(mine))
-    }
+    return {(row[0], row[1]) for row in tx.rows(_REFERRING, of_side=side, targets=targets)}
 
 
 def _touch_anchors(tx: Transaction, side: Side, anchors: set[str]) -> None:
     for batch in chunks(sorted(anchors), BATCH):
-        _touch_where(tx, select(link.c.id).where(link.c.school == tx.school, ANCHOR[side].in_(batch)))
+        _touch(tx, side, among=batch)
 
 
 def _flattened(tx: Transaction) -> frozenset[str]:
@@ -133,11 +151,9 @@ def _flattened(tx: Transaction) -> frozenset[str]:
 def untouch(tx: Transaction, ids: Iterable[str]) -> None:
     """Nothing to do for these links now; a time in the future at which they are due again stays."""
     for batch in chunks(sorted(set(ids)), BATCH):
-        mine = and_(touched.c.school == tx.school, touched.c.link.in_(batch))
-        over = touched.c.again.is_(None) | (touched.c.again <= tx.now)
-        tx.run(delete(touched).where(mine, over))
-        tx.run(update(touched).where(mine, touched.c.changed.is_(True)).values(changed=False))
-        tx.run(delete(trouble).where(trouble.c.school == tx.school, trouble.c.link.in_(batch)))
+        tx.run(_OVER, links=batch, now=tx.now)
+        tx.run(_UNCHANGED, links=batch)
+        tx.run(_UNTROUBLED, links=batch)
 
 
 def postpone(tx: Transaction, until: Mapping[str, datetime]) -> None:
@@ -150,4 +166,5 @@ def postpone(tx: Transaction, until: Mapping[str, datetime]) -> None:
 
 def touch_everything(tx: Transaction) -> None:
     """Mark every link of the school: for a plan on a copy, as if all were looked at anew."""
-    _touch_where(tx, select(link.c.id).where(link.c.school == tx.school))
+    tx.run(_marking(tx.connection.dialect.name, select(link.c.id).where(link.c.school == MINE)), of_school=tx.school)
+    tx.run(delete(trouble).where(trouble.c.school == tx.school))
