@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import and_, bindparam, delete, select
+from sqlalchemy import bindparam, delete, select
 
 from bridge.core.model import Action, Fields
 from bridge.ports import Done, Written, chunks
 from bridge.state.canonical import encode, refs_of, split, to_hex
 from bridge.state.tables import agreed_reference, agreement, link
 from bridge.state.touch import ANCHOR
-from bridge.state.transaction import BATCH, Transaction
+from bridge.state.transaction import BATCH, MINE, Transaction, among
 
 Rows = set[tuple[str, str]]
+
+_KNOWN = select(agreement).where(agreement.c.school == MINE, agreement.c.link.in_(among("links")))
+_REFERENCES = select(agreed_reference).where(
+    agreed_reference.c.school == MINE, agreed_reference.c.link.in_(among("links"))
+)
+_NO_REFERENCE = delete(agreed_reference).where(
+    agreed_reference.c.school == MINE,
+    agreed_reference.c.link == bindparam("of"),
+    agreed_reference.c.field == bindparam("in_field"),
+    agreed_reference.c.target == bindparam("to"),
+)
 
 
 def refused_elements(written: Written, field: str) -> frozenset[str]:
@@ -30,8 +41,7 @@ def store(tx: Transaction, done: Sequence[Done]) -> None:
 
 
 def _store(tx: Transaction, batch: dict[str, Done]) -> None:
-    mine = and_(agreement.c.school == tx.school, agreement.c.link.in_(batch))
-    known = {row.link: row for row in tx.rows(select(agreement).where(mine))}
+    known = {row.link: row for row in tx.rows(_KNOWN, links=batch)}
     wanted: dict[str, tuple[str, str, Rows]] = {}
     ended: list[str] = []
     for of, one in batch.items():
@@ -72,17 +82,10 @@ def _taken(tx: Transaction, one: Done) -> Fields:
 def _move_rows(tx: Transaction, wanted: dict[str, Rows]) -> None:
     stored: dict[str, Rows] = {of: set() for of in wanted}
     for batch in chunks(wanted, BATCH):
-        mine = and_(agreed_reference.c.school == tx.school, agreed_reference.c.link.in_(batch))
-        for row in tx.connection.execute(select(agreed_reference).where(mine)):
+        for row in tx.rows(_REFERENCES, links=batch):
             stored[row.link].add((row.field, row.target))
-    one_row = and_(
-        agreed_reference.c.school == tx.school,
-        agreed_reference.c.link == bindparam("of"),
-        agreed_reference.c.field == bindparam("in_field"),
-        agreed_reference.c.target == bindparam("to"),
-    )
-    tx.run(
-        delete(agreed_reference).where(one_row),
+    tx.each(
+        _NO_REFERENCE,
         ({"of": of, "in_field": name, "to": t} for of in wanted for name, t in sorted(stored[of] - wanted[of])),
     )
     tx.add(

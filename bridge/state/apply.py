@@ -6,15 +6,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import and_, bindparam, delete
+from sqlalchemy import bindparam, delete
 
 from bridge.core.model import Side
 from bridge.state.canonical import to_hex
 from bridge.state.tables import key, observation, reference
-from bridge.state.transaction import Transaction
+from bridge.state.transaction import MINE, SIDE, Transaction
 
 #: (field, target anchor)
 Element = tuple[str, str]
+
+_NO_REFERENCE = delete(reference).where(
+    reference.c.school == MINE,
+    reference.c.side == SIDE,
+    reference.c.anchor == bindparam("of"),
+    reference.c.field == bindparam("in_field"),
+    reference.c.target == bindparam("to"),
+)
+_NO_KEY = delete(key).where(
+    key.c.school == MINE, key.c.side == SIDE, key.c.anchor == bindparam("of"), key.c.name == bindparam("called")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +83,8 @@ def _row(side: str, change: Change) -> dict[str, object]:
 
 
 def _write_references(tx: Transaction, side: str, changes: Sequence[Change]) -> None:
-    mine = and_(
-        reference.c.school == tx.school,
-        reference.c.side == side,
-        reference.c.anchor == bindparam("of"),
-        reference.c.field == bindparam("in_field"),
-        reference.c.target == bindparam("to"),
-    )
-    tx.run(
-        delete(reference).where(mine),
-        ({"of": c.anchor, "in_field": name, "to": target} for c in changes for name, target in sorted(c.removed)),
-    )
+    gone = ((change.anchor, name, target) for change in changes for name, target in sorted(change.removed))
+    tx.each(_NO_REFERENCE, ({"of_side": side, "of": of, "in_field": name, "to": to} for of, name, to in gone))
     tx.add(
         reference,
         (
@@ -104,11 +106,8 @@ def _write_references(tx: Transaction, side: str, changes: Sequence[Change]) -> 
 
 
 def _write_keys(tx: Transaction, side: str, changes: Sequence[Change]) -> None:
-    mine = and_(key.c.school == tx.school, key.c.side == side)
-    tx.run(
-        delete(key).where(mine, key.c.anchor == bindparam("of"), key.c.name == bindparam("called")),
-        ({"of": c.anchor, "called": name} for c in changes for name in c.old_keys if name not in c.keys),
-    )
+    gone = ((change.anchor, name) for change in changes for name in change.old_keys if name not in change.keys)
+    tx.each(_NO_KEY, ({"of_side": side, "of": of, "called": name} for of, name in gone))
     tx.put(
         key,
         (

@@ -13,7 +13,9 @@ from sqlalchemy import ColumnElement, and_, case, null, select, update
 from bridge.core.model import Side
 from bridge.ports import Page
 from bridge.state.tables import token
-from bridge.state.transaction import Transaction
+from bridge.state.transaction import MINE, SIDE, Transaction
+
+_TOKEN = select(token.c.value, token.c.listing).where(token.c.school == MINE, token.c.side == SIDE)
 
 
 def _mine(tx: Transaction, side: Side) -> ColumnElement[bool]:
@@ -22,7 +24,7 @@ def _mine(tx: Transaction, side: Side) -> ColumnElement[bool]:
 
 def current(tx: Transaction, side: Side) -> str | None:
     """The token to go on from."""
-    known = tx.rows(select(token.c.value).where(_mine(tx, side)))
+    known = tx.rows(_TOKEN, of_side=side)
     return known[0].value if known else None
 
 
@@ -53,7 +55,7 @@ def keep(tx: Transaction, side: Side, page: Page) -> None:
     if page.token is None:
         return
     listing = page.listing and not page.complete
-    known = tx.rows(select(token.c.value, token.c.listing).where(_mine(tx, side)))
+    known = tx.rows(_TOKEN, of_side=side)
     if known and tuple(known[0]) == (page.token, listing):
         return
     if listing and known and not known[0].listing and known[0].value is not None:

@@ -19,7 +19,23 @@ from bridge.state.canonical import BETWEEN, NOTHING, to_hex
 from bridge.state.pairs import drop
 from bridge.state.tables import content_alias, echo, key, link, observation, reference, seen
 from bridge.state.touch import ANCHOR
-from bridge.state.transaction import BATCH, Transaction
+from bridge.state.transaction import BATCH, MINE, Transaction, among
+
+#: What is gone of these anchors, and the link that has it.
+_IN_THE_WAY = {
+    side: select(observation, link.c.id)
+    .join_from(observation, link, and_(link.c.school == MINE, anchor == observation.c.anchor), isouter=True)
+    .where(
+        observation.c.school == MINE,
+        observation.c.side == side,
+        observation.c.anchor.in_(among("anchors")),
+        observation.c.gone.is_not(None),
+    )
+    for side, anchor in ANCHOR.items()
+}
+_HOLDING = {
+    side: select(link).where(link.c.school == MINE, anchor.in_(among("anchors"))) for side, anchor in ANCHOR.items()
+}
 
 
 def make_way(tx: Transaction, writes: Sequence[Done]) -> None:
@@ -29,10 +45,7 @@ def make_way(tx: Transaction, writes: Sequence[Done]) -> None:
     """
     for side in Side:
         for batch in chunks(sorted(_made(tx, writes, side)), BATCH):
-            mine = and_(observation.c.school == tx.school, observation.c.side == side, observation.c.anchor.in_(batch))
-            here = and_(link.c.school == tx.school, ANCHOR[side] == observation.c.anchor)
-            query = select(observation, link.c.id).join_from(observation, link, here, isouter=True)
-            for row in tx.rows(query.where(mine, observation.c.gone.is_not(None))):
+            for row in tx.rows(_IN_THE_WAY[side], anchors=batch):
                 _move_aside(tx, side, row.anchor, holder=row.id, gone=row.gone)
 
 
@@ -73,8 +86,7 @@ def adopted_twice(tx: Transaction, writes: Sequence[Done]) -> dict[str, Trouble]
             if one.operation.side is side and one.operation.action is Action.CREATE and one.written is not None
         }
         for batch in chunks(sorted(created), BATCH):
-            query = select(link).where(link.c.school == tx.school, ANCHOR[side].in_(batch))
-            for row in tx.rows(query):
+            for row in tx.rows(_HOLDING[side], anchors=batch):
                 operation = created[getattr(row, f"{side}_anchor")]
                 if row.id == operation.link:
                     continue

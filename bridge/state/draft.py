@@ -32,9 +32,7 @@ _REFERENCES = select(reference.c.anchor, reference.c.field, reference.c.target, 
 )
 _REFERENCES_TO = _REFERENCES.where(reference.c.target.in_(among("targets")))
 _ECHOES = select(echo.c.anchor, echo.c.field, echo.c.value).where(
-    echo.c.school == MINE,
-    echo.c.side == SIDE,
-    echo.c.anchor.in_(among("anchors")),
+    and_(echo.c.school == MINE, echo.c.side == SIDE, echo.c.anchor.in_(among("anchors"))),
     echo.c.until > bindparam("now"),
 )
 
@@ -119,16 +117,13 @@ def _load_references(
     tx: Transaction, side: Side, known: dict[str, Known], *, anchors: set[str], targets: set[str] | None = None
 ) -> None:
     for batch in chunks(sorted(anchors), BATCH):
-        parts: Iterable[list[str] | None] = [None] if targets is None else chunks(sorted(targets), BATCH)
-        for part in parts:
-            if part is None:
-                rows = tx.rows(_REFERENCES, of_side=side, anchors=batch)
-            else:
-                rows = tx.rows(_REFERENCES_TO, of_side=side, anchors=batch, targets=part)
-            for row in rows:
-                known[row.anchor].references.add((row.field, row.target))
-                if row.written_until is not None and row.written_until > tx.now:
-                    known[row.anchor].ours.add((row.field, row.target))
+        rows = list(tx.rows(_REFERENCES, of_side=side, anchors=batch) if targets is None else ())
+        for part in chunks(sorted(targets or ()), BATCH):
+            rows += tx.rows(_REFERENCES_TO, of_side=side, anchors=batch, targets=part)
+        for row in rows:
+            known[row.anchor].references.add((row.field, row.target))
+            if row.written_until is not None and row.written_until > tx.now:
+                known[row.anchor].ours.add((row.field, row.target))
 
 
 def _load_echoes(tx: Transaction, side: Side, known: dict[str, Known]) -> None:

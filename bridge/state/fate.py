@@ -15,57 +15,62 @@ from bridge.state.pairs import drop
 from bridge.state.tables import content_alias, echo, link, observation, reference, seen, tombstone, touched
 from bridge.state.tables import key as key_table
 from bridge.state.touch import ANCHOR
-from bridge.state.transaction import BATCH, Transaction
+from bridge.state.transaction import BATCH, MINE, Transaction, among
 
 _REVIVES = frozenset({Action.AGREE, Action.CREATE, Action.UPDATE, Action.RESTORE})
 
 
+def _alive(side: Side) -> Any:
+    there = select(observation.c.anchor).where(
+        observation.c.school == MINE,
+        observation.c.side == side,
+        observation.c.anchor == ANCHOR[side],
+        observation.c.gone.is_(None),
+    )
+    return there.exists()
+
+
+#: Of these links: those that were retired, or on the way, and whose ends are both there.
+_ENDED = select(link.c.id).where(
+    link.c.school == MINE,
+    link.c.id.in_(among("links")),
+    or_(link.c.retired_at.is_not(None), link.c.step.is_not(None)),
+    *(_alive(side) for side in Side),
+)
 _NONE: dict[str, Any] = {"step": None, "step_at": None, "step_on": None}
 
 
 def retirements(tx: Transaction, done: Sequence[Done]) -> None:
     """Begin them, note how far they went, and end those of links both of whose ends are there (again)."""
-    mine = and_(link.c.school == tx.school, link.c.id == bindparam("of"))
+    _begin(tx, done)
+    revived = [one.operation.link for one in done if one.operation.action in _REVIVES]
+    for batch in chunks(revived, BATCH):
+        if alive := [row.id for row in tx.rows(_ENDED, links=batch)]:
+            mine = and_(link.c.school == tx.school, link.c.id.in_(alive))
+            tx.run(update(link).where(mine).values(retired_at=None, **_NONE))
+            tx.run(update(touched).where(touched.c.school == tx.school, touched.c.link.in_(alive)).values(again=None))
+
+
+def _begin(tx: Transaction, done: Sequence[Done]) -> None:
     begun = [one.operation for one in done if one.operation.action is Action.RETIRE]
-    begin = {"retired_at": tx.now, "step": Action.RETIRE.value, "step_at": tx.now, "step_on": bindparam("on")}
-    afresh = [{"of": one.link, "on": str(one.side)} for one in begun if not one.after.get("step")]
-    tx.run(update(link).where(mine).values(begin), afresh)
-    starts = update(link).where(mine).values(retired_at=func.coalesce(link.c.retired_at, tx.now))
-    tx.run(starts, ({"of": one.link} for one in begun if one.after.get("step")))
     steps = [(one, Action(str(one.after["step"]))) for one in begun if one.after.get("step")]
     steps += [
         (one.operation, one.operation.action)
         for one in done
         if one.operation.action in tx.kinds[one.operation.kind].retire and len(tx.kinds[one.operation.kind].retire) > 1
     ]
+    if not begun and not steps:
+        return
+    mine = and_(link.c.school == tx.school, link.c.id == bindparam("of"))
+    begin = {"retired_at": tx.now, "step": Action.RETIRE.value, "step_at": tx.now, "step_on": bindparam("on")}
+    afresh = [{"of": one.link, "on": str(one.side)} for one in begun if not one.after.get("step")]
+    tx.run(update(link).where(mine).values(begin), afresh)
+    starts = update(link).where(mine).values(retired_at=func.coalesce(link.c.retired_at, tx.now))
+    tx.run(starts, ({"of": one.link} for one in begun if one.after.get("step")))
     # The same step done once more (enabled again by hand) does not start its period anew.
     step = update(link).where(mine, or_(link.c.step.is_(None), link.c.step != bindparam("done")))
     values = {"step": bindparam("done"), "step_at": tx.now, "step_on": bindparam("on")}
     tx.run(step.values(values), ({"of": one.link, "done": str(what), "on": str(one.side)} for one, what in steps))
-    revived = [one.operation.link for one in done if one.operation.action in _REVIVES]
-    for batch in chunks(revived, BATCH):
-        ended = select(link.c.id).where(
-            link.c.school == tx.school,
-            link.c.id.in_(batch),
-            or_(link.c.retired_at.is_not(None), link.c.step.is_not(None)),
-            *(_alive(tx, side) for side in Side),
-        )
-        alive = [row.id for row in tx.rows(ended)]
-        if alive:
-            tx.run(
-                update(link).where(link.c.school == tx.school, link.c.id.in_(alive)).values(retired_at=None, **_NONE)
-            )
-            tx.run(update(touched).where(touched.c.school == tx.school, touched.c.link.in_(alive)).values(again=None))
-
-
-def _alive(tx: Transaction, side: Side) -> Any:
-    there = select(observation.c.anchor).where(
-        observation.c.school == tx.school,
-        observation.c.side == side,
-        observation.c.anchor == ANCHOR[side],
-        observation.c.gone.is_(None),
-    )
-    return there.exists()
 
 
 def untouch(tx: Transaction, done: Sequence[Done]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, func, or_, select, update
 
 from bridge.core.guard import tally_of
 from bridge.core.model import Action, Side
@@ -15,11 +15,36 @@ from bridge.ports import Done, Tallies, Trouble, chunks
 from bridge.state import journal, touch
 from bridge.state.tables import agreement, link, observation, release, school, tally, touched, trouble
 from bridge.state.touch import ANCHOR
-from bridge.state.transaction import BATCH, Transaction
+from bridge.state.transaction import BATCH, MINE, SIDE, Transaction, among
 
 #: What a held operation counts as: one object each.
 _COUNTED = {"create": "create", "update": "update", "disable": "disable", "delete": "delete", "retire": "delete"}
 _COUNTED |= {"purge": "delete", "restore": "restore", "detach": "rename"}
+
+_unused = and_(release.c.school == MINE, release.c.used.is_(None))
+_RELEASED = select(release.c.link).where(
+    _unused, or_(release.c.expires.is_(None), release.c.expires > bindparam("now"))
+)
+_USE = update(release).where(_unused, release.c.link.in_(among("links"))).values(used=bindparam("now"))
+_HEAD = select(school.c.journal_seq).where(school.c.code == MINE)
+_cell = (tally.c.side, tally.c.kind, tally.c.role, tally.c.tally)
+_WRITTEN = (
+    select(*_cell, func.sum(tally.c.number))
+    .where(tally.c.school == MINE, tally.c.at >= bindparam("since"))
+    .group_by(*_cell)
+)
+_whose = (trouble.c.side, trouble.c.kind, trouble.c.role, trouble.c.action)
+_HELD = (
+    select(*_whose, func.count())
+    .where(trouble.c.school == MINE, trouble.c.retry_at.is_(None), trouble.c.rule.startswith("guard"))
+    .group_by(*_whose)
+)
+_ANY_AGREED = select(agreement.c.link).where(agreement.c.school == MINE).limit(1)
+_ANY_ALIVE = (
+    select(observation.c.anchor)
+    .where(observation.c.school == MINE, observation.c.gone.is_(None), observation.c.side == SIDE)
+    .limit(1)
+)
 
 
 def hold(tx: Transaction, troubles: Iterable[Trouble], *, cycle: str = "") -> None:
@@ -95,16 +120,13 @@ def let_go(tx: Transaction, of: str, *, actor: str, reason: str, expires: dateti
 
 def released(tx: Transaction) -> frozenset[str]:
     """Links that a person released and that were not written since."""
-    fresh = or_(release.c.expires.is_(None), release.c.expires > tx.now)
-    mine = and_(release.c.school == tx.school, release.c.used.is_(None), fresh)
-    return frozenset(row.link for row in tx.rows(select(release.c.link).where(mine)))
+    return frozenset(row.link for row in tx.rows(_RELEASED, now=tx.now))
 
 
 def use_releases(tx: Transaction, ids: Sequence[str]) -> None:
     """A release is good for one write."""
     for batch in chunks(ids, BATCH):
-        mine = and_(release.c.school == tx.school, release.c.link.in_(batch), release.c.used.is_(None))
-        tx.run(update(release).where(mine).values(used=tx.now))
+        tx.run(_USE, links=batch, now=tx.now)
 
 
 def holds(tx: Transaction, prefix: str, sides: Iterable[Side]) -> bool:
@@ -133,7 +155,7 @@ def count_written(tx: Transaction, done: Sequence[Done]) -> None:
         operation = one.operation
         for name, number in tally_of(operation, tx.kinds[operation.kind]).items():
             counts[operation.side, operation.kind, operation.role, name] += number
-    head = tx.rows(select(school.c.journal_seq).where(school.c.code == tx.school))[0].journal_seq
+    head = tx.rows(_HEAD)[0].journal_seq
     tx.add(
         tally,
         (
@@ -146,13 +168,9 @@ def count_written(tx: Transaction, done: Sequence[Done]) -> None:
 def tallies(tx: Transaction, since: datetime) -> Tallies:
     """Numbers written since then, plus one for every link that the guard holds."""
     counts: Counter[tuple[str, str, str, str]] = Counter()
-    cell = (tally.c.side, tally.c.kind, tally.c.role, tally.c.tally)
-    written = select(*cell, func.sum(tally.c.number)).where(tally.c.school == tx.school, tally.c.at >= since)
-    for row in tx.rows(written.group_by(*cell)):
+    for row in tx.rows(_WRITTEN, since=since):
         counts[row[0], row[1], row[2], row[3]] += int(row[4])
-    held = and_(trouble.c.school == tx.school, trouble.c.retry_at.is_(None), trouble.c.rule.startswith("guard"))
-    whose = (trouble.c.side, trouble.c.kind, trouble.c.role, trouble.c.action)
-    for row in tx.rows(select(*whose, func.count()).where(held).group_by(*whose)):
+    for row in tx.rows(_HELD):
         if row[3] in _COUNTED:
             counts[row[0], row[1], row[2], _COUNTED[row[3]]] += int(row[4])
     return dict(counts)
@@ -180,8 +198,6 @@ def population(tx: Transaction) -> dict[tuple[str, str, str], int]:
 
 def empty(tx: Transaction) -> frozenset[Side]:
     """Sides without one living record although there are agreements."""
-    if not tx.rows(select(agreement.c.link).where(agreement.c.school == tx.school).limit(1)):
+    if not tx.rows(_ANY_AGREED):
         return frozenset()
-    alive = and_(observation.c.school == tx.school, observation.c.gone.is_(None))
-    query = select(observation.c.anchor).where(alive).limit(1)
-    return frozenset(side for side in Side if not tx.rows(query.where(observation.c.side == side)))
+    return frozenset(side for side in Side if not tx.rows(_ANY_ALIVE, of_side=side))

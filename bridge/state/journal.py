@@ -23,7 +23,7 @@ from sqlalchemy import Connection, and_, bindparam, select, update
 
 from bridge.state.canonical import dump
 from bridge.state.tables import journal, school
-from bridge.state.transaction import Transaction
+from bridge.state.transaction import MINE, Transaction
 
 _PAGE = 2000
 #: Columns that may be about a person, and can be erased without breaking the chain.
@@ -89,10 +89,13 @@ class Verdict:
     message: str = ""
 
 
+_HEAD = select(school.c.journal_seq, school.c.journal_hash).where(school.c.code == MINE)
+_MOVE = update(school).where(school.c.code == MINE).values(journal_seq=bindparam("seq"), journal_hash=bindparam("last"))
+
+
 def append(tx: Transaction, entries: Iterable[Entry]) -> int:
     """Append entries and move the head; returns the head's number."""
-    mine = school.c.code == tx.school
-    head = tx.rows(select(school.c.journal_seq, school.c.journal_hash).where(mine))[0]
+    head = tx.rows(_HEAD)[0]
     seq, last = head.journal_seq, head.journal_hash
     rows: list[dict[str, Any]] = []
     for entry in entries:
@@ -104,7 +107,7 @@ def append(tx: Transaction, entries: Iterable[Entry]) -> int:
         rows.append({**row, "salt": salt, "digest": digest, "hash": last})
     if rows:
         tx.add(journal, rows)
-        tx.run(update(school).where(mine).values(journal_seq=seq, journal_hash=last))
+        tx.run(_MOVE, seq=seq, last=last)
     return int(seq)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, String, and_, bindparam, cast, delete, null, or_, select, update
@@ -26,8 +27,18 @@ from bridge.state.tables import (
     touched_loose,
     trouble,
 )
-from bridge.state.touch import ANCHOR
-from bridge.state.transaction import BATCH, Transaction
+from bridge.state.touch import ANCHOR, ENDS
+from bridge.state.transaction import BATCH, MINE, SIDE, Transaction, among
+
+_KEYS = select(key.c.anchor, key.c.name, key.c.value).where(
+    key.c.school == MINE, key.c.side == SIDE, key.c.anchor.in_(among("anchors"))
+)
+_SET_END = {
+    side: update(link)
+    .where(link.c.school == MINE, link.c.id == bindparam("of"))
+    .values({anchor.name: bindparam("end")})
+    for side, anchor in ANCHOR.items()
+}
 
 _GONE_FOR_SURE = (Evidence.DELETED, Evidence.PURGED)
 
@@ -38,9 +49,8 @@ def loose(tx: Transaction, *, after: str | None, limit: int) -> list[Loose]:
     Some more than ``limit`` may come, so that two sides that use the same anchor are not torn apart.
     """
     found: list[Any] = []
-    for anchor, query in (_unlinked(tx), *(_one_ended(tx, side) for side in Side)):
-        further = query if after is None else query.where(anchor > after)
-        found += tx.rows(further.order_by(anchor).limit(limit + 1))
+    for query in _loose(further=after is not None):
+        found += tx.rows(query, now=tx.now, after=after, most=limit + 1)
     rows = sorted(found, key=lambda row: (row.anchor, row.side))
     end = limit
     while 0 < end < len(rows) and rows[end].anchor == rows[end - 1].anchor:
@@ -54,7 +64,17 @@ def loose(tx: Transaction, *, after: str | None, limit: int) -> list[Loose]:
 Source = tuple[ColumnElement[str], Select[*tuple[Any, ...]]]
 
 
-def _unlinked(tx: Transaction) -> Source:
+@cache
+def _loose(*, further: bool) -> list[Select[*tuple[Any, ...]]]:
+    """What has no link, and what has a link with one end; ``further``: behind an anchor."""
+    found = []
+    for anchor, query in (_unlinked(), *(_one_ended(side) for side in Side)):
+        part = query.where(anchor > bindparam("after")) if further else query
+        found.append(part.order_by(anchor).limit(bindparam("most")))
+    return found
+
+
+def _unlinked() -> Source:
     there = and_(
         observation.c.school == touched_loose.c.school,
         observation.c.side == touched_loose.c.side,
@@ -62,20 +82,20 @@ def _unlinked(tx: Transaction) -> Source:
     )
     columns = (observation.c.side, observation.c.kind, observation.c.anchor, cast(null(), String).label("link"))
     source = touched_loose.join(observation, there)
-    mine = and_(touched_loose.c.school == tx.school, observation.c.gone.is_(None))
+    mine = and_(touched_loose.c.school == MINE, observation.c.gone.is_(None))
     return touched_loose.c.anchor, select(*columns).select_from(source).where(mine)
 
 
-def _one_ended(tx: Transaction, side: Side) -> Source:
-    here = and_(observation.c.school == tx.school, observation.c.side == side, observation.c.anchor == ANCHOR[side])
+def _one_ended(side: Side) -> Source:
+    here = and_(observation.c.school == MINE, observation.c.side == side, observation.c.anchor == ANCHOR[side])
     source = (
-        touched.join(link, and_(link.c.school == tx.school, link.c.id == touched.c.link))
+        touched.join(link, and_(link.c.school == MINE, link.c.id == touched.c.link))
         .join(observation, here)
-        .outerjoin(trouble, and_(trouble.c.school == tx.school, trouble.c.link == link.c.id))
+        .outerjoin(trouble, and_(trouble.c.school == MINE, trouble.c.link == link.c.id))
     )
-    time_has_come = or_(touched.c.changed.is_(True), touched.c.again <= tx.now)
-    free = or_(trouble.c.link.is_(None), trouble.c.retry_at <= tx.now)
-    alone = and_(touched.c.school == tx.school, ANCHOR[side.other].is_(None), observation.c.gone.is_(None))
+    time_has_come = or_(touched.c.changed.is_(True), touched.c.again <= bindparam("now"))
+    free = or_(trouble.c.link.is_(None), trouble.c.retry_at <= bindparam("now"))
+    alone = and_(touched.c.school == MINE, ANCHOR[side.other].is_(None), observation.c.gone.is_(None))
     columns = (observation.c.side, observation.c.kind, observation.c.anchor, link.c.id.label("link"))
     return ANCHOR[side], select(*columns).select_from(source).where(alone, time_has_come, free)
 
@@ -85,8 +105,7 @@ def _keys(tx: Transaction, rows: Sequence[Any]) -> dict[tuple[str, str], dict[st
     trees = {kind.name for kind in tx.kinds.values() if kind.parent is not None}
     for side in Side:
         for batch in chunks([row.anchor for row in rows if row.side == side], BATCH):
-            mine = and_(key.c.school == tx.school, key.c.side == side, key.c.anchor.in_(batch))
-            for row in tx.rows(select(key.c.anchor, key.c.name, key.c.value).where(mine)):
+            for row in tx.rows(_KEYS, of_side=side, anchors=batch):
                 found.setdefault((side, row.anchor), {})[row.name] = row.value
         places = [found[side, row.anchor] for row in rows if row.side == side and row.kind in trees]
         parents = {keys["place"].split(BETWEEN)[0] for keys in places} - {""}
@@ -107,33 +126,39 @@ def candidates(
     count also from the recycle bin, except in a tree, where a place is no identity.
     """
     wanted = _wanted(tx, side, name, values)
-    other = observation.alias("other")
     found: dict[str, list[Candidate]] = {value: [] for value in values}
+    query = _candidates(side, binned=name != "place")
     for batch in chunks(sorted(wanted), BATCH):
-        here = and_(observation.c.school == tx.school, observation.c.side == side, observation.c.anchor == key.c.anchor)
-        there = and_(other.c.school == tx.school, other.c.side == side.other, other.c.anchor == ANCHOR[side.other])
-        source = (
-            key.join(observation, here)
-            .outerjoin(link, and_(link.c.school == tx.school, ANCHOR[side] == key.c.anchor))
-            .outerjoin(other, there)
-        )
-        mine = and_(key.c.school == tx.school, key.c.side == side, key.c.kind == kind, key.c.name == name)
-        columns = (
-            key.c.value,
-            key.c.anchor,
-            link.c.id,
-            ANCHOR[side.other].label("far"),
-            other.c.gone,
-            observation.c.gone.label("binned"),
-        )
-        seen: ColumnElement[bool] = observation.c.gone.is_(None)
-        if name != "place":
-            seen = or_(seen, and_(observation.c.gone == Evidence.DELETED, link.c.id.is_not(None)))
-        query = select(*columns).select_from(source).where(mine, key.c.value.in_(batch), seen)
-        for row in tx.rows(query.order_by(key.c.anchor)):
+        for row in tx.rows(query, kind=kind, name=name, values=batch):
             paired = row.far is not None and row.gone not in _GONE_FOR_SURE
             found[wanted[row.value]].append(Candidate(row.anchor, row.id, paired, gone=row.binned is not None))
     return found
+
+
+@cache
+def _candidates(side: Side, *, binned: bool) -> Select[*tuple[Any, ...]]:
+    other = observation.alias("other")
+    here = and_(observation.c.school == MINE, observation.c.side == side, observation.c.anchor == key.c.anchor)
+    there = and_(other.c.school == MINE, other.c.side == side.other, other.c.anchor == ANCHOR[side.other])
+    source = (
+        key.join(observation, here)
+        .outerjoin(link, and_(link.c.school == MINE, ANCHOR[side] == key.c.anchor))
+        .outerjoin(other, there)
+    )
+    columns = (
+        key.c.value,
+        key.c.anchor,
+        link.c.id,
+        ANCHOR[side.other].label("far"),
+        other.c.gone,
+        observation.c.gone.label("binned"),
+    )
+    seen: ColumnElement[bool] = observation.c.gone.is_(None)
+    if binned:
+        seen = or_(seen, and_(observation.c.gone == Evidence.DELETED, link.c.id.is_not(None)))
+    called = and_(key.c.kind == bindparam("kind"), key.c.name == bindparam("name"), key.c.value.in_(among("values")))
+    mine = and_(key.c.school == MINE, key.c.side == side, called, seen)
+    return select(*columns).select_from(source).where(mine).order_by(key.c.anchor)
 
 
 def _wanted(tx: Transaction, side: Side, name: str, values: Sequence[str]) -> dict[str, str]:
@@ -143,8 +168,7 @@ def _wanted(tx: Transaction, side: Side, name: str, values: Sequence[str]) -> di
     parents = {value: value.split("\0")[0] for value in values}
     anchors: dict[str, str | None] = {"": ""}
     for batch in chunks(sorted(set(parents.values()) - {""}), BATCH):
-        query = select(link.c.id, ANCHOR[side]).where(link.c.school == tx.school, link.c.id.in_(batch))
-        anchors.update({row[0]: row[1] for row in tx.rows(query)})
+        anchors.update({row[0]: row[1] for row in tx.rows(ENDS[side], links=batch)})
     wanted: dict[str, str] = {}
     for value, parent in parents.items():
         anchor = anchors.get(parent)
@@ -160,8 +184,7 @@ def pair(tx: Transaction, pairs: Sequence[Pair]) -> None:
             drop(tx, one.absorbs, heir=one.link)
     known: set[str] = set()
     for batch in chunks([one.link for one in pairs], BATCH):
-        query = select(link.c.id).where(link.c.school == tx.school, link.c.id.in_(batch))
-        known.update(row.id for row in tx.rows(query))
+        known.update(row.id for row in tx.rows(ENDS[Side.SCHOOL], links=batch))
     tx.add(
         link,
         (
@@ -194,9 +217,7 @@ def _end(one: Pair, side: Side) -> str | None:
 
 def set_ends(tx: Transaction, side: Side, ends: Mapping[str, str | None]) -> None:
     """Link -> its new anchor on a side."""
-    mine = and_(link.c.school == tx.school, link.c.id == bindparam("of"))
-    statement = update(link).where(mine).values({ANCHOR[side].name: bindparam("end")})
-    tx.run(statement, ({"of": of, "end": end} for of, end in ends.items()))
+    tx.each(_SET_END[side], ({"of": of, "end": end} for of, end in ends.items()))
 
 
 def _journal(tx: Transaction, pairs: Sequence[Pair]) -> None:

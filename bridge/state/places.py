@@ -4,14 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import and_, select
+from sqlalchemy import Select, and_, select
 
 from bridge.core.model import Side
 from bridge.ports import chunks
 from bridge.state.canonical import BETWEEN, folded
 from bridge.state.tables import key, link, observation, reference
-from bridge.state.touch import ANCHOR
-from bridge.state.transaction import BATCH, Transaction
+from bridge.state.touch import ANCHOR, ENDS
+from bridge.state.transaction import BATCH, MINE, Transaction, among
+
+
+def _standing(side: Side) -> Select[str]:
+    there = and_(observation.c.school == MINE, observation.c.side == side, observation.c.anchor == key.c.anchor)
+    mine = and_(link.c.school == MINE, ANCHOR[side] == key.c.anchor)
+    at = and_(key.c.school == MINE, key.c.side == side, key.c.kind.in_(among("kinds")), key.c.name == "place")
+    source = key.join(link, mine).join(observation, there)
+    return (
+        select(link.c.id).select_from(source).where(at, key.c.value.in_(among("values")), observation.c.gone.is_(None))
+    )
+
+
+def _original(side: Side) -> Select[str, str, str]:
+    there = and_(observation.c.school == MINE, observation.c.side == side, observation.c.anchor == ANCHOR[side])
+    return (
+        select(link.c.id, observation.c.anchor, observation.c.version)
+        .select_from(link.join(observation, there))
+        .where(link.c.school == MINE, link.c.id.in_(among("links")), observation.c.gone.is_(None))
+    )
+
+
+_STANDING = {side: _standing(side) for side in Side}
+_ORIGINALS = {side: _original(side) for side in Side}
 
 
 def rivals(tx: Transaction, places: Iterable[tuple[str, str]]) -> frozenset[str]:
@@ -22,25 +45,15 @@ def rivals(tx: Transaction, places: Iterable[tuple[str, str]]) -> frozenset[str]
     for side in Side:
         anchors = {"": "", **_anchors(tx, side, {parent for parent, _ in wanted} - {""})}
         values = {f"{anchors[parent]}{BETWEEN}{folded(name)}" for parent, name in wanted if parent in anchors}
-        there = and_(
-            observation.c.school == tx.school, observation.c.side == side, observation.c.anchor == key.c.anchor
-        )
-        mine = and_(link.c.school == tx.school, ANCHOR[side] == key.c.anchor)
-        source = key.join(link, mine).join(observation, there)
-        at = and_(key.c.school == tx.school, key.c.side == side, key.c.kind.in_(kinds), key.c.name == "place")
         for batch in chunks(sorted(values), BATCH):
-            query = (
-                select(link.c.id).select_from(source).where(at, key.c.value.in_(batch), observation.c.gone.is_(None))
-            )
-            found.update(row[0] for row in tx.rows(query))
+            found.update(row[0] for row in tx.rows(_STANDING[side], kinds=kinds, values=batch))
     return frozenset(found)
 
 
 def _anchors(tx: Transaction, side: Side, ids: set[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for batch in chunks(sorted(ids), BATCH):
-        query = select(link.c.id, ANCHOR[side]).where(link.c.school == tx.school, link.c.id.in_(batch))
-        found.update({row[0]: row[1] for row in tx.rows(query) if row[1] is not None})
+        found.update({row[0]: row[1] for row in tx.rows(ENDS[side], links=batch) if row[1] is not None})
     return found
 
 
@@ -72,12 +85,7 @@ def occupied(tx: Transaction, ids: Iterable[str], side: Side) -> frozenset[str]:
 
 def originals(tx: Transaction, ids: Iterable[str], side: Side) -> dict[str, tuple[str, str]]:
     """Link -> (anchor, version) of its living record on a side, as it is known now."""
-    there = and_(observation.c.school == tx.school, observation.c.side == side, observation.c.anchor == ANCHOR[side])
     found: dict[str, tuple[str, str]] = {}
     for batch in chunks(sorted(set(ids)), BATCH):
-        query = select(link.c.id, observation.c.anchor, observation.c.version).select_from(
-            link.join(observation, there)
-        )
-        rows = tx.rows(query.where(link.c.school == tx.school, link.c.id.in_(batch), observation.c.gone.is_(None)))
-        found.update({row[0]: (row[1], row[2]) for row in rows})
+        found.update({row[0]: (row[1], row[2]) for row in tx.rows(_ORIGINALS[side], links=batch)})
     return found

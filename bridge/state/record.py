@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, select
+from sqlalchemy import bindparam, delete, select
 
 from bridge.core.model import Action, Evidence, Fields, Operation, Side, Value
 from bridge.ports import Done, chunks
@@ -21,19 +21,24 @@ from bridge.state.draft import Known, load
 from bridge.state.fate import forget, retirements, untouch
 from bridge.state.guardbook import count_written, hold, use_releases
 from bridge.state.pairs import set_ends
-from bridge.state.tables import echo, link, reference
-from bridge.state.touch import ANCHOR
+from bridge.state.tables import echo, reference
+from bridge.state.touch import ENDS
 from bridge.state.transaction import BATCH, LAG, MINE, SIDE, Transaction, among
 
-_ANCHORS = {
-    side: select(link.c.id, anchor).where(link.c.school == MINE, link.c.id.in_(among("links")))
-    for side, anchor in ANCHOR.items()
-}
 _TARGETS = select(reference.c.anchor, reference.c.target).where(
     reference.c.school == MINE,
     reference.c.side == SIDE,
     reference.c.field == bindparam("field"),
     reference.c.anchor.in_(among("anchors")),
+)
+
+_FADED = delete(echo).where(echo.c.school == MINE, echo.c.until <= bindparam("now"))
+_NO_ECHO = delete(echo).where(
+    echo.c.school == MINE,
+    echo.c.side == SIDE,
+    echo.c.anchor == bindparam("of"),
+    echo.c.field == bindparam("in_field"),
+    echo.c.value == bindparam("to"),
 )
 
 _GONE = {Action.DELETE: Evidence.DELETED, Action.PURGE: Evidence.PURGED}
@@ -135,7 +140,7 @@ def _targets(tx: Transaction, wave: Sequence[Done]) -> set[str]:
 def _anchors_of(tx: Transaction, side: Side, ids: set[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for batch in chunks(sorted(ids), BATCH):
-        found.update({row[0]: row[1] for row in tx.rows(_ANCHORS[side], links=batch) if row[1] is not None})
+        found.update({row[0]: row[1] for row in tx.rows(ENDS[side], links=batch) if row[1] is not None})
     return found
 
 
@@ -212,7 +217,7 @@ def _moves(one: Done, names: Iterable[str], targets: Mapping[str, str]) -> tuple
 def _remember(tx: Transaction, side: Side, *, known: Mapping[str, Known], changes: Sequence[Change]) -> None:
     """The states before the writes and the removed elements: what a replica that lags would show."""
     until = tx.now + LAG
-    tx.run(delete(echo).where(echo.c.school == tx.school, echo.c.until <= tx.now))
+    tx.run(_FADED, now=tx.now)
     rows: list[dict[str, Any]] = []
     for change in changes:
         before = known.get(change.anchor)
@@ -222,11 +227,10 @@ def _remember(tx: Transaction, side: Side, *, known: Mapping[str, Known], change
             rows.append({"side": side, "anchor": change.anchor, "field": name, "value": target, "until": until})
     tx.put(echo, rows)
     # What we write now is no echo of an earlier write any more: elements put back, a state returned to.
-    mine = and_(echo.c.school == tx.school, echo.c.side == side, echo.c.anchor == bindparam("of"))
-    tx.run(
-        delete(echo).where(mine, echo.c.field == bindparam("in_field"), echo.c.value == bindparam("to")),
+    tx.each(
+        _NO_ECHO,
         (
-            {"of": change.anchor, "in_field": name, "to": value}
+            {"of_side": side, "of": change.anchor, "in_field": name, "to": value}
             for change in changes
             if (before := known.get(change.anchor)) is not None
             for name, value in before.echoes & {*change.added, ("", _state(change))}

@@ -9,9 +9,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, and_, or_, select
+from sqlalchemy import BindParameter, Row, Select, and_, bindparam, or_, select
 
 from bridge.core.kinds import Kind
 from bridge.core.model import Action, Endpoint, Evidence, Fields, Link, Record, Side, Taken, Value
@@ -76,11 +77,6 @@ def due(tx: Transaction, *, after: tuple[int, str] | None, limit: int) -> list[L
     By rank, then by id, which grows with time; of kinds with content the latest come first: of a million files that
     wait for their turn, the one that was saved just now is not the last.
     """
-    held = and_(trouble.c.school == tx.school, trouble.c.link == touched.c.link)
-    source = touched.join(link, and_(link.c.school == tx.school, link.c.id == touched.c.link)).outerjoin(trouble, held)
-    now_or_then = or_(touched.c.changed.is_(True), touched.c.again <= tx.now)
-    free = or_(trouble.c.link.is_(None), trouble.c.retry_at <= tx.now)
-    query = select(link, trouble.c.attempts).select_from(source).where(touched.c.school == tx.school, now_or_then, free)
     contents = sorted({kind.rank for kind in tx.kinds.values() if kind.content})
     ranks = sorted({kind.rank for kind in tx.kinds.values()})
     rows: list[Row[*tuple[Any, ...]]] = []
@@ -88,14 +84,26 @@ def due(tx: Transaction, *, after: tuple[int, str] | None, limit: int) -> list[L
         mine = [rank for rank in ranks if (rank in contents) is falling and (after is None or rank >= after[0])]
         if not mine or len(rows) >= limit:
             continue
-        part = query.where(touched.c.rank.in_(mine))
-        if after is not None:
-            rank, last = after
-            further = touched.c.link < last if falling else touched.c.link > last
-            part = part.where(or_(touched.c.rank > rank, and_(touched.c.rank == rank, further)))
-        by_id = touched.c.link.desc() if falling else touched.c.link
-        rows += tx.rows(part.order_by(touched.c.rank, by_id).limit(limit - len(rows)))
+        rank, last = after or (0, "")
+        query = _due(falling=falling, further=after is not None)
+        rows += tx.rows(query, now=tx.now, ranks=mine, rank=rank, last=last, most=limit - len(rows))
     return resolve(tx, rows)
+
+
+@cache
+def _due(*, falling: bool, further: bool) -> Select[*tuple[Any, ...]]:
+    held = and_(trouble.c.school == MINE, trouble.c.link == touched.c.link)
+    source = touched.join(link, and_(link.c.school == MINE, link.c.id == touched.c.link)).outerjoin(trouble, held)
+    now_or_then = or_(touched.c.changed.is_(True), touched.c.again <= bindparam("now"))
+    free = or_(trouble.c.link.is_(None), trouble.c.retry_at <= bindparam("now"))
+    mine = and_(touched.c.school == MINE, touched.c.rank.in_(among("ranks")))
+    query = select(link, trouble.c.attempts).select_from(source).where(mine, now_or_then, free)
+    if further:
+        last: BindParameter[str] = bindparam("last")
+        behind = and_(touched.c.rank == bindparam("rank"), touched.c.link < last if falling else touched.c.link > last)
+        query = query.where(or_(touched.c.rank > bindparam("rank"), behind))
+    by_id = touched.c.link.desc() if falling else touched.c.link
+    return query.order_by(touched.c.rank, by_id).limit(bindparam("most"))
 
 
 def links(tx: Transaction, ids: Iterable[str]) -> list[Link]:

@@ -20,6 +20,11 @@ from bridge.state.transaction import BATCH, MINE, SIDE, Transaction, among, inse
 
 ANCHOR = {Side.SCHOOL: link.c.school_anchor, Side.CLOUD: link.c.cloud_anchor}
 
+#: Link -> its anchor on a side.
+ENDS = {
+    side: select(link.c.id, anchor).where(link.c.school == MINE, link.c.id.in_(among("links")))
+    for side, anchor in ANCHOR.items()
+}
 _FORGET_LOOSE = delete(touched_loose).where(
     touched_loose.c.school == MINE, touched_loose.c.side == SIDE, touched_loose.c.anchor.in_(among("anchors"))
 )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from connectors.graph_drive.options import STEP
 
-#: Seconds that one fragment should take: so long others of the same drive may wait for a pause of a large file, and
-#: after each of them the line lies idle for a round trip or two.
-LONGEST = 20.0
+#: Seconds that one fragment should take: after each of them the line lies idle for a round trip, and where it breaks a
+#: fragment begins anew.
+LONGEST = 40.0
 #: Bytes of a drive's first fragment: ten seconds of 2 Mbit/s.
 FIRST = 8 * STEP
 

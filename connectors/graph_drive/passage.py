@@ -18,8 +18,11 @@ from connectors.graph_drive.fragments import Fragments, Paused
 from connectors.graph_drive.jobs import Job
 from connectors.graph_drive.lanes import Lanes
 from connectors.graph_drive.options import Options
-from connectors.graph_drive.resting import Fragment, Rests
+from connectors.graph_drive.resting import Fragment, Going, Rests
 from connectors.graph_drive.sessions import expected, over
+
+#: Seconds that others wait at least for a large file, and at most but for its end.
+PATIENCE = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +36,8 @@ class Passage:
         self._lanes = lanes
         self._sizes = Fragments(options.fragment)
         self.rests = Rests(monotonic)
+        #: Fragments that hold a lane of their own.
+        self._away: set[Going] = set()
 
     async def where(self, url: str) -> int:
         """The first byte that a session waits for; negative where it waits for none, or is not there any more."""
@@ -46,31 +51,57 @@ class Passage:
         except (Busy, Lost):
             log.debug("an upload session was left to expire")
 
-    async def all(self, url: str, feed: Feed, at: int, job: Job, ahead: asyncio.Task[Fragment] | None = None) -> Answer:
-        """The fragments from ``at`` on; the last answer, or the first that is a refusal. Raises Paused in between.
+    async def all(self, url: str, feed: Feed, at: int, job: Job, ahead: Going | None = None) -> Answer:
+        """The fragments from ``at`` on; the last answer, or the first that is a refusal.
 
-        ``ahead``: the first of them, which is under way already.
+        ``ahead``: the first of them, which is under way already. Raises Paused where others wait: after a fragment, or
+        in the middle of one, which then goes on by itself.
         """
         while True:
+            last = job.size <= self._options.fragment or feed.size - at <= self._sizes.size
             before = at
-            answer, at = await (ahead or self._one(url, feed, at))
-            ahead = None
+            if ahead is None and last:
+                answer, at = await self._one(url, feed, at)
+            else:
+                going = ahead or asyncio.create_task(self._one(url, feed, at, last=False))
+                while not await _over_soon(going):
+                    if job.write.pause() and self._leaves(going, feed):
+                        self.rests.rest(url, feed, at, ahead=going)
+                        raise Paused(at)
+                (answer, at), ahead = going.result(), None
             if answer.status != 202:
                 return answer
             if at > before and job.size > self._options.fragment and job.write.pause():
-                if feed.size - at > self._sizes.size and self._lanes.take():
-                    self.rests.rest(url, feed, at, ahead=self._ahead(url, feed, at), over=self._lanes.leave)
-                else:
-                    feed.leave()
-                    self.rests.rest(url, feed, at)
+                self.rests.rest(url, feed, at, ahead=self._next(url, feed, at))
                 raise Paused(at)
 
-    async def _ahead(self, url: str, feed: Feed, at: int) -> Fragment:
-        """The next one while others have their turn; the source is free for them afterwards."""
-        try:
-            return await self._one(url, feed, at, last=False)
-        finally:
+    def _next(self, url: str, feed: Feed, at: int) -> Going | None:
+        """Begin the next fragment, unless it is the last one; None also where there is no lane for it."""
+        if feed.size - at <= self._sizes.size or not self._lanes.take():
             feed.leave()
+            return None
+        return self._hold(asyncio.create_task(self._one(url, feed, at, last=False)), feed)
+
+    def _leaves(self, going: Going, feed: Feed) -> bool:
+        """Let a fragment go on without its upload, if there is a lane for it."""
+        if going not in self._away:
+            if not self._lanes.take():
+                return False
+            self._hold(going, feed)
+        return True
+
+    def _hold(self, going: Going, feed: Feed) -> Going:
+        """It has the lane that was taken; in the end that and the source are free again."""
+        self._away.add(going)
+        going.add_done_callback(lambda done: self._ended(done, feed))
+        return going
+
+    def _ended(self, going: Going, feed: Feed) -> None:
+        self._away.discard(going)
+        self._lanes.leave()
+        feed.leave()
+        if not going.cancelled():
+            going.exception()  # whoever goes on is told; where nobody does, nobody misses it
 
     async def _one(self, url: str, feed: Feed, at: int, *, last: bool = True) -> Fragment:
         """Send what is expected next, again and again while the line breaks. The answer, and where to go on.
@@ -125,3 +156,13 @@ class Passage:
 
     def _url(self, url: str) -> URL:
         return self._client.content_url(url, self._options.content_hosts)
+
+
+async def _over_soon(going: Going) -> bool:
+    """Wait for a fragment, but not for long; whoever is cancelled meanwhile takes it along."""
+    try:
+        done, _ = await asyncio.wait({going}, timeout=PATIENCE)
+    except asyncio.CancelledError:
+        going.cancel()
+        raise
+    return bool(done)

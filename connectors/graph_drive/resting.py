@@ -1,13 +1,13 @@
-"""Uploads that made room for others: their hash so far, and the next fragment, which is under way meanwhile.
+"""Uploads that made room for others: their hash so far, and a fragment that is under way meanwhile.
 
 A cycle looks for news and sends what is new; the line need not lie idle until it comes to the large file again. Only a
-fragment in the middle goes ahead: what ends an upload, and so writes the file, is for the cycle to do.
+fragment in the middle goes on by itself: what ends an upload, and so writes the file, is for the cycle to do.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from connectors.graph.answers import Answer
@@ -17,6 +17,8 @@ from connectors.graph_drive.feed import Feed
 FORGOTTEN = 600.0
 
 Fragment = tuple[Answer, int]
+#: A fragment under way.
+Going = asyncio.Task[Fragment]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Resting:
 
     feed: Feed
     at: int
-    ahead: asyncio.Task[Fragment] | None
+    ahead: Going | None
     since: float
 
 
@@ -36,21 +38,9 @@ class Rests:
         self._now = monotonic
         self._resting: dict[str, Resting] = {}
 
-    def rest(
-        self,
-        url: str,
-        feed: Feed,
-        at: int,
-        *,
-        ahead: Coroutine[None, None, Fragment] | None = None,
-        over: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Leave an upload here, with what goes on meanwhile; ``over`` is called at the end of that."""
-        task = None
-        if ahead is not None:
-            task = asyncio.create_task(ahead)
-            task.add_done_callback(lambda done: _ended(done, over))
-        self._resting[url] = Resting(feed, at, task, self._now())
+    def rest(self, url: str, feed: Feed, at: int, *, ahead: Going | None) -> None:
+        """Leave an upload here, with what goes on meanwhile."""
+        self._resting[url] = Resting(feed, at, ahead, self._now())
 
     def take(self, url: str | None) -> Resting | None:
         """Go on with one."""
@@ -69,9 +59,3 @@ class Rests:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _ended(task: asyncio.Task[Fragment], over: Callable[[], None]) -> None:
-    over()
-    if not task.cancelled():
-        task.exception()  # whoever goes on is told; where nobody does, nobody misses it

@@ -101,7 +101,7 @@ class Share:
 
     @contextmanager
     def measured(self) -> Iterator[None]:
-        """Count statements, and hundreds of SQLite's own steps: the work that it really does."""
+        """Count statements, and tens of SQLite's own steps: the work that it really does."""
         self.steps = self.statements = 0
 
         def step() -> int:
@@ -113,7 +113,7 @@ class Share:
 
         event.listen(self.store.database.engine, "before_cursor_execute", one_more)
         raw = self._raw()
-        raw.set_progress_handler(step, 100)
+        raw.set_progress_handler(step, 10)
         try:
             yield
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from yarl import URL
 from bridge.ports import Busy, ContentChanged, Failed, Unreachable, Write, Written
 from connectors.bandwidth import Bandwidth
 from connectors.graph.answers import Answer
-from connectors.graph_drive import DriveConnector
+from connectors.graph_drive import DriveConnector, passage
 from tests.connectors.graph_drive.conftest import Cloud
 from tests.connectors.graph_drive.kit import (
     STEP,
@@ -295,6 +296,24 @@ async def test_while_it_makes_room_the_next_fragment_is_under_way_but_never_the_
     assert (await done(drive, new_file("b.bin", b"small"))).content == digest(b"small")
     await done(drive, write)
     assert files(cloud) == {"a.bin": CONTENT, "b.bin": b"small"}
+
+
+async def test_who_waits_does_not_wait_for_the_end_of_a_fragment(
+    cloud: Cloud, drive: DriveConnector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passage, "PATIENCE", 0.05)
+    cloud.sandbox.faults.add("slow", method="PUT", path="_upload", count=1, seconds=1.0)
+    write = replace(new_file("a.bin", Bytes(CONTENT)), pause=lambda: True)
+    begun, lanes = time.monotonic(), drive.shared.lanes
+    for _ in range(3):
+        await paused(drive, write)
+        assert (received(cloud), lanes.running) == ([0], 1), "still the same fragment"
+    await done(drive, new_file("b.bin", b"small"))
+    assert time.monotonic() - begun < 1.0
+    assert files(cloud) == {"b.bin": b"small"}
+    await done(drive, replace(write, pause=lambda: False))
+    assert files(cloud) == {"a.bin": CONTENT, "b.bin": b"small"}
+    assert lanes.running == 0
 
 
 async def test_without_a_free_lane_nothing_goes_ahead(cloud: Cloud, connect: Connect) -> None:
