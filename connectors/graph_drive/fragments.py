@@ -6,7 +6,7 @@ from connectors.graph_drive.options import STEP
 
 #: Seconds that one fragment should take: after each of them the line lies idle for a round trip, and where it breaks a
 #: fragment begins anew.
-LONGEST = 40.0
+LONGEST = 30.0
 #: Bytes of a drive's first fragment: ten seconds of 2 Mbit/s.
 FIRST = 8 * STEP
 

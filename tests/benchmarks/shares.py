@@ -112,6 +112,7 @@ def passes(ground: SharesGround, base: Path, config: Path, owner: str, drive: st
         still = min((run() for _ in range(3)), key=lambda one: one.wall)
         found = []
         for mark in (name, f"{name} again", f"{name} and again"):
+            time.sleep(1.1)  # Unison looks at whole seconds: of what changed twice within one it sends nothing
             change(tree, mark)
             found.append(run())
         peers[name] = still, min(found, key=lambda one: one.wall)

@@ -17,8 +17,8 @@ def test_fast_lines_get_ever_larger_fragments_up_to_the_most() -> None:
 
 def test_slow_lines_get_what_they_carry_in_time() -> None:
     sizes = Fragments(32 * STEP)
-    sizes.took(32 * STEP, 128.0)
-    assert sizes.size == 10 * STEP, "what goes in a third of that time: 40 s are allowed"
+    sizes.took(32 * STEP, 96.0)
+    assert sizes.size == 10 * STEP, "what goes in a third of that time: 30 s are allowed"
     sizes.took(10 * STEP, LONGEST * 0.8)
     assert sizes.size == 10 * STEP, "neither too long nor so short that there is room for more"
     sizes.took(10 * STEP, LONGEST / 2)
