@@ -24,7 +24,8 @@ def backoff(attempts: int, *, transient: bool) -> timedelta:
 
 
 def failed(operation: Operation, outcome: Failed, *, attempts: int, now: datetime) -> Trouble:
-    """How the state remembers a failure; ``attempts`` counts those before it."""
+    """How the state remembers a failure; ``attempts`` counts those before it. Who made room for others did not fail."""
+    attempts += outcome.cause != UNFINISHED
     return Trouble(
         link=operation.link,
         kind=operation.kind,
@@ -34,8 +35,8 @@ def failed(operation: Operation, outcome: Failed, *, attempts: int, now: datetim
         rule=f"{'waits' if outcome.cause in DEFERRED else 'failed'}:{outcome.cause}",
         message=outcome.message,
         since=now,
-        attempts=attempts + 1,
-        retry_at=now if outcome.cause == UNFINISHED else now + backoff(attempts + 1, transient=outcome.transient),
+        attempts=attempts,
+        retry_at=now if outcome.cause == UNFINISHED else now + backoff(attempts, transient=outcome.transient),
     )
 
 

@@ -26,8 +26,14 @@ async def test_it_goes_on_in_the_next_cycle_without_any_time_passing() -> None:
         assert report.held == {"file:unfinished": 1}
         assert not report.failed
         assert report.again == one.clock.now
-        assert [trouble.rule for trouble in one.store.troubles()] == ["waits:unfinished"]
+        for _ in range(3):
+            await one.cycle()
+        assert [(one_.rule, one_.attempts) for one_ in one.store.troubles()] == [("waits:unfinished", 0)]
+        one.cloud_faults().failing = {there.anchor: ("busy", "locked for a moment")}
+        await one.cycle()
+        assert [trouble.attempts for trouble in one.store.troubles()] == [1], "making room was no failure"
         one.calm()
+        one.pass_(minutes=6)
         report = await one.cycle()
         assert report.executed == {"file:update": 1}
         assert not one.store.troubles()
