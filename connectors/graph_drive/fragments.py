@@ -4,23 +4,35 @@ from __future__ import annotations
 
 from connectors.graph_drive.options import STEP
 
-#: Seconds that one fragment should take: after each of them the line lies idle for a round trip, and where it breaks a
-#: fragment begins anew.
-LONGEST = 30.0
-#: Bytes of a drive's first fragment: ten seconds of 2 Mbit/s.
+#: Seconds that one fragment should take: after each of them a line that loses packets lies idle for half a second, and
+#: where it breaks a fragment begins anew.
+LONGEST = 60.0
+#: Bytes of a drive's first fragment, ten seconds of 2 Mbit/s; and of the last one on a line that needs so long for them,
+#: for whose end others of the same drive wait.
 FIRST = 8 * STEP
+SLOW = 10.0
 
 
 class Fragments:
-    """``size``: bytes of the next one, a multiple of 320 KiB."""
+    """``most``: bytes of a fragment at most, a multiple of 320 KiB, as all but the last one of a file have to be."""
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.size = min(most, FIRST)
+        self._slow = False
+
+    def part(self, left: int) -> int:
+        """Bytes of the next fragment of a file of which so many are left; the last one where it is all of them."""
+        if left > self.size:
+            return self.size
+        return _whole(left - FIRST) if self._slow and left >= FIRST + STEP else left
 
     def took(self, size: int, seconds: float) -> None:
         """So many bytes were acknowledged after so many seconds; a small file says nothing of what the line carries."""
-        if size >= STEP and not LONGEST * 3 / 4 <= seconds <= LONGEST:
+        if size < STEP:
+            return
+        self._slow = seconds * FIRST > SLOW * size
+        if not LONGEST * 3 / 4 <= seconds <= LONGEST:
             self.size = min(self.most, self.size * 2, _whole(size * LONGEST / max(seconds, 1e-3)))
 
     def broke(self) -> None:

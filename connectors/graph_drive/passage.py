@@ -21,7 +21,7 @@ from connectors.graph_drive.options import Options
 from connectors.graph_drive.resting import Fragment, Going, Rests
 from connectors.graph_drive.sessions import expected, over
 
-#: Seconds that others wait at least for a large file, and at most but for its end.
+#: Seconds that others wait for a large file, if it is not at its end.
 PATIENCE = 5.0
 
 log = structlog.get_logger(__name__)
@@ -58,7 +58,7 @@ class Passage:
         in the middle of one, which then goes on by itself.
         """
         while True:
-            last = job.size <= self._options.fragment or feed.size - at <= self._sizes.size
+            last = job.size <= self._options.fragment or self._sizes.part(feed.size - at) == feed.size - at
             before = at
             if ahead is None and last:
                 answer, at = await self._one(url, feed, at)
@@ -77,7 +77,7 @@ class Passage:
 
     def _next(self, url: str, feed: Feed, at: int) -> Going | None:
         """Begin the next fragment, unless it is the last one; None also where there is no lane for it."""
-        if feed.size - at <= self._sizes.size or not self._lanes.take():
+        if self._sizes.part(feed.size - at) == feed.size - at or not self._lanes.take():
             feed.leave()
             return None
         return self._hold(asyncio.create_task(self._one(url, feed, at, last=False)), feed)
@@ -118,7 +118,7 @@ class Passage:
                     at = expected(status, at)
                 again = True
                 await self._client.budget.rest()
-                stop = min(at + self._sizes.size, feed.size)
+                stop = at + self._sizes.part(feed.size - at)
                 if stop == feed.size and not last:
                     return Answer(202), at
                 answer = await self._piece(url, feed, at, stop)
