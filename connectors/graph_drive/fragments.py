@@ -7,10 +7,9 @@ from connectors.graph_drive.options import STEP
 #: Seconds that one fragment should take: after each of them a line that loses packets lies idle for half a second, and
 #: where it breaks a fragment begins anew.
 LONGEST = 60.0
-#: Bytes of a drive's first fragment, ten seconds of 2 Mbit/s; and of the last one on a line that needs so long for them,
-#: for whose end others of the same drive wait.
-FIRST = 8 * STEP
-SLOW = 10.0
+#: Bytes of a drive's first fragment: ten seconds of 2 Mbit/s. On a line that needs so many seconds for them also of the
+#: last one of a file, for whose end others of the same drive wait.
+FIRST, SLOW = 8 * STEP, 10.0
 
 
 class Fragments:

@@ -18,7 +18,7 @@ from connectors.graph_drive.fragments import Fragments, Paused
 from connectors.graph_drive.jobs import Job
 from connectors.graph_drive.lanes import Lanes
 from connectors.graph_drive.options import Options
-from connectors.graph_drive.resting import Fragment, Going, Rests
+from connectors.graph_drive.resting import Fragment, Rests, Run
 from connectors.graph_drive.sessions import expected, over
 
 #: Seconds that others wait for a large file, if it is not at its end.
@@ -36,8 +36,8 @@ class Passage:
         self._lanes = lanes
         self._sizes = Fragments(options.fragment)
         self.rests = Rests(monotonic)
-        #: Fragments that hold a lane of their own.
-        self._away: set[Going] = set()
+        #: Uploads that go on alone: each holds a lane of its own.
+        self._away: set[asyncio.Task[Fragment]] = set()
 
     async def where(self, url: str) -> int:
         """The first byte that a session waits for; negative where it waits for none, or is not there any more."""
@@ -51,55 +51,55 @@ class Passage:
         except (Busy, Lost):
             log.debug("an upload session was left to expire")
 
-    async def all(self, url: str, feed: Feed, at: int, job: Job, ahead: Going | None = None) -> Answer:
-        """The fragments from ``at`` on; the last answer, or the first that is a refusal.
+    async def all(self, url: str, run: Run, job: Job) -> Answer:
+        """All fragments; the last answer, or the first that is a refusal.
 
-        ``ahead``: the first of them, which is under way already. Raises Paused where others wait: after a fragment, or
-        in the middle of one, which then goes on by itself.
+        Raises Paused where others wait: the middle of a large file then goes on by itself, if there is a lane for it.
         """
         while True:
-            last = job.size <= self._options.fragment or self._sizes.part(feed.size - at) == feed.size - at
-            before = at
-            if ahead is None and last:
-                answer, at = await self._one(url, feed, at)
+            if run.going is None and (job.size <= self._options.fragment or self._ends(run)):
+                answer, run.at = await self._one(url, run.feed, run.at)
             else:
-                going = ahead or asyncio.create_task(self._one(url, feed, at, last=False))
+                going = run.going = run.going or asyncio.create_task(self._middle(url, run))
                 while not await _over_soon(going):
-                    if job.write.pause() and self._leaves(going, feed):
-                        self.rests.rest(url, feed, at, ahead=going)
-                        raise Paused(at)
-                (answer, at), ahead = going.result(), None
+                    if job.write.pause() and not run.halts:
+                        self._makes_room(url, run, going)
+                (answer, run.at), run.going = going.result(), None
+                if run.halts and answer.status == 202:
+                    run.feed.leave()
+                    self.rests.rest(url, run)
+                    run.halts = False
+                    raise Paused(run.at)
             if answer.status != 202:
                 return answer
-            if at > before and job.size > self._options.fragment and job.write.pause():
-                self.rests.rest(url, feed, at, ahead=self._next(url, feed, at))
-                raise Paused(at)
 
-    def _next(self, url: str, feed: Feed, at: int) -> Going | None:
-        """Begin the next fragment, unless it is the last one; None also where there is no lane for it."""
-        if self._sizes.part(feed.size - at) == feed.size - at or not self._lanes.take():
-            feed.leave()
-            return None
-        return self._hold(asyncio.create_task(self._one(url, feed, at, last=False)), feed)
+    def _ends(self, run: Run) -> bool:
+        """Whether the next fragment is the last one."""
+        return self._sizes.part(run.feed.size - run.at) == run.feed.size - run.at
 
-    def _leaves(self, going: Going, feed: Feed) -> bool:
-        """Let a fragment go on without its upload, if there is a lane for it."""
+    async def _middle(self, url: str, run: Run) -> Fragment:
+        """The fragments up to the last one, or as far as they may go on; the last answer, and where to go on."""
+        while True:
+            before = run.at
+            answer, run.at = await self._one(url, run.feed, before, last=False)
+            if answer.status != 202 or run.at <= before or self._ends(run) or not self.rests.goes_on(run):
+                return answer, run.at
+
+    def _makes_room(self, url: str, run: Run, going: asyncio.Task[Fragment]) -> None:
+        """Raises Paused: it goes on alone. Without a lane for that it halts after the fragment under way."""
         if going not in self._away:
             if not self._lanes.take():
-                return False
-            self._hold(going, feed)
-        return True
+                run.halts = True
+                return
+            self._away.add(going)
+            going.add_done_callback(lambda done: self._ended(done, run.feed))
+        self.rests.rest(url, run)
+        raise Paused(run.at)
 
-    def _hold(self, going: Going, feed: Feed) -> Going:
-        """It has the lane that was taken; in the end that and the source are free again."""
-        self._away.add(going)
-        going.add_done_callback(lambda done: self._ended(done, feed))
-        return going
-
-    def _ended(self, going: Going, feed: Feed) -> None:
+    def _ended(self, going: asyncio.Task[Fragment], feed: Feed) -> None:
         self._away.discard(going)
         self._lanes.leave()
-        feed.leave()
+        feed.leave()  # the source is free for others
         if not going.cancelled():
             going.exception()  # whoever goes on is told; where nobody does, nobody misses it
 
@@ -158,8 +158,8 @@ class Passage:
         return self._client.content_url(url, self._options.content_hosts)
 
 
-async def _over_soon(going: Going) -> bool:
-    """Wait for a fragment, but not for long; whoever is cancelled meanwhile takes it along."""
+async def _over_soon(going: asyncio.Task[Fragment]) -> bool:
+    """Wait for it, but not for long; whoever is cancelled meanwhile takes it along."""
     try:
         done, _ = await asyncio.wait({going}, timeout=PATIENCE)
     except asyncio.CancelledError:

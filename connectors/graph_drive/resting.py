@@ -1,7 +1,8 @@
-"""Uploads that made room for others: their hash so far, and a fragment that is under way meanwhile.
+"""Uploads that made room for others: their hash so far, and what of them goes on meanwhile.
 
-A cycle looks for news and sends what is new; the line need not lie idle until it comes to the large file again. Only a
-fragment in the middle goes on by itself: what ends an upload, and so writes the file, is for the cycle to do.
+A cycle looks for news and sends what is new; the line need not lie idle until it comes to the large file again. Only
+the middle goes on by itself: what ends an upload, and so writes the file, is for the cycle to do. Nobody comes back to
+a file that changed, or of a school that was paused: after a minute alone no further fragment is begun.
 """
 
 from __future__ import annotations
@@ -13,22 +14,24 @@ from dataclasses import dataclass
 from connectors.graph.answers import Answer
 from connectors.graph_drive.feed import Feed
 
-#: Seconds after which nobody is expected any more to go on with an upload: its file changed, or went away.
-FORGOTTEN = 600.0
+#: Seconds that an upload goes on alone, and until it is forgotten.
+ALONE, FORGOTTEN = 60.0, 600.0
 
 Fragment = tuple[Answer, int]
-#: A fragment under way.
-Going = asyncio.Task[Fragment]
 
 
-@dataclass(frozen=True, slots=True)
-class Resting:
-    """``at``: bytes that were acknowledged when it was left; ``ahead``: the fragment from there on, if it has begun."""
+@dataclass(slots=True)
+class Run:
+    """One upload on its way. ``at``: bytes that were acknowledged; ``going``: what is under way from there on.
+
+    ``left``: since when nobody waits for it. ``halts``: the fragment under way is the last one for now.
+    """
 
     feed: Feed
-    at: int
-    ahead: Going | None
-    since: float
+    at: int = 0
+    going: asyncio.Task[Fragment] | None = None
+    left: float | None = None
+    halts: bool = False
 
 
 class Rests:
@@ -36,25 +39,33 @@ class Rests:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._now = monotonic
-        self._resting: dict[str, Resting] = {}
+        self._resting: dict[str, Run] = {}
 
-    def rest(self, url: str, feed: Feed, at: int, *, ahead: Going | None) -> None:
-        """Leave an upload here, with what goes on meanwhile."""
-        self._resting[url] = Resting(feed, at, ahead, self._now())
+    def rest(self, url: str, run: Run) -> None:
+        """Leave an upload where it is."""
+        run.left = self._now()
+        self._resting[url] = run
 
-    def take(self, url: str | None) -> Resting | None:
+    def take(self, url: str | None) -> Run | None:
         """Go on with one."""
-        return self._resting.pop(url, None) if url is not None else None
+        run = self._resting.pop(url, None) if url is not None else None
+        if run is not None:
+            run.left = None
+        return run
+
+    def goes_on(self, run: Run) -> bool:
+        """Whether another fragment may be begun."""
+        return not run.halts and (run.left is None or self._now() - run.left < ALONE)
 
     def forget(self) -> None:
         """Those that nobody went on with."""
-        for url, one in list(self._resting.items()):
-            if self._now() - one.since > FORGOTTEN and (one.ahead is None or one.ahead.done()):
+        for url, run in list(self._resting.items()):
+            if run.left is not None and self._now() - run.left > FORGOTTEN and (run.going is None or run.going.done()):
                 del self._resting[url]
 
     async def close(self) -> None:
         """End all of them; their sessions are taken up later where they are."""
-        tasks = [one.ahead for one in self._resting.values() if one.ahead is not None]
+        tasks = [run.going for run in self._resting.values() if run.going is not None]
         self._resting.clear()
         for task in tasks:
             task.cancel()

@@ -30,7 +30,7 @@ from connectors.graph_drive.ledger import Ledger, Sending, Sent, target_of
 from connectors.graph_drive.looking import look
 from connectors.graph_drive.options import Options
 from connectors.graph_drive.passage import Passage
-from connectors.graph_drive.resting import Resting
+from connectors.graph_drive.resting import Run
 from connectors.graph_drive.sessions import Sessions
 from connectors.graph_drive.shape import digest_of, may_be_rewritten, modified_of, version_of
 from connectors.graph_drive.shared import Shared
@@ -86,14 +86,14 @@ class Uploads:
         return self._ledger.upload(job.resume_key()) if job.size > self._options.fragment else None
 
     async def _upload(self, job: Job, session: Answer | None) -> None:
-        resting = self._passage.rests.take(self._kept(job))
-        feed = resting.feed if resting else Feed(job.write.content, job.size, self._line)
+        run = self._passage.rests.take(self._kept(job))
+        feed = run.feed if run else Feed(job.write.content, job.size, self._line)
         feed.told = lambda digest: self._sending(job, digest)
         try:
             if self._simple(job):
                 await self._put(job, feed)
             else:
-                await self._send(job, feed, session, resting)
+                await self._send(job, feed, session, run)
         except ContentChanged as error:
             await self._fail(job, "changed", f"it changed while it was sent; tried again later. {error}")
         except Opened as error:
@@ -155,7 +155,7 @@ class Uploads:
         path = f"{target}/createUploadSession"
         return Part(job.write.id, "POST", path, {"item": told}, headers=job.match())
 
-    async def _send(self, job: Job, feed: Feed, session: Answer | None, resting: Resting | None) -> None:
+    async def _send(self, job: Job, feed: Feed, session: Answer | None, run: Run | None) -> None:
         """Until the file is there, or is refused. Raises what the source raises; Lost or Busy when patience ends."""
         url, begins = self._kept(job), 0
         for _ in range(RESTARTS):
@@ -164,12 +164,12 @@ class Uploads:
                 if not await self._opened(job, feed, session):
                     return
                 url, begins = str(session.body["uploadUrl"]), 0
-            elif resting is not None:
-                begins = resting.at
+            elif run is not None:
+                begins = run.at
             else:
                 begins = await self._passage.where(url)
-            ahead, session, resting = resting.ahead if resting else None, None, None
-            answer = await self._passage.all(url, feed, begins, job, ahead) if begins >= 0 else Answer(404)
+            run, now = None, run or Run(feed, begins)
+            session, answer = None, await self._passage.all(url, now, job) if begins >= 0 else Answer(404)
             if answer.ok and "id" in answer.body:
                 job.entry = answer.body
                 self._ledger_forget(job)
