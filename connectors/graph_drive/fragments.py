@@ -6,10 +6,14 @@ from connectors.graph_drive.options import STEP
 
 #: Seconds that one fragment should take: after each of them a line that loses packets lies idle for half a second, and
 #: where it breaks a fragment begins anew.
-LONGEST = 60.0
+LONGEST = 120.0
 #: Bytes of a drive's first fragment: ten seconds of 2 Mbit/s. On a line that needs so many seconds for them also of the
 #: last one of a file, for whose end others of the same drive wait.
 FIRST, SLOW = 8 * STEP, 10.0
+
+
+#: Bytes from which an upload is taken up again where it was, and makes room for others.
+RESUMED = 10 * 1024 * 1024
 
 
 class Fragments:
@@ -19,6 +23,10 @@ class Fragments:
         self.most = most
         self.size = min(most, FIRST)
         self._slow = False
+
+    def resumes(self, size: int) -> bool:
+        """Whether that is so for a file of so many bytes: it has more than one fragment, or is large."""
+        return size > min(self.most, RESUMED)
 
     def part(self, left: int) -> int:
         """Bytes of the next fragment of a file of which so many are left; the last one where it is all of them."""

@@ -83,8 +83,8 @@ class Options(Access):
     )  # fmt: skip
     parallel: int = Field(8, ge=1, le=32, description="Transfers at the same time, of all drives together, at most.")
     fragment: Bytes = Field(
-        10 * 1024 * 1024, ge=STEP, lt=LARGEST, multiple_of=STEP,
-        description="Bytes of an upload sent in one piece, a multiple of 327680. Less is used on a line that breaks.",
+        30 * 1024 * 1024, ge=STEP, lt=LARGEST, multiple_of=STEP,
+        description="Bytes of an upload sent in one piece at most, a multiple of 327680. Less is used on a slow line.",
     )  # fmt: skip
     simple_upload: Bytes = Field(
         0, le=MOST_SIMPLE,

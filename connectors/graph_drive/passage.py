@@ -28,13 +28,13 @@ log = structlog.get_logger(__name__)
 
 
 class Passage:
-    """To the sessions of one drive. ``rests``: uploads that made room for others."""
+    """To the sessions of one drive. ``rests``: uploads that made room for others; ``sizes``: those of fragments."""
 
     def __init__(self, options: Options, *, client: FilesClient, lanes: Lanes, monotonic: Callable[[], float]) -> None:
         self._options = options
         self._client = client
         self._lanes = lanes
-        self._sizes = Fragments(options.fragment)
+        self.sizes = Fragments(options.fragment)
         self.rests = Rests(monotonic)
         #: Uploads that go on alone: each holds a lane of its own.
         self._away: set[asyncio.Task[Fragment]] = set()
@@ -57,7 +57,7 @@ class Passage:
         Raises Paused where others wait: the middle of a large file then goes on by itself, if there is a lane for it.
         """
         while True:
-            if run.going is None and (job.size <= self._options.fragment or self._ends(run)):
+            if run.going is None and (not self.sizes.resumes(job.size) or self._ends(run)):
                 answer, run.at = await self._one(url, run.feed, run.at)
             else:
                 going = run.going = run.going or asyncio.create_task(self._middle(url, run))
@@ -75,7 +75,7 @@ class Passage:
 
     def _ends(self, run: Run) -> bool:
         """Whether the next fragment is the last one."""
-        return self._sizes.part(run.feed.size - run.at) == run.feed.size - run.at
+        return self.sizes.part(run.feed.size - run.at) == run.feed.size - run.at
 
     async def _middle(self, url: str, run: Run) -> Fragment:
         """The fragments up to the last one, or as far as they may go on; the last answer, and where to go on."""
@@ -118,7 +118,7 @@ class Passage:
                     at = expected(status, at)
                 again = True
                 await self._client.budget.rest()
-                stop = at + self._sizes.part(feed.size - at)
+                stop = at + self.sizes.part(feed.size - at)
                 if stop == feed.size and not last:
                     return Answer(202), at
                 answer = await self._piece(url, feed, at, stop)
@@ -136,13 +136,13 @@ class Passage:
         try:
             body, begun = await feed.body(at, stop), loop.time()
             answer = await self._client.content_answer("PUT", self._url(url), headers=headers, body=body)
-            self._sizes.took(stop - at, loop.time() - begun)
+            self.sizes.took(stop - at, loop.time() - begun)
             return answer
         except (Busy, Lost):
             if feed.error is not None:
                 raise feed.error from None
             self._lanes.slower()
-            self._sizes.broke()
+            self.sizes.broke()
             raise
 
     async def _status(self, url: str) -> Answer:

@@ -83,7 +83,7 @@ class Uploads:
         return job.size <= self._options.simple_upload
 
     def _kept(self, job: Job) -> str | None:
-        return self._ledger.upload(job.resume_key()) if job.size > self._options.fragment else None
+        return self._ledger.upload(job.resume_key()) if self._passage.sizes.resumes(job.size) else None
 
     async def _upload(self, job: Job, session: Answer | None) -> None:
         run = self._passage.rests.take(self._kept(job))
@@ -192,7 +192,7 @@ class Uploads:
             await self._refused(job, feed, session, None)
             return False
         self._client.content_url(session.body.get("uploadUrl"), self._options.content_hosts)
-        if job.size > self._options.fragment:
+        if self._passage.sizes.resumes(job.size):
             self._ledger.keep_upload(job.resume_key(), str(session.body["uploadUrl"]))
         return True
 
@@ -206,7 +206,7 @@ class Uploads:
         await self._drop(job, url)
 
     def _ledger_forget(self, job: Job) -> None:
-        if job.size > self._options.fragment:
+        if self._passage.sizes.resumes(job.size):
             self._ledger.keep_upload(job.resume_key(), None)
 
     async def _drop(self, job: Job, url: str | None = None) -> None:
