@@ -233,24 +233,25 @@ class Client:
     def session(self) -> aiohttp.ClientSession:
         """The connections, opened when they are first needed."""
         if self._session is None:
-            limits = self.options.timeouts
-            try:
-                trusted = ssl.create_default_context(cafile=self.options.ca_file)
-            except OSError as error:
-                raise ConfigurationError(f"`ca_file` {self.options.ca_file} can't be read: {error}") from None
-            self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(
-                    total=None, connect=None, sock_connect=limits.connect, sock_read=limits.read
-                ),
-                connector=aiohttp.TCPConnector(
-                    limit_per_host=self.options.parallel * 2,
-                    ssl=trusted,
-                    enable_cleanup_closed=True,
-                    socket_factory=lambda address: opened(address, self.options.congestion_control),
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
+            self._session = self._connections()
         return self._session
+
+    def _connections(self) -> aiohttp.ClientSession:
+        limits = self.options.timeouts
+        try:
+            trusted = ssl.create_default_context(cafile=self.options.ca_file)
+        except OSError as error:
+            raise ConfigurationError(f"`ca_file` {self.options.ca_file} can't be read: {error}") from None
+        return aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=limits.connect, sock_read=limits.read),
+            connector=aiohttp.TCPConnector(
+                limit_per_host=self.options.parallel * 2,
+                ssl=trusted,
+                enable_cleanup_closed=True,
+                socket_factory=lambda address: opened(address, self.options.congestion_control),
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
 
     def learn(self, answer: Answer) -> None:
         """What an answer says about the service's limits and clock."""

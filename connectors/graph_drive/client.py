@@ -43,6 +43,24 @@ class FilesClient(Client):
         super().__init__(options, context, budget=budget, price=price, tokens=tokens)
         self.lanes = lanes
         self._trusted: set[tuple[str, str, tuple[str, ...]]] = set()
+        self._large: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Give back the connections. May be called twice."""
+        await super().close()
+        if self._large is not None:
+            await self._large.close()
+            self._large = None
+
+    def large(self) -> aiohttp.ClientSession:
+        """Connections of their own for the parts of large files: what one has learned of the line holds for the next.
+
+        A connection forgets what it carries while small files go by it (BBR, draft-ietf-ccwg-bbr: ten round trips),
+        and takes ten seconds and more of a slow line to find out.
+        """
+        if self._large is None:
+            self._large = self._connections()
+        return self._large
 
     def learn(self, answer: Answer) -> None:
         """As for the directory, and the RateLimit headers of SharePoint."""
@@ -81,11 +99,12 @@ class FilesClient(Client):
         *,
         headers: Mapping[str, str],
         body: AsyncIterator[bytes | memoryview] | None = None,
+        large: bool = False,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """One request without our token. Raises Busy or Lost; Lost also when no byte came for ``timeouts.read``."""
         self.counters.requests += 1
         try:
-            async with self.session().request(
+            async with (self.large() if large else self.session()).request(
                 method, url, data=body, allow_redirects=False, headers={"User-Agent": USER_AGENT, **headers},
                 proxy=self.proxies.to(url),
             ) as response:  # fmt: skip
@@ -96,7 +115,7 @@ class FilesClient(Client):
             raise Lost(f"The line to {url.host} broke ({type(error).__name__}).") from None
 
     async def content_answer(
-        self, method: str, url: URL, *, headers: Mapping[str, str], body: Body | None = None
+        self, method: str, url: URL, *, headers: Mapping[str, str], body: Body | None = None, large: bool = False
     ) -> Answer:
         """One request without our token, and its answer as a whole. Raises Busy or Lost.
 
@@ -113,7 +132,7 @@ class FilesClient(Client):
                     watch.reschedule(None if waiting else loop.time() + limit)
 
                 sent = body(moved) if callable(body) else None if body is None else _once(body)
-                async with self.content(method, url, headers=headers, body=sent) as response:
+                async with self.content(method, url, headers=headers, body=sent, large=large) as response:
                     raw = await response.read()
         except TimeoutError:
             raise Lost(f"The line to {url.host} is dead.") from None

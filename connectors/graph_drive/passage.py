@@ -135,7 +135,8 @@ class Passage:
         feed.error, loop = None, asyncio.get_running_loop()
         try:
             body, begun = await feed.body(at, stop), loop.time()
-            answer = await self._client.content_answer("PUT", self._url(url), headers=headers, body=body)
+            large = self.sizes.resumes(feed.size)
+            answer = await self._client.content_answer("PUT", self._url(url), headers=headers, body=body, large=large)
             self.sizes.took(stop - at, loop.time() - begun)
             return answer
         except (Busy, Lost):
