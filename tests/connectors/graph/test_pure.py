@@ -23,6 +23,7 @@ from connectors.graph.marks import anchor_of, unique_name
 from connectors.graph.options import Budgets
 from connectors.graph.passwords import Passwords, readable, unseen
 from connectors.graph.permissions import BUNDLES, missing
+from connectors.sandbox.passwords import check_password
 from tests.connectors.graph.kit import DOMAIN, SCHOOL, Wall
 
 SOURCES = sorted(Path(connectors.graph.__file__).parent.glob("*.py"))
@@ -232,6 +233,15 @@ def test_short_passwords_are_refused_and_none_is_shown() -> None:
     with pytest.raises(ValueError, match="12"):
         readable(11)
     assert unseen() != unseen()
+
+
+def test_a_password_that_nobody_sees_can_not_hold_a_name_by_chance() -> None:
+    for password in (unseen() for _ in range(200)):
+        parts = password.split("+")
+        assert "".join(parts[:-1]).isascii()
+        assert len("".join(parts[:-1])) >= 43, "32 random bytes"
+        assert max(len(one) for one in parts) == 3, "names count from four letters on"
+        check_password(password, names=["Emma", "aa1!", "eA1"])
     assert "secret" not in repr(Passwords({"a": "secret"}))
 
 
