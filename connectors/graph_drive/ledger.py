@@ -78,10 +78,11 @@ class Ledger:
         db.execute("begin immediate")
         try:
             yield db
+            db.execute("commit")
         except BaseException:
-            db.execute("rollback")
+            if db.in_transaction:  # a full disk fails the commit, and nothing could be written any more
+                db.execute("rollback")
             raise
-        db.execute("commit")
 
     # folders
 

@@ -112,7 +112,8 @@ class Tables:
     def __init__(self, path: Path | None, scope: str) -> None:
         self._file = path
         self._open()
-        if self.meta("format") != _FORMAT or self.meta("scope") != scope:
+        there = self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
+        if not there or self.meta("format") != _FORMAT or self.meta("scope") != scope:
             self._begin_anew(scope)
         self.id = self.meta("id")
 
@@ -123,6 +124,10 @@ class Tables:
             for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-16000", "temp_store=MEMORY"):
                 self._db.execute(f"PRAGMA {pragma}")
             self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError:
+            # The disk is full, or can't be read just now: what the index knows of deletions is needed later.
+            self._db.close()
+            raise
         except sqlite3.DatabaseError:
             # A broken index is worth nothing and costs nothing.
             self._db.close()
@@ -164,10 +169,7 @@ class Tables:
             self._db.execute("ROLLBACK")
 
     def meta(self, name: str) -> str:
-        try:
-            row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-        except sqlite3.OperationalError:
-            return ""
+        row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else ""
 
     def put_meta(self, name: str, value: str) -> None:
