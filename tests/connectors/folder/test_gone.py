@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bridge.core.model import Evidence
+from connectors.tree import tables
 from connectors.tree.gone import Sought, decide
 from connectors.tree.index import ROOT, Directory, Entry, Index
 from connectors.tree.scope import Scope
@@ -113,3 +115,30 @@ def test_what_is_sought_is_found_by_id_and_nothing_else_is(tmp_path: Path) -> No
     assert [one.anchor if one else None for one in found] == ["1:7", "107:7", entry(5).anchor, entry(10**6).anchor]
     assert [sought.get(one) for one in (98, 99, 12345, 10)] == [None] * 4
     index.close()
+
+
+class Failing(sqlite3.Connection):
+    """A disk that can't be read."""
+
+    def execute(self, *_: object) -> sqlite3.Cursor:
+        raise sqlite3.OperationalError("disk I/O error")
+
+
+def test_a_disk_that_fails_for_a_moment_does_not_cost_the_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = vanished(tmp_path)
+    index.log([("1:1", "file", Evidence.DELETED)])
+    before, number, known = index.all_directories(), index.number, index.id
+    index.close()
+    connect = sqlite3.connect
+    with monkeypatch.context() as patch:
+        patch.setattr(tables.sqlite3, "connect", lambda *given, **more: connect(*given, factory=Failing, **more))
+        with pytest.raises(sqlite3.OperationalError):
+            Index(tmp_path / "index", "test")
+    index = Index(tmp_path / "index", "test")
+    assert (index.all_directories(), index.number, index.id) == (before, number, known)
+    assert number > 0
+    monkeypatch.setattr(index, "_db", connect(tmp_path / "index", factory=Failing))
+    with pytest.raises(sqlite3.OperationalError):
+        assert index.number != 0, "not that nothing was ever told"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -12,6 +15,7 @@ from connectors.bandwidth import Bandwidth, Direction
 from connectors.graph.budget import Cost
 from connectors.graph_drive.budget import price
 from connectors.graph_drive.lanes import Lanes
+from connectors.graph_drive.ledger import Ledger
 from connectors.graph_drive.options import Options
 from connectors.graph_drive.shape import digest_of, fields_of, kind_of, modified_of, outside
 from tests.connectors.graph_drive.kit import Clock
@@ -150,3 +154,24 @@ def test_options_that_can_not_work(change: dict[str, object]) -> None:
     Options.model_validate(good)
     with pytest.raises(ValidationError):
         Options.model_validate({**good, **change})
+
+
+def test_a_commit_that_fails_ends_its_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = [True]
+
+    class Full(sqlite3.Connection):
+        def execute(self, *given: Any) -> sqlite3.Cursor:
+            if given[0] == "commit" and full[0]:
+                raise sqlite3.OperationalError("database or disk is full")
+            return super().execute(*given)
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *given, **more: connect(*given, factory=Full, **more))
+    ledger = Ledger(tmp_path)
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        ledger.keep_upload("key", "https://example.sharepoint.com/upload")
+    full[0] = False
+    assert ledger.upload("key") is None
+    ledger.keep_upload("key", "https://example.sharepoint.com/upload")
+    assert ledger.upload("key") == "https://example.sharepoint.com/upload"
+    ledger.close()
