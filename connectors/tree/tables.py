@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -163,6 +165,23 @@ class Tables:
     def commit(self) -> None:
         if self._db.in_transaction:
             self._db.execute("COMMIT")
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """A transaction that is kept where something fails, but for this file: half of it would never be told of."""
+        self.begin()
+        try:
+            try:
+                yield
+            except sqlite3.Error:
+                raise
+            except BaseException:
+                self.commit()
+                raise
+            self.commit()
+        except sqlite3.Error:
+            self.roll_back()
+            raise
 
     def roll_back(self) -> None:
         if self._db.in_transaction:

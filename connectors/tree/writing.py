@@ -76,14 +76,10 @@ class Writing:
     def _within(self, act: Callable[[Places], Written]) -> Written:
         index = self._sight.index
         self._context.permit()
-        with self._sight.storage.hands() as hands:
-            # A look in the middle of a write ends this transaction and begins its own: each is whole by itself.
-            index.begin()
-            try:
-                return act(Places(self._sight, hands))
-            finally:
-                # What a failed write has already done (a rename before its content) the next look finds.
-                index.commit()
+        # A look in the middle of a write ends this transaction and begins its own: each is whole by itself.
+        # What a failed write has already done (a rename before its content) the next look finds.
+        with self._sight.storage.hands() as hands, index.writing():
+            return act(Places(self._sight, hands))
 
     async def _streamed(self, write: Write, source: Source) -> Written:
         """Write the content beside its place, then commit it."""
