@@ -142,3 +142,24 @@ def test_a_disk_that_fails_for_a_moment_does_not_cost_the_index(
     monkeypatch.setattr(index, "_db", connect(tmp_path / "index", factory=Failing))
     with pytest.raises(sqlite3.OperationalError):
         assert index.number != 0, "not that nothing was ever told"
+
+
+def test_of_a_write_the_index_keeps_all_or_nothing_but_what_others_broke_off(tmp_path: Path) -> None:
+    index = vanished(tmp_path)
+    top = index.by_anchor("1:7")
+    assert top is not None
+
+    def rename(error: Exception) -> None:
+        with index.writing():
+            index.place_directory(top.id, ROOT, "anders")
+            raise error
+
+    with pytest.raises(sqlite3.OperationalError):
+        rename(sqlite3.OperationalError("database or disk is full"))  # what would tell of it
+    assert index.by_anchor("1:7") == top
+    with pytest.raises(ValueError, match="refused"):
+        rename(ValueError("refused"))
+    here = index.by_anchor("1:7")
+    assert here is not None
+    assert here.name == "anders"
+    index.close()
