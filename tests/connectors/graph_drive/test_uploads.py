@@ -270,7 +270,7 @@ async def paused(drive: DriveConnector, write: Write) -> None:
 def crowded(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Callable[[Bytes], Write]:
     """Fragments take a while, and others wait all the time: makes a write of a large file."""
     monkeypatch.setattr(passage, "PATIENCE", 0.05)
-    cloud.sandbox.faults.add("slow", method="PUT", path="_upload", seconds=0.15)
+    cloud.sandbox.faults.add("slow", method="PUT", path="_upload", seconds=0.4)
     return lambda source: replace(new_file("a.bin", source), pause=lambda: True)
 
 
@@ -286,7 +286,7 @@ async def test_a_large_upload_makes_room_for_others_and_goes_on_where_it_was(
         assert (outcome.cause, outcome.transient) == ("unfinished", True)
         assert files(cloud) == {}
         got += received(cloud)
-    assert len(got) >= 4
+    assert len(got) >= 2
     assert got == sorted(got), "one session, further each time"
     assert files(cloud) == {"a.bin": CONTENT}
     assert isinstance(outcome, Written)
@@ -312,13 +312,13 @@ async def test_while_it_makes_room_it_goes_on_alone_but_not_to_its_end(
 async def test_who_waits_does_not_wait_for_the_end_of_a_fragment(
     cloud: Cloud, drive: DriveConnector, crowded: Crowded
 ) -> None:
-    cloud.sandbox.faults.rules[0].seconds = 1.0
+    cloud.sandbox.faults.rules[0].seconds = 5.0
     write = crowded(Bytes(CONTENT))
     begun, lanes = time.monotonic(), drive.shared.lanes
     for _ in range(3):
         await paused(drive, write)
         assert (received(cloud), lanes.running) == ([0], 1), "still the same fragment"
-    assert time.monotonic() - begun < 1.0
+    assert time.monotonic() - begun < 5.0
     cloud.sandbox.faults.rules.clear()
     await done(drive, replace(write, pause=lambda: False))
     assert files(cloud) == {"a.bin": CONTENT}
@@ -342,7 +342,7 @@ async def test_without_a_free_lane_it_halts_after_a_fragment(cloud: Cloud, conne
     write = crowded(Bytes(CONTENT))
     for number in range(1, 3):
         await paused(drive, write)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.5)
         assert received(cloud) == [number * STEP]
     await done(drive, replace(write, pause=lambda: False))
     assert files(cloud) == {"a.bin": CONTENT}
