@@ -27,7 +27,7 @@ from bridge.state.tables import (
     touched_loose,
     trouble,
 )
-from bridge.state.touch import ANCHOR, ENDS
+from bridge.state.touch import ANCHOR
 from bridge.state.transaction import BATCH, MINE, SIDE, Transaction, among
 
 _KEYS = select(key.c.anchor, key.c.name, key.c.value).where(
@@ -166,9 +166,7 @@ def _wanted(tx: Transaction, side: Side, name: str, values: Sequence[str]) -> di
     if name != "place":
         return {folded(value): value for value in values}
     parents = {value: value.split("\0")[0] for value in values}
-    anchors: dict[str, str | None] = {"": ""}
-    for batch in chunks(sorted(set(parents.values()) - {""}), BATCH):
-        anchors.update({row[0]: row[1] for row in tx.rows(ENDS[side], links=batch)})
+    anchors = {"": "", **touch.anchors_of(tx, side, set(parents.values()) - {""})}
     wanted: dict[str, str] = {}
     for value, parent in parents.items():
         anchor = anchors.get(parent)
@@ -182,9 +180,7 @@ def pair(tx: Transaction, pairs: Sequence[Pair]) -> None:
     for one in pairs:
         if one.absorbs is not None and one.absorbs != one.link:
             drop(tx, one.absorbs, heir=one.link)
-    known: set[str] = set()
-    for batch in chunks([one.link for one in pairs], BATCH):
-        known.update(row.id for row in tx.rows(ENDS[Side.SCHOOL], links=batch))
+    known = touch.anchors_of(tx, Side.SCHOOL, (one.link for one in pairs)).keys()
     tx.add(
         link,
         (

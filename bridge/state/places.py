@@ -10,7 +10,7 @@ from bridge.core.model import Side
 from bridge.ports import chunks
 from bridge.state.canonical import BETWEEN, folded
 from bridge.state.tables import key, link, observation, reference
-from bridge.state.touch import ANCHOR, ENDS
+from bridge.state.touch import ANCHOR, anchors_of
 from bridge.state.transaction import BATCH, MINE, Transaction, among
 
 
@@ -43,18 +43,13 @@ def rivals(tx: Transaction, places: Iterable[tuple[str, str]]) -> frozenset[str]
     kinds = sorted(kind.name for kind in tx.kinds.values() if kind.parent is not None)
     found: set[str] = set()
     for side in Side:
-        anchors = {"": "", **_anchors(tx, side, {parent for parent, _ in wanted} - {""})}
-        values = {f"{anchors[parent]}{BETWEEN}{folded(name)}" for parent, name in wanted if parent in anchors}
+        anchors = {"": "", **anchors_of(tx, side, {parent for parent, _ in wanted} - {""})}
+        values = {
+            f"{anchors[parent]}{BETWEEN}{folded(name)}" for parent, name in wanted if anchors.get(parent) is not None
+        }
         for batch in chunks(sorted(values), BATCH):
             found.update(row[0] for row in tx.rows(_STANDING[side], kinds=kinds, values=batch))
     return frozenset(found)
-
-
-def _anchors(tx: Transaction, side: Side, ids: set[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for batch in chunks(sorted(ids), BATCH):
-        found.update({row[0]: row[1] for row in tx.rows(ENDS[side], links=batch) if row[1] is not None})
-    return found
 
 
 def occupied(tx: Transaction, ids: Iterable[str], side: Side) -> frozenset[str]:

@@ -22,7 +22,6 @@ from bridge.state.fate import forget, retirements, untouch
 from bridge.state.guardbook import count_written, hold, use_releases
 from bridge.state.pairs import set_ends
 from bridge.state.tables import echo, reference
-from bridge.state.touch import ENDS
 from bridge.state.transaction import BATCH, LAG, MINE, SIDE, Transaction, among
 
 _TARGETS = select(reference.c.anchor, reference.c.target).where(
@@ -106,7 +105,8 @@ def _fold(tx: Transaction, side: Side, wave: Sequence[Done]) -> list[Change]:
     """Fold writes into the observations; what was before is what a lagging replica may still say."""
     anchors = {one.operation.link: _anchor(one) for one in wave}
     known = load(tx, side, (), anchors=sorted(anchors.values()))
-    targets = _anchors_of(tx, side, _targets(tx, wave))
+    ends = touch.anchors_of(tx, side, _targets(tx, wave))
+    targets = {of: anchor for of, anchor in ends.items() if anchor is not None}
     parents = _parents(tx, side, wave)
     changes = [
         _folded(tx, one, known=known.get(anchors[one.operation.link]), targets=targets, parents=parents) for one in wave
@@ -135,13 +135,6 @@ def _targets(tx: Transaction, wave: Sequence[Done]) -> set[str]:
                 before = as_set(one.operation.before.get(column.name))
                 named |= before ^ as_set(one.operation.after[column.name])
     return named
-
-
-def _anchors_of(tx: Transaction, side: Side, ids: set[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for batch in chunks(sorted(ids), BATCH):
-        found.update({row[0]: row[1] for row in tx.rows(ENDS[side], links=batch) if row[1] is not None})
-    return found
 
 
 def _parents(tx: Transaction, side: Side, wave: Sequence[Done]) -> dict[str, str]:

@@ -20,8 +20,7 @@ from bridge.state.transaction import BATCH, MINE, SIDE, Transaction, among, inse
 
 ANCHOR = {Side.SCHOOL: link.c.school_anchor, Side.CLOUD: link.c.cloud_anchor}
 
-#: Link -> its anchor on a side.
-ENDS = {
+_ENDS = {
     side: select(link.c.id, anchor).where(link.c.school == MINE, link.c.id.in_(among("links")))
     for side, anchor in ANCHOR.items()
 }
@@ -37,6 +36,14 @@ _REFERRING = select(reference.c.anchor, reference.c.field).where(
     reference.c.side == SIDE,
     reference.c.target.in_(among("targets")),
 )
+
+
+def anchors_of(tx: Transaction, side: Side, ids: Iterable[str]) -> dict[str, str | None]:
+    """Link -> its anchor on a side, which may be none, of those that there are."""
+    found: dict[str, str | None] = {}
+    for batch in chunks(sorted(set(ids)), BATCH):
+        found.update({row[0]: row[1] for row in tx.rows(_ENDS[side], links=batch)})
+    return found
 
 
 def touch(tx: Transaction, ids: Iterable[str]) -> None:
