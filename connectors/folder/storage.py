@@ -178,7 +178,7 @@ class FolderStorage:
             dirty, lost = self.watch.take_dirty(self._mirror)
             self._mirror.lost = self._mirror.lost or lost
             more |= dirty
-        if alone and (index.count_vanished("file") or index.count_vanished("folder")):
+        if alone and index.any_vanished():
             changed = self._changed_since(index, begun - self.tick)
             more, latest = more | changed.keys(), max(changed.values(), default=0)
         return more, now, latest

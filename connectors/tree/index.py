@@ -164,6 +164,10 @@ class Index(Tables):
         """How many files, or folders, vanished."""
         return int(self._db.execute("SELECT count(*) FROM vanished WHERE kind = ?", (kind,)).fetchone()[0])
 
+    def any_vanished(self) -> bool:
+        """Whether any file or folder did."""
+        return self._db.execute("SELECT 1 FROM vanished WHERE kind <> 'aside' LIMIT 1").fetchone() is not None
+
     def is_vanished(self, anchor: str) -> bool:
         """Whether a file or folder did."""
         query = "SELECT 1 FROM vanished WHERE anchor = ? AND kind <> 'aside'"
