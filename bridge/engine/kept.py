@@ -24,7 +24,7 @@ MOST, MOST_OF_ALL = 20, 60
 
 @dataclass(slots=True)
 class Room:
-    """Where batches are kept; plans of several threads share it, and one too many does no harm."""
+    """Where batches are kept, for all cycles of the process: they run on one event loop."""
 
     most: int = MOST_OF_ALL
     taken: int = 0

@@ -26,7 +26,7 @@ LAG = timedelta(minutes=15)
 BATCH = 500
 
 #: In statements that are made once: what ``Transaction`` gives them, the code of the school. Making a statement anew
-#: takes three times as long as carrying it out.
+#: takes more than twice as long as carrying it out.
 MINE: BindParameter[str] = bindparam("of_school")
 #: The same for the side.
 SIDE: BindParameter[str] = bindparam("of_side")

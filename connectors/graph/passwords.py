@@ -35,8 +35,8 @@ class Passwords:
 def unseen() -> str:
     """A password that nobody ever sees, for an account that is handed out later. Meets every complexity rule.
 
-    Never more than three letters in a row: of some ten thousand people with short names one would have the own name in
-    random letters, and that is refused from four letters on.
+    Never more than three letters in a row: now and then one would hold the person's own name by chance, which is
+    refused from four letters on.
     """
     letters = secrets.token_urlsafe(32)
     return "+".join([*("".join(some) for some in chunks(letters, 3)), "aA1"])

@@ -20,7 +20,7 @@ from connectors.graph_drive.sharing import DriveSharing
 from connectors.graph_drive.uploading import Uploads
 from connectors.graph_drive.writing import Writer
 
-CHUNK = 500  # a transaction and a row of the journal for each: with 200 a mirror took a twentieth more
+CHUNK = 500  # each is a transaction and a row of the journal
 WRITES = frozenset({Action.CREATE, Action.UPDATE, Action.DETACH, Action.DELETE, Action.RESTORE})
 
 

@@ -10,8 +10,6 @@ LONGEST = 120.0
 #: Bytes of a drive's first fragment: ten seconds of 2 Mbit/s. On a line that needs so many seconds for them also of the
 #: last one of a file, for whose end others of the same drive wait.
 FIRST, SLOW = 8 * STEP, 10.0
-
-
 #: Bytes from which an upload is taken up again where it was, and makes room for others.
 RESUMED = 10 * 1024 * 1024
 

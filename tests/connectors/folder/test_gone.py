@@ -69,7 +69,7 @@ def test_what_is_gone_is_told_from_the_bottom_up_and_nothing_of_it_is_kept(tmp_p
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 1_000_000, "a list of all took nine times as much"
+    assert peak < 1_000_000, "a list of all took 5.7 MB"
     found = told(index)
     assert len(found) == 50 + FOLDERS * (FILES + 1) + 1
     assert {gone for _, _, gone in found} == {Evidence.DELETED}
