@@ -2,13 +2,13 @@
 
 In it something is made, written, renamed, swapped, moved, deleted and restored on both sides, and one file is in
 conflict (``staged``). Whatever failed, the run ends as if nothing had: nothing lost, nothing twice, both sides equal.
-``make test`` takes a sample of the points, ``make soak`` all of them.
+``make test`` takes a sample of the points, ``make soak`` all of them, in chunks that spread over processes.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ import pytest
 from connectors.sandbox import Sandbox
 from tests.connectors.graph.kit import application
 from tests.machines.shares import Shares, drive_in, folder, mirrored
+from tests.machines.soak import CHUNKS
 from tests.machines.staged import Result, finished, staged
 from tests.machines.walls import BREAKS, FAILURES, Accesses, Broken, Calls, Requests, Wall
 from tests.sandbox.plugin import MakeSandbox
@@ -84,12 +85,17 @@ async def all_points(
             assert await ground.run(one, patch) == result
         except Exception as error:  # noqa: BLE001 - all of them are told at the end
             error.add_note(f"point {point} of {whole.count}: {getattr(one, 'broke', '')}")
+            print(*error.__notes__, repr(error)[:500], flush=True)
             harmed.append(error)
     if harmed:
         raise ExceptionGroup(f"{len(harmed)} of {whole.count} points", harmed)
 
 
-Points = Callable[..., Awaitable[None]]
+async def every_point(
+    ground: Ground, wall: Callable[[int | None], Wall], patch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    """All points of this chunk."""
+    await all_points(ground, wall, patch, stride=len(CHUNKS), first=1 + chunk)
 
 
 async def test_an_access_to_a_database_may_fail(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,8 +104,9 @@ async def test_an_access_to_a_database_may_fail(ground: Ground, monkeypatch: pyt
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
-async def test_any_access_to_a_database_may_fail(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
-    await all_points(ground, Accesses, monkeypatch, stride=1)
+@pytest.mark.parametrize("chunk", CHUNKS)
+async def test_any_access_to_a_database_may_fail(ground: Ground, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    await every_point(ground, Accesses, monkeypatch, chunk)
 
 
 @pytest.mark.parametrize("failure", sorted(FAILURES))
@@ -111,11 +118,12 @@ async def test_a_call_of_the_file_system_may_fail(
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
+@pytest.mark.parametrize("chunk", CHUNKS)
 @pytest.mark.parametrize("failure", sorted(FAILURES))
 async def test_any_call_of_the_file_system_may_fail(
-    ground: Ground, failure: str, monkeypatch: pytest.MonkeyPatch
+    ground: Ground, failure: str, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await all_points(ground, lambda at: Calls(at, failure), monkeypatch, stride=1)
+    await every_point(ground, lambda at: Calls(at, failure), monkeypatch, chunk)
 
 
 @pytest.mark.parametrize("where", BREAKS)
@@ -125,6 +133,7 @@ async def test_a_request_may_fail(ground: Ground, where: str, monkeypatch: pytes
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
+@pytest.mark.parametrize("chunk", CHUNKS)
 @pytest.mark.parametrize("where", BREAKS)
-async def test_any_request_may_fail(ground: Ground, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    await all_points(ground, lambda at: Requests(at, where), monkeypatch, stride=1)
+async def test_any_request_may_fail(ground: Ground, where: str, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    await every_point(ground, lambda at: Requests(at, where), monkeypatch, chunk)
