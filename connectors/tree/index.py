@@ -105,6 +105,19 @@ class Index(Tables):
             self._put(row, [entry])
         self.fingerprint(row, b"")
 
+    def displace(self, row: int, name: str, *, by: str) -> bool:
+        """Something (its anchor is ``by``) takes a name: what else was there moved on, and nobody has said where to.
+
+        That it vanished is for the next scan to decide about, as if it had found the name taken itself.
+        """
+        file = self.file(row, name)
+        gone = [file.vanished(row)] if file is not None and file.anchor != by else []
+        if gone:
+            self._take_out(row, [name])
+        gone += [one.vanished() for one in self.folders_at(row, name) if one.anchor != by]
+        self.vanish(gone)
+        return bool(gone)
+
     def drop_directory(self, row: int) -> None:
         """Forget a folder and its files, not what is in its folders."""
         self._db.execute("DELETE FROM file WHERE directory = ?", (row,))

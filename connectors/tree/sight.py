@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from bridge.ports import Context, Unreachable
+from connectors.tree.hands import Place
 from connectors.tree.index import Index
 from connectors.tree.options import TreeOptions
 from connectors.tree.rules import Rules
@@ -190,6 +191,11 @@ class Sight:
     def mark(self, path: str) -> None:
         """Look into a folder at the next observation: something there is not as expected."""
         self._retry.add(path)
+
+    def takes(self, place: Place, anchor: str) -> None:
+        """Something was put at a place that was free: whatever the index had there is looked for."""
+        if self.index.displace(place.row, place.name, by=anchor):
+            self.mark(place.path)
 
     def mark_links(self, ino: int, *, besides: int) -> None:
         """Look into all other folders that have a name of this file: what was done to one name changed its ctime."""

@@ -221,6 +221,11 @@ class Tables:
         query = "SELECT id, anchor, parent, name, digest FROM directory WHERE parent = ?"
         return {row[3]: Directory(*row) for row in self._db.execute(query, (parent,))}
 
+    def folders_at(self, parent: int, name: str) -> list[Directory]:
+        """The folders that were seen at a name; more than one while it is not known where the others went."""
+        query = "SELECT id, anchor, parent, name, digest FROM directory WHERE parent = ? AND name = ?"
+        return [Directory(*row) for row in self._db.execute(query, (parent, name))]
+
     def all_directories(self) -> list[int]:
         """The rows of all folders."""
         return [row for (row,) in self._db.execute("SELECT id FROM directory")]

@@ -86,6 +86,7 @@ class FileWrites:
             there = self._hands.move(held, place, target)
         index = self._sight.index
         index.replace_file(place.row, place.name, None)
+        self._sight.takes(target, entry.anchor)
         # What was written into it since it was looked at keeps its own stamp.
         stamp = entry.stamp if (there.mtime, there.size) == (entry.mtime, entry.size) else there.ctime
         now = _entry(target.name, there, anchor=entry.anchor, stamp=stamp)
@@ -163,6 +164,7 @@ class FileWrites:
         if node.names > 1:
             self._sight.mark_links(node.ino, besides=place.row)
         index = self._sight.index
+        self._sight.takes(place, entry.anchor)
         index.replace_file(place.row, place.name, entry)
         index.appear(entry.anchor)
         index.log([(entry.anchor, "file", None)])

@@ -28,6 +28,7 @@ class FolderWrites:
         with self._places.target(write.fields.get("parent"), write.fields.get("name")) as place:
             anchor, made = self._hands.make(place)
             if made:
+                self._sight.takes(place, anchor)
                 self._sight.index.add_directory(anchor, place.row, place.name)
                 self._told(anchor, place.row)
             else:
@@ -42,6 +43,7 @@ class FolderWrites:
                     self._hands.move(held, place, target)
                 except Raced:
                     raise self._raced(place, known) from None
+                self._sight.takes(target, known.anchor)
                 self._sight.index.place_directory(known.id, target.row, target.name)
                 self._told(known.anchor, place.row, target.row)
             return Written(write.id, known.anchor, folder_version(target.anchor, target.name))
@@ -91,6 +93,7 @@ class FolderWrites:
         with self._places.target(parent, write.fields.get("name", found.origin.name)) as place:
             self._hands.take_out(found, place)
             now = self._hands.look(place).anchor
+            self._sight.takes(place, now)
             if index.by_anchor(now) is None:
                 index.add_directory(now, place.row, place.name)
             self._told(now, place.row)

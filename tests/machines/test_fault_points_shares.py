@@ -1,4 +1,4 @@
-"""Fail the i-th access, file system call and request of a whole mirror run between a directory and a drive.
+"""Fail the i-th access, file system call and request of a whole mirror run between a directory or share and a drive.
 
 In it something is made, written, renamed, swapped, moved, deleted and restored on both sides, and one file is in
 conflict (``staged``). Whatever failed, the run ends as if nothing had: nothing lost, nothing twice, both sides equal.
@@ -8,6 +8,7 @@ conflict (``staged``). Whatever failed, the run ends as if nothing had: nothing 
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -16,13 +17,19 @@ from typing import Any
 
 import pytest
 
+from bridge.lab.file_server import FileServer
+from bridge.ports import Connector
 from connectors.sandbox import Sandbox
 from tests.connectors.graph.kit import application
-from tests.machines.shares import Shares, drive_in, folder, mirrored
+from tests.connectors.smb.conftest import file_server
+from tests.machines.shares import Shares, drive_in, folder, mirrored, share
 from tests.machines.soak import CHUNKS
 from tests.machines.staged import Result, finished, staged
 from tests.machines.walls import BREAKS, FAILURES, Accesses, Broken, Calls, Requests, Wall
+from tests.machines.wire_walls import ANSWERS, Sendings
 from tests.sandbox.plugin import MakeSandbox
+
+__all__ = ["file_server"]
 
 #: Cycles with the wall standing: what one puts off the next one does.
 CYCLES = 3
@@ -34,6 +41,7 @@ class Ground:
 
     sandbox: Sandbox
     place: Path
+    school: Callable[[Path], tuple[Connector, Path]] = folder
     runs: int = 0
 
     async def run(self, wall: Wall, patch: pytest.MonkeyPatch) -> Result:
@@ -41,9 +49,9 @@ class Ground:
         self.runs += 1
         place = self.place / str(self.runs)
         with patch.context() as local:
-            if isinstance(wall, (Accesses, Calls)):
+            if isinstance(wall, (Accesses, Calls, Sendings)):
                 wall.between(local)
-            async with mirrored(folder(place), drive_in(self.sandbox, place, str(self.runs))) as one:
+            async with mirrored(self.school(place), drive_in(self.sandbox, place, str(self.runs))) as one:
                 one.threads = False
                 texts = await staged(one, one.hands)
                 await self._through(wall, one)
@@ -54,7 +62,7 @@ class Ground:
             around: Any = nullcontext()
             if isinstance(wall, Requests):
                 around = wall.around(self.sandbox)
-            elif isinstance(wall, Calls):
+            elif isinstance(wall, (Calls, Sendings)):
                 around = wall.around()
             elif isinstance(wall, Accesses):
                 around = wall.around(one)
@@ -137,3 +145,31 @@ async def test_a_request_may_fail(ground: Ground, where: str, monkeypatch: pytes
 @pytest.mark.parametrize("where", BREAKS)
 async def test_any_request_may_fail(ground: Ground, where: str, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     await every_point(ground, lambda at: Requests(at, where), monkeypatch, chunk)
+
+
+@pytest.fixture
+def served(ground: Ground, file_server: FileServer) -> Ground:
+    """With a share of a real Samba instead of a directory."""
+
+    def school(place: Path) -> tuple[Connector, Path]:
+        return share(file_server, place.with_name(f"{place.parent.name} {place.name} {uuid.uuid4().hex[:8]}"))
+
+    ground.school = school
+    return ground
+
+
+@pytest.mark.parametrize("how", ANSWERS)
+async def test_what_is_sent_to_a_file_server_may_fail(
+    served: Ground, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await all_points(served, lambda at: Sendings(at, how), monkeypatch, stride=97, first=31)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("chunk", CHUNKS)
+@pytest.mark.parametrize("how", ANSWERS)
+async def test_anything_sent_to_a_file_server_may_fail(
+    served: Ground, how: str, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await every_point(served, lambda at: Sendings(at, how), monkeypatch, chunk)
