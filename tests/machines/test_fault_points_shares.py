@@ -90,7 +90,8 @@ async def all_points(
     for point in range(first, whole.count + 1, stride):
         one = wall(point)
         try:
-            assert await ground.run(one, patch) == result
+            found = await ground.run(one, patch)
+            assert found == result, (sorted(set(found) - set(result)), sorted(set(result) - set(found)))
         except Exception as error:  # noqa: BLE001 - all of them are told at the end
             error.add_note(f"point {point} of {whole.count}: {getattr(one, 'broke', '')}")
             print(*error.__notes__, repr(error)[:500], flush=True)
