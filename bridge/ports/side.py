@@ -86,8 +86,8 @@ def permitted() -> None:
 class Write:
     """One write to one side, references as anchors of that side.
 
-    ``id`` is unique within a call and comes back in the outcome. ``fields`` hold the new values of the changed plain
-    fields; set fields of references change by ``added`` and ``removed`` only (on CREATE ``added`` holds all).
+    ``id`` is unique within a call, comes back in the outcome, and is the same when the write is tried again. ``fields``
+    hold new values of changed plain fields; sets of references change by ``added`` (CREATE: all) and ``removed`` only.
     ``expected`` is the version that was read: the connector refuses (Stale) where the side can tell that it changed.
     """
 

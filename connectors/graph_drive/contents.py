@@ -17,6 +17,7 @@ from connectors.graph.batch import MOST, Part
 from connectors.graph.client import ATTEMPTS, BACKOFF, BACKOFF_MOST
 from connectors.graph_drive.options import Options
 from connectors.graph_drive.place import Locator
+from connectors.graph_drive.ranges import Ranges
 from connectors.graph_drive.shape import Entry, digest_of, version_of
 from connectors.graph_drive.shared import Shared
 from connectors.quickxor import QuickXor
@@ -81,7 +82,7 @@ class DriveSource(Source):
         self._version = version
         self._shown: Digest | None = None
         self._size = 0
-        self._hash: QuickXor | None = None
+        self._entry: Entry = {}
         self._read: Digest | None = None
 
     @property
@@ -95,43 +96,61 @@ class DriveSource(Source):
         return self._read or (self._shown if self._shown and self._shown.algorithm == QUICKXOR else None)
 
     async def chunks(self, start: int = 0) -> AsyncIterator[bytes]:
-        """See ``Source.chunks``. A download holds a lane, as an upload does."""
-        async with self._contents.shared.lanes.lane(self._contents.options.drive.path):
-            async with aclosing(self._read_from(start)) as stream:
-                async for chunk in stream:
-                    yield chunk
-            self._contents.shared.lanes.well()
+        """See ``Source.chunks``. A download holds a lane, as an upload does; a large one holds one for each range."""
+        running = None if start else QuickXor()
+        async with aclosing(self._bytes(start)) as stream:
+            async for chunk in stream:
+                if running is not None:
+                    running.update(chunk)
+                yield chunk
+        await self._verify(running)
 
-    async def _read_from(self, start: int) -> AsyncGenerator[bytes, None]:
-        entry = await self._look()
-        at, running = start, None if start else QuickXor()
+    async def _bytes(self, start: int) -> AsyncGenerator[bytes, None]:
+        shared, drive = self._contents.shared, self._contents.options.drive.path
+        async with shared.lanes.lane(drive):
+            self._entry = await self._look()
+            if not shared.widths.splits(self._size - start):
+                async with aclosing(self._range(start, self._size)) as stream:
+                    async for chunk in stream:
+                        yield chunk
+                shared.lanes.well()
+                return
+        widths, lanes = shared.widths, shared.lanes
+        ranges = Ranges(self._range, start=start, size=self._size, widths=widths, lanes=lanes, drive=drive)
+        async with aclosing(ranges.chunks()) as stream:
+            async for chunk in stream:
+                yield chunk
+
+    async def _range(self, at: int, end: int) -> AsyncGenerator[bytes, None]:
+        """From ``at`` to before ``end``, again and again while the line breaks."""
         failed: list[float] = []
-        while at < self._size:
+        while at < end:
             before = at
             try:
-                async for chunk in self._part(entry, at):
-                    at += len(chunk)
-                    if running is not None:
-                        running.update(chunk)
-                    yield chunk
+                async with aclosing(self._part(at, end)) as stream:
+                    async for chunk in stream:
+                        at += len(chunk)
+                        yield chunk
             except (Busy, Lost) as error:
                 failed = [] if at > before else failed
                 await self._pause(failed, error)
             except _Expired:
                 failed = [] if at > before else failed
                 await self._pause(failed, Busy("the drive gives no content"))
-                entry = await self._look()
-        if at > self._size:
+                self._entry = await self._look()
+        if at > end:
             raise ContentChanged(f"{self._anchor}: more bytes came than the drive shows.")
-        await self._verify(running)
 
-    async def _part(self, entry: Entry, at: int) -> AsyncIterator[bytes]:
-        """From ``at`` to the end, or to where the line breaks."""
+    async def _part(self, at: int, end: int) -> AsyncGenerator[bytes, None]:
+        """From ``at`` to before ``end``, or to where the line breaks."""
         contents = self._contents
-        client = contents.shared.client
-        url = client.content_url(entry.get(DOWNLOAD), contents.options.content_hosts)
-        headers = {"Range": f"bytes={at}-", "Accept-Encoding": "identity"} if at else {"Accept-Encoding": "identity"}
-        async with client.content("GET", url, headers=headers) as response:
+        client, whole = contents.shared.client, end == self._size
+        url = client.content_url(self._entry.get(DOWNLOAD), contents.options.content_hosts)
+        headers = {"Accept-Encoding": "identity"}
+        if at or not whole:
+            headers["Range"] = f"bytes={at}-" if whole else f"bytes={at}-{end - 1}"
+        large = contents.shared.widths.splits(self._size)
+        async with client.content("GET", url, headers=headers, large=large) as response:
             if response.status in (401, 403, 404, 410, 416):
                 raise _Expired
             if response.status not in (200, 206):
@@ -139,12 +158,20 @@ class DriveSource(Source):
                 if answer.retry_after:
                     client.throttled(answer)
                 raise Busy(f"the drive answered {response.status}", retry_after=answer.retry_after)
-            skip = at if response.status == 200 else 0  # the range was not honoured
+            skip, left = 0, end - at
+            if response.status == 200 and "Range" in headers:  # it was not honoured
+                skip, contents.shared.widths.ranged = at, False
             async for chunk in response.content.iter_chunked(CHUNK):
                 await contents.line.take("down", len(chunk))
-                if skip < len(chunk):
-                    yield chunk[skip:] if skip else chunk
+                piece = chunk[skip:] if skip < len(chunk) else b""
                 skip = max(0, skip - len(chunk))
+                if not whole and len(piece) >= left:
+                    if left:
+                        yield piece[:left]
+                    return
+                left -= len(piece)
+                if piece:
+                    yield piece
 
     async def _look(self) -> Entry:
         """What the drive shows of the file now; raises ContentChanged when that is another version."""

@@ -19,6 +19,7 @@ from connectors.graph_drive.day import Day
 from connectors.graph_drive.lanes import Lanes
 from connectors.graph_drive.options import Options
 from connectors.graph_drive.pace import Pace
+from connectors.graph_drive.ranges import Widths
 from connectors.graph_drive.volume import Volumes
 
 
@@ -31,6 +32,7 @@ class Shared:
     lanes: Lanes
     volumes: Volumes
     permissions: Pace
+    widths: Widths
     missing: dict[str, float] = field(default_factory=dict)
     users: int = 0
 
@@ -63,7 +65,7 @@ def enter(options: Options, context: Context) -> Shared:
         client = FilesClient(options, context, budget=budget, lanes=lanes)
         volumes = Volumes(budgets, monotonic=monotonic, sleep=sleep)
         pace = Pace(share=budgets.share, scale=budgets.clock_scale, monotonic=monotonic)
-        _open[key] = Shared(client, Batches(client, context), lanes, volumes, pace)
+        _open[key] = Shared(client, Batches(client, context), lanes, volumes, pace, Widths(monotonic))
     _open[key].users += 1
     return _open[key]
 

@@ -93,6 +93,7 @@ class TreeConnector:
     async def observe(self, token: str | None, *, recall: str | None = None) -> AsyncIterator[Page]:
         """See the port. What has to be listed is listed before the first page comes; pages come from the index."""
         self._loop = asyncio.get_running_loop()
+        await self._writing.tidy()
         pages, warnings = await self._turns.take(lambda: self._look(token))
         if due := self.sight.next_due():
             self._loop.call_later(due, self._woken.set)
@@ -149,6 +150,7 @@ class TreeConnector:
 
     async def close(self) -> None:
         self.sight.stop()
+        await self._writing.close()
         await self._turns.take(self.sight.close)
 
     def _wake(self) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from functools import partial
 
 from bridge.core.model import Action, Digest
 from bridge.ports import Busy, ContentChanged, Context, Failed, Outcome, Source, Write, Written
+from connectors.tree.arriving import Arrivals, Rested
 from connectors.tree.hands import Part, Raced, Rejected
 from connectors.tree.places import Places
 from connectors.tree.sight import Sight
@@ -21,6 +21,7 @@ class Writing:
 
     def __init__(self, sight: Sight, context: Context, *, turns: Turns) -> None:
         self._sight, self._context, self._turns = sight, context, turns
+        self._arrivals = Arrivals(context.monotonic)
 
     async def apply(self, writes: Sequence[Write]) -> AsyncIterator[Outcome]:
         """See the port. Raises Unreachable or Refused when the root is not there any more."""
@@ -81,17 +82,30 @@ class Writing:
         with self._sight.storage.hands() as hands, index.writing():
             return act(Places(self._sight, hands))
 
-    async def _streamed(self, write: Write, source: Source) -> Written:
+    async def _streamed(self, write: Write, source: Source) -> Outcome:
         """Write the content beside its place, then commit it."""
-        part = await self._turns.take(lambda: self._begin_part(write), dropped=lambda part: part.end())
-        own = Turns()  # a piece that is given up is written to its end before the part is closed
+
+        async def begin() -> Part:
+            return await self._turns.take(lambda: self._begin_part(write), dropped=lambda part: part.end())
+
         try:
-            async for piece in source.chunks():
-                await own.take(partial(part.write, piece))
-            _verify(write, part.digest)
-            return await self._locked(lambda places: self._files(places).carry_out(write, part))
+            arrival = await self._arrivals.bring(write, source, begin)
+        except Rested as rested:
+            text = f"{rested} bytes of {write.kind} {write.anchor or write.id} are there; it goes on by itself"
+            return Failed(write.id, "unfinished", text, transient=True)
+        try:
+            _verify(write, arrival.source, arrival.part.digest)
+            return await self._locked(lambda places: self._files(places).carry_out(write, arrival.part))
         finally:
-            await own.take(part.end)
+            await arrival.end()
+
+    async def tidy(self) -> None:
+        """Remove what was fetched of contents that nobody wants any more."""
+        await self._arrivals.tidy()
+
+    async def close(self) -> None:
+        """Remove what was fetched of contents that made room for others."""
+        await self._arrivals.close()
 
     def _begin_part(self, write: Write) -> Part:
         """A temporary file in the folder in which the content will lie."""
@@ -114,12 +128,11 @@ def _refuse_unknown_content(write: Write) -> None:
         raise Rejected("invalid", "a content was named but not sent")
 
 
-def _verify(write: Write, digest: Digest) -> None:
+def _verify(write: Write, source: Source, digest: Digest) -> None:
     """What came has to be what was meant; raises ContentChanged."""
     wanted = write.fields.get("content")
     known = wanted if isinstance(wanted, Digest) and wanted.algorithm == digest.algorithm else None
-    source = write.content
-    if source is not None and source.size != digest.size:
+    if source.size != digest.size:
         raise ContentChanged(f"{source.size} bytes were expected and {digest.size} came: nothing was written")
     if known is not None and known != digest:
         raise ContentChanged(f"the content that came is not the one that was meant ({known.value[:8]}…)")

@@ -190,11 +190,16 @@ class Machine(RuleBasedStateMachine):
             parent = str(target.parent.relative_to(self.root))
             anchor = None if parent == "." else self.mirrored.at(parent)
             here = str(source.relative_to(self.root))
-            before = self.mirrored.seen.records[self.mirrored.at(here)].get("content")
-            _, done = self.done(lambda: self.mirrored.write(Action.UPDATE, kind, here, parent=anchor, name=name))
+            before: list[Any] = []
+
+            def change() -> Write:
+                before.append(self.mirrored.seen.records[self.mirrored.at(here)].get("content"))
+                return self.mirrored.write(Action.UPDATE, kind, here, parent=anchor, name=name)
+
+            _, done = self.done(change)
             self.run(self.mirrored.look())
             assert self.mirrored.seen.versions[done.anchor] == done.version
-            assert self.mirrored.seen.records[done.anchor].get("content") == before
+            assert self.mirrored.seen.records[done.anchor].get("content") == before[-1]
 
     @rule(which=NUMBERS)
     def bridge_deletes_and_restores(self, which: int) -> None:
