@@ -52,6 +52,7 @@ class FolderStorage:
     failure: type[Exception] = OSError
     #: Time stamps of the file system may lie a tick of the kernel's clock (100 Hz or more) behind.
     tick = 12_000_000
+    drifts = False
     parallel = 8
     soon = _CHUNK
 

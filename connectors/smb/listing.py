@@ -49,7 +49,7 @@ class Listing:
         """The fingerprint: the same as long as nothing in the folder changes."""
         digest = blake2b("\0".join(self.names).encode(errors="surrogatepass"), digest_size=16)
         digest.update(self.numbers)
-        digest.update("\0".join(f"{name}\0{node.anchor}" for name, node in self.folders.items()).encode())
+        digest.update("\0".join(f"{name}\0{node.ino}" for name, node in self.folders.items()).encode())
         return digest.digest()
 
     def look(self, name: str) -> Node | None:
@@ -59,10 +59,15 @@ class Listing:
         return self.lister.sweep(join(self.path, name))
 
     def sort_out(self, index: Index, here: Directory) -> None:
-        """Samba shows a symbolic link to a folder as that folder: a second place of one that is still at its first."""
+        """Samba shows a symbolic link to a folder as that folder: a second place of one that is still at its first.
+
+        A folder that is known keeps its anchor, see ``Node.anchor``.
+        """
         for name, node in list(self.folders.items()):
-            known = index.by_anchor(node.anchor)
-            if node.anchor != self.lister.top and (known is None or (known.parent, known.name) == (here.id, name)):
+            known = index.folder_with_id(node.ino)
+            if known is not None:
+                self.folders[name] = replace(node, btime=known.vanished().btime)
+            if node.ino != self.lister.top and (known is None or (known.parent, known.name) == (here.id, name)):
                 continue
             path = index.path(known.id) if known else ""
             if path is not None and self.lister.has(path, node.ino):
@@ -99,13 +104,13 @@ def _elsewhere(index: Index, node: Node) -> Sequence[Entry | Vanished]:
 class ShareLister:
     """See ``connectors.tree.storage.Lister``: as many folders at a time as there are connections.
 
-    ``top`` is the anchor of the root, once it was listed.
+    ``top`` is the id of the root, once it was listed.
     """
 
     def __init__(self, lines: Lines, rules: Rules) -> None:
         self._lines, self._rules = lines, rules
         self._workers = lines.options.connections
-        self.top = ""
+        self.top = 0
 
     def each(self, stack: list[Task]) -> Generator[tuple[Task, Listing | str | None], None, None]:
         pending: dict[Future[tuple[Node, Rows]], Task] = {}
@@ -135,7 +140,7 @@ class ShareLister:
                 raise
             return None if status.code in ABSENT else str(status)
         if path == "":
-            self.top = node.anchor
+            self.top = node.ino
         return self._sorted_out(Listing(self, node.anchor, path), rows, path)
 
     def _sorted_out(self, found: Listing, rows: Rows, path: str) -> Listing:
@@ -203,9 +208,9 @@ class ShareLister:
 
 def _is(node: Node, one: Vanished) -> bool:
     """Whether it is what vanished, although its creation time may be told otherwise now (see ``Node.anchor``)."""
-    return node.anchor == f"{one.ino}:{one.btime}" or (
-        one.kind == "file" and (node.mtime, node.size) == (one.mtime, one.size)
-    )
+    if one.kind == "folder":
+        return node.is_folder
+    return node.btime == one.btime or (node.mtime, node.size) == (one.mtime, one.size)
 
 
 def _readable(name: str) -> bool:

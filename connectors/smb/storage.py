@@ -58,6 +58,8 @@ class ShareStorage:
     failure: type[Exception] = ServerStatus
     #: Time stamps of the server may lie a tick of its clock behind.
     tick = 16_000_000
+    #: See ``Node.anchor``.
+    drifts = True
     #: The wire takes its time, and other connections are free.
     soon = -1
 

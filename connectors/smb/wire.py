@@ -62,11 +62,12 @@ class Node(Traits):
     def anchor(self) -> str:
         """File id and creation time: an id may be given away again after a deletion (MS-FSCC 2.1.9).
 
-        A folder's is the id alone. For what was not made over SMB, Samba (4.17, measured) has no creation time and
-        tells the earliest of the other times, which moves on with every change inside; and a folder's id that is given
-        away again does no harm, because everything in it is known by itself. Windows does not give an id away again.
+        For what was not made over SMB, Samba (4.17, measured) has no creation time and tells the earliest of the other
+        times, which moves on, of a folder with every change inside. So what the index knows is known again by its id,
+        and keeps the anchor that it got first; what comes after a deletion was told is something else. Windows does not
+        give an id away again.
         """
-        return f"{self.ino}:0" if self.is_folder else f"{self.ino}:{self.btime}"
+        return f"{self.ino}:{self.btime}"
 
     @property
     def names(self) -> int:

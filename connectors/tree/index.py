@@ -24,7 +24,12 @@ _ENTRY = "name, ino, btime, mtime, ctime, size, stamp, special"
 
 
 class Index(Tables):
-    """The whole index: folders from ``Tables``, their files, what changed, what vanished."""
+    """The whole index: folders from ``Tables``, their files, what changed, what vanished.
+
+    ``drifts``: see ``Storage.drifts``.
+    """
+
+    drifts = False
 
     # --- files ------------------------------------------------------------------------------------------------------
 
@@ -104,6 +109,11 @@ class Index(Tables):
         if entry is not None:
             self._put(row, [entry])
         self.fingerprint(row, b"")
+
+    def known(self, anchor: str) -> str:
+        """The anchor that a folder bears here, of which the storage tells this one."""
+        folder = self.folder_with_id(_inode(anchor)) if self.drifts else None
+        return folder.anchor if folder is not None else anchor
 
     def displace(self, row: int, name: str, *, by: str) -> bool:
         """Something (its anchor is ``by``) takes a name: what else was there moved on, and nobody has said where to.

@@ -26,7 +26,7 @@ class Places:
         if folder is None or path is None:
             raise Rejected("gone", f"folder {row} is not there any more")
         with self.hands.folder(path) as spot:
-            if spot is None or (row != ROOT and spot.anchor != folder.anchor):
+            if spot is None or (row != ROOT and self.sight.index.known(spot.anchor) != folder.anchor):
                 self.sight.mark(path.rpartition("/")[0])
                 found = "nothing" if spot is None else "another folder"
                 raise Rejected(
@@ -98,7 +98,7 @@ class Places:
             place = Place(known.parent, parent.anchor, path, known.name, spot)
             version = folder_version(parent.anchor, known.name)
             with self._held("folder", anchor, place) as held:
-                if held.node.anchor != anchor or (write.expected and write.expected != version):
+                if index.known(held.node.anchor) != anchor or (write.expected and write.expected != version):
                     self._stale("folder", anchor, path, expected=write.expected, now=version)
                 yield place, known, held
 

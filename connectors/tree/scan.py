@@ -121,7 +121,7 @@ class Scan:
         if path == "":
             return self._index.directory(ROOT)
         here = self._index.directory(row) if row is not None else self._index.by_path(path)
-        return here if here is not None and here.anchor == anchor else None
+        return here if here is not None and here.anchor == self._index.known(anchor) else None
 
     def _compared(self, path: str, here: Directory, listed: Listed, *, whole: bool) -> list[Task]:
         listed.sort_out(self._index, here)

@@ -58,6 +58,7 @@ class Sight:
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True)
             self._index = Index(folder / self._index_file if folder else None, _short(self.storage.identity()))
+            self._index.drifts = self.storage.drifts
             # With other patterns it is kept: what they exclude leaves the scope only if it is known what it was.
             self._index.hold_to(_short(f"{self.options.include}\n{self.options.exclude}"))
         return self._index
@@ -196,6 +197,15 @@ class Sight:
         """Something was put at a place that was free: whatever the index had there is looked for."""
         if self.index.displace(place.row, place.name, by=anchor):
             self.mark(place.path)
+
+    def made(self, anchor: str) -> None:
+        """A folder was made: another one with its id is not there any more."""
+        index = self.index
+        before = index.by_anchor(index.known(anchor))
+        if before is not None and before.anchor != anchor:
+            index.vanish([before.vanished()])
+            if (path := index.path(before.parent)) is not None:
+                self.mark(path)
 
     def mark_links(self, ino: int, *, besides: int) -> None:
         """Look into all other folders that have a name of this file: what was done to one name changed its ctime."""

@@ -146,6 +146,8 @@ class Storage(Protocol):
     failure: type[Exception]
     #: How far time stamps may lie behind the clock, in ns.
     tick: int
+    #: Whether the time at which a folder was made may be told otherwise later, so that its id has to do.
+    drifts: bool
     #: How many contents may be written at a time.
     parallel: int
     #: Files up to so many bytes are read so soon that nobody minds waiting for the index meanwhile.

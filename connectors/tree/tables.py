@@ -210,7 +210,8 @@ class Tables:
 
     def folder_with_id(self, ino: int) -> Directory | None:
         """The folder with this inode number, or file id."""
-        return self._one("anchor >= ? AND anchor < ?", f"{ino}:", f"{ino};")  # the character after the colon
+        # The character after the colon. What was made last is what is there.
+        return self._one("anchor >= ? AND anchor < ? ORDER BY id DESC LIMIT 1", f"{ino}:", f"{ino};")
 
     def _one(self, where: str, *values: object) -> Directory | None:
         query = f"SELECT id, anchor, parent, name, digest FROM directory WHERE {where}"  # noqa: S608 - our own text

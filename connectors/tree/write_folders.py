@@ -29,10 +29,12 @@ class FolderWrites:
             anchor, made = self._hands.make(place)
             if made:
                 self._sight.takes(place, anchor)
+                self._sight.made(anchor)
                 self._sight.index.add_directory(anchor, place.row, place.name)
                 self._told(anchor, place.row)
             else:
                 # It is adopted as it is; the next observation tells what is in it.
+                anchor = self._sight.index.known(anchor)
                 self._sight.mark(place.path)
             return Written(write.id, anchor, folder_version(place.anchor, place.name), adopted=not made)
 
@@ -93,6 +95,8 @@ class FolderWrites:
         with self._places.target(parent, write.fields.get("name", found.origin.name)) as place:
             self._hands.take_out(found, place)
             now = self._hands.look(place).anchor
+            if self._sight.storage.drifts and now.partition(":")[0] == anchor.partition(":")[0]:
+                now = anchor
             self._sight.takes(place, now)
             if index.by_anchor(now) is None:
                 index.add_directory(now, place.row, place.name)
