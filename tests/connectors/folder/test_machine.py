@@ -225,11 +225,11 @@ class Machine(RuleBasedStateMachine):
         seen = self.mirrored.seen
         before = {anchor: dict(fields) for anchor, fields in seen.records.items()}
         moved = {self.mirrored._path(anchor): anchor for anchor in before if "+" not in anchor}
-        # Of several names of one file each is a record, and the one that stays keeps its own.
-        linked = {anchor.partition("+")[0] for anchor in before if "+" in anchor}
         self.run(self.mirrored.look())
         assert self.mirrored.tree() == really(self.root)
         assert len(self.mirrored.tree()) == len(seen.records)
+        # Of several names of one file each is a record, and the one that stays keeps its own.
+        linked = {anchor.partition("+")[0] for anchor in {*before, *seen.records} if "+" in anchor}
         # An inode that lives on is the same record as before.
         alive = {anchor_of(self.root / path): path for path in really(self.root)}
         for anchor in moved.values():
