@@ -33,7 +33,7 @@ class Rested(Exception):
 class Arrival:
     """One content on its way. ``wanted`` is the digest that was asked for; ``at``: bytes that were written.
 
-    ``left``: since when nobody waits for it.
+    ``left``: since when nobody waits for it. ``torn``: the part could not be written to, and is of no use any more.
     """
 
     wanted: Value
@@ -44,6 +44,7 @@ class Arrival:
     whole: bool = False
     going: asyncio.Task[None] | None = None
     left: float | None = None
+    torn: bool = False
 
     def stands(self) -> bool:
         """Whether it is to be fetched on from where it is: its line broke, or it was alone for too long."""
@@ -81,7 +82,7 @@ class Arrivals:
             self._rest(write.id, one)
             raise
         except Unreachable:
-            if one.at >= LARGE:
+            if one.at >= LARGE and not one.torn:
                 self._rest(write.id, one)
             else:
                 await one.end()
@@ -93,7 +94,7 @@ class Arrivals:
 
     async def _taken_up(self, write: Write) -> Arrival | None:
         one = self._resting.pop(write.id, None)
-        if one is not None and one.wanted != write.fields.get("content"):
+        if one is not None and (one.torn or one.wanted != write.fields.get("content")):
             await one.end()
             return None
         if one is not None and write.content is not None and one.stands():
@@ -119,7 +120,11 @@ class Arrivals:
         """Write what comes, to the end, or as far as it may go on alone."""
         stream = one.source.chunks(one.at)
         async for piece in stream:
-            await one.turns.take(partial(one.part.write, piece))
+            try:
+                await one.turns.take(partial(one.part.write, piece))
+            except BaseException:
+                one.torn = True
+                raise
             one.at += len(piece)
             if one.left is not None and self._now() - one.left > ALONE:
                 return
