@@ -56,7 +56,7 @@ class Widths:
         """So many bytes did."""
         self._bytes += amount
         passed = self._now() - self._begun
-        if passed < PERIOD and self._bytes < FAST * PERIOD:
+        if passed < PERIOD and self._bytes < FAST:
             return
         self._judge(self._bytes / max(passed, 1e-3))
         self._begun, self._bytes = self._now(), 0
