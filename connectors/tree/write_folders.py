@@ -28,15 +28,23 @@ class FolderWrites:
         with self._places.target(write.fields.get("parent"), write.fields.get("name")) as place:
             anchor, made = self._hands.make(place)
             if made:
-                self._sight.takes(place, anchor)
-                self._sight.made(anchor)
-                self._sight.index.add_directory(anchor, place.row, place.name)
-                self._told(anchor, place.row)
+                self._made(place, anchor)
             else:
                 # It is adopted as it is; the next observation tells what is in it.
                 anchor = self._sight.index.known(anchor)
                 self._sight.mark(place.path)
             return Written(write.id, anchor, folder_version(place.anchor, place.name), adopted=not made)
+
+    def _made(self, place: Place, anchor: str) -> None:
+        index = self._sight.index
+        self._sight.takes(place, anchor)
+        self._sight.made(anchor)
+        known = index.by_anchor(anchor)
+        if known is None:
+            index.add_directory(anchor, place.row, place.name)
+        else:  # one that was there before can't be told from it
+            index.place_directory(known.id, place.row, place.name)
+        self._told(anchor, place.row)
 
     def _move(self, write: Write) -> Written:
         with self._places.directory(write) as (place, known, held), self._places.wanted(write, place) as target:
