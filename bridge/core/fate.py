@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bridge.core.kinds import Authority, Kind, Shape, equal
-from bridge.core.merge import was_agreed
+from bridge.core.merge import named_as_agreed, was_agreed
 from bridge.core.model import GONE, Action, Evidence, Link, Side
 from bridge.core.policy import Policy
 
@@ -172,9 +172,9 @@ def changed_since_agreed(link: Link, kind: Kind, side: Side) -> bool:
         return False
     if link.agreed == GONE:
         return True
-    agreed = link.agreed
+    agreed, fields = link.agreed, named_as_agreed(link, kind, record.fields)
     return any(
-        was_agreed(column, agreed) and not equal(column, record.fields.get(column.name), agreed.get(column.name))
+        was_agreed(column, agreed) and not equal(column, fields.get(column.name), agreed.get(column.name))
         for column in kind.compared
         if not (kind.content and column.shape is Shape.TIME)
     )

@@ -77,7 +77,7 @@ def merge(
     """
     if link.school.record is None or link.cloud.record is None:
         raise ValueError(f"link {link.id} has no two records to merge")
-    school, cloud = (_settled_name(link, kind, end.record.fields) for end in (link.school, link.cloud) if end.record)
+    school, cloud = (named_as_agreed(link, kind, end.record.fields) for end in (link.school, link.cloud) if end.record)
     draft, conflicts, drifts, keep = _Draft(), [], list[Drift](), None
     for column in kind.compared:
         agreed_before = link.agreed is not None and was_agreed(column, link.agreed)
@@ -234,8 +234,9 @@ def _set(value: Value) -> frozenset[str]:
     return value if isinstance(value, frozenset) else frozenset()
 
 
-def _settled_name(link: Link, kind: Kind, fields: Fields) -> Fields:
-    """A crash between two renames leaves a transit name behind: read it as the agreed name."""
-    if not kind.parent or link.agreed is None or not str(fields.get(kind.label)).startswith(transit_name(link.id)):
+def named_as_agreed(link: Link, kind: Kind, fields: Fields) -> Fields:
+    """The fields of a record; a transit name, left by the step before or by a crash, is read as the agreed one."""
+    passing = str(fields.get(kind.label)).startswith(transit_name(link.id))
+    if not kind.parent or not passing or link.agreed is None or kind.label not in link.agreed:
         return fields
     return {**fields, kind.label: link.agreed.get(kind.label)}

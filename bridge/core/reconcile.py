@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 
 from bridge.core.fate import Fate, Verdict, fate
 from bridge.core.kinds import Kind
-from bridge.core.merge import merge
+from bridge.core.merge import merge, named_as_agreed
 from bridge.core.model import GONE, Action, Conflict, Drift, Hold, Link, Operation, Side, Value
 from bridge.core.order import ordered
 from bridge.core.plan import Anchored, possible, role_of, writes_for
@@ -97,7 +97,8 @@ def _desired(link: Link, kind: Kind, policy: Policy, decided: Fate, anchored: An
             drifts=merged.drifts,
         )
     record = link.school.record or link.cloud.record
-    values = {column.name: record.fields.get(column.name) if record else None for column in kind.compared}
+    fields = named_as_agreed(link, kind, record.fields) if record else {}
+    values = {column.name: fields.get(column.name) for column in kind.compared}
     if kind.keys and link.school.record is None and not values.get(kind.keys[0]):
         # Whoever was made in the cloud is known at the school by the id that he has there: it never changes either.
         values[kind.keys[0]] = link.cloud.anchor

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from bridge.core.kinds import Kind
+from bridge.core.merge import named_as_agreed
 from bridge.core.model import Conflict, Drift, Fields, Link, Side, Value
 
 
@@ -70,7 +71,7 @@ def _keep_needed_parents(desired: dict[str, Desired]) -> None:
 
 def _revived(one: Desired) -> Desired:
     end = one.link.school.record or one.link.cloud.record
-    fields = dict(end.fields if end else one.link.agreed or {})
+    fields = named_as_agreed(one.link, one.kind, end.fields) if end else one.link.agreed or {}
     kept = {column.name: fields.get(column.name) for column in one.kind.fields}
     both = {Side.SCHOOL: kept, Side.CLOUD: kept}
     return replace(one, exists=True, wanted=both, agree=kept, reason="kept: something in it lives")

@@ -89,6 +89,22 @@ def test_a_swap_goes_over_a_transit_name() -> None:
     assert names == [("L1", transit_name("L1")), ("L2", "a"), ("L1", "b")]
 
 
+def test_a_transit_name_keeps_nothing_that_was_deleted() -> None:
+    passing = link("folder", folder(transit_name("L1")), None, folder("x"), id="L1")
+    assert steps(passing) == [("L1", "school", "delete")]
+
+
+def test_what_is_kept_under_a_transit_name_gets_its_own_back() -> None:
+    passing = link("folder", folder(transit_name("L1")), None, folder("x"), id="L1")
+    edited = link("file", file("a", "L1", "two"), None, file("a", "L1"), id="L2")
+    names = [(step.link, step.side, step.action, step.after["name"]) for step in plan(passing, edited)]
+    assert sorted(names) == [
+        ("L1", Side.CLOUD, Action.RESTORE, "x"),
+        ("L1", Side.SCHOOL, Action.UPDATE, "x"),
+        ("L2", Side.CLOUD, Action.RESTORE, "a"),
+    ]
+
+
 def test_a_move_into_a_folder_that_takes_its_name_gives_the_name_back() -> None:
     inside = link("folder", folder("B"), folder("B", "L2"), folder("B"), id="L1")
     around = link("folder", None, folder("B"), id="L2")

@@ -92,6 +92,15 @@ test_the_order_does_not_matter, test_the_order_does_not_matter_soak = short_and_
 )
 
 
+def test_a_name_that_was_freed_is_given_back() -> None:
+    """Found by a soak: a folder that a file took the place of, while somebody wrote into it, kept its transit name."""
+    written, taken = (
+        (side, Work(verb, 0, 0, "a", b"text", "2026-09-01"))
+        for side, verb in ((Side.SCHOOL, "append"), (Side.CLOUD, "change_type"))
+    )
+    the_order_does_not_matter([written, taken], 0, 1)
+
+
 def the_same_journal(steps: list[tuple[Side, Work]]) -> None:
     """I12."""
     rigs = [play(steps, SHARE)[0] for _ in range(2)]
