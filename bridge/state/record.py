@@ -41,6 +41,8 @@ _NO_ECHO = delete(echo).where(
 )
 
 _GONE = {Action.DELETE: Evidence.DELETED, Action.PURGE: Evidence.PURGED}
+#: After these something is there that was not: the plan knows of no place that it had, but the state may.
+_BRINGS = frozenset({Action.CREATE, Action.RESTORE})
 
 
 def intend(tx: Transaction, operations: Sequence[Operation], *, cycle: str) -> None:
@@ -138,12 +140,12 @@ def _targets(tx: Transaction, wave: Sequence[Done]) -> set[str]:
 
 
 def _parents(tx: Transaction, side: Side, wave: Sequence[Done]) -> dict[str, str]:
-    """Anchor -> the stored parent's, of tree records that these writes leave where they are."""
+    """Anchor -> the stored parent's, of tree records that these writes leave where they are, or bring back."""
     staying: dict[str, list[str]] = {}
     for one in wave:
         parent = tx.kinds[one.operation.kind].parent
-        if parent is not None and one.operation.anchor and parent not in one.operation.after:
-            staying.setdefault(parent, []).append(one.operation.anchor)
+        if parent is not None and (parent not in one.operation.after or one.operation.action in _BRINGS):
+            staying.setdefault(parent, []).append(_anchor(one))
     found: dict[str, str] = {}
     for field, anchors in staying.items():
         for batch in chunks(sorted(anchors), BATCH):
@@ -165,7 +167,14 @@ def _folded(
     old = decode(known.fields) if known is not None else {}
     plain: dict[str, Value] = {**old, **{name: value for name, value in after.items() if name not in names | strange}}
     added, removed = _moves(one, names & set(after), targets)
-    parent = {target for name, target in added if name == kind.parent}
+    parent, stored = {target for name, target in added if name == kind.parent}, parents.get(_anchor(one))
+    if kind.parent in after and stored is not None:
+        # What is deleted keeps its place in the state: the plan, in which it was not there, knows nothing of it.
+        if parent == {stored}:
+            added.discard((kind.parent, stored))
+        else:
+            removed.add((kind.parent, stored))
+        stored = None
     gone = _GONE.get(operation.action)
     before = known.gone if known is not None else Evidence.MISSING
     return Change(
@@ -183,7 +192,7 @@ def _folded(
         added=frozenset(added),
         removed=frozenset(removed),
         # Who stays has the place below the stored parent.
-        keys=keys_of(kind, plain, parent=min(parent, default=parents.get(operation.anchor or ""))),
+        keys=keys_of(kind, plain, parent=min(parent, default=stored)),
         old_keys=keys_of(kind, old) if kind.parent is None else {},
         presence=before != gone or operation.action is Action.DETACH,
         flattened=any(column.flatten and column.name in after for column in kind.references),

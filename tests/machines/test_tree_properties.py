@@ -101,6 +101,14 @@ def test_a_name_that_was_freed_is_given_back() -> None:
     the_order_does_not_matter([written, taken], 0, 1)
 
 
+def test_what_was_brought_back_to_the_root_stays_there() -> None:
+    """Found by a soak: for a moment the state believed it where it had been deleted, and a deleted folder lived on."""
+    steps = ((Side.SCHOOL, "append", 0), (Side.SCHOOL, "move", 6), (Side.CLOUD, "change_type", 0))
+    the_order_does_not_matter(
+        [(side, Work(verb, one, 0, "a", b"text", "2026-09-01")) for side, verb, one in steps], 0, 1
+    )
+
+
 def the_same_journal(steps: list[tuple[Side, Work]]) -> None:
     """I12."""
     rigs = [play(steps, SHARE)[0] for _ in range(2)]

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from bridge.core.model import Action, Evidence, Operation
-from bridge.ports import Observation, Removal
+from bridge.ports import Observation, Pair, Removal
 from bridge.state import SchoolStore
 from tests.state.conftest import Clock
 from tests.state.words import (
@@ -133,6 +133,25 @@ def test_a_deletion_keeps_the_anchor_for_the_restore(store: SchoolStore) -> None
     end = store.links(["La"])[0].cloud
     assert end.record is not None
     assert (end.record.version, end.record.fields["display_name"]) == ("w2", "a")
+
+
+@pytest.mark.parametrize("parent", [None, "Lp", "Lq"])
+def test_what_is_brought_back_is_where_it_was_put_and_nowhere_else(store: SchoolStore, parent: str | None) -> None:
+    ends = {"Lp": "P", "Lq": "Q"}
+    for one in (folder("p", "one"), folder("q", "two"), folder("a", "in")):
+        store.fold(SCHOOL, page(one), now=NOW)
+    store.fold(CLOUD, page(folder("P", "one"), folder("Q", "two"), folder("A", "in", "P")), now=NOW)
+    store.pair([Pair(f"L{one}", "folder", one, one.upper()) for one in ("p", "q", "a")])
+    store.fold(CLOUD, page(Removal("A", Evidence.DELETED)), now=NOW)
+    fields = {"name": "in", "parent": parent}
+    restore = operation("La", Action.RESTORE, kind="folder", anchor="A", before={}, after=fields, agree=fields)
+    store.record([done(restore, "A", version="w2")], cycle="c", now=NOW)
+    record = store.links(["La"])[0].cloud.record
+    assert record is not None
+    assert record.fields == {"name": "in"} | ({"parent": parent} if parent else {})
+    told = Observation("folder", "A", "w2", {"name": "in", "parent": ends.get(parent or "")})
+    assert store.fold(CLOUD, page(told), now=NOW) == 0, "what is told then is what is known"
+    assert store.verify().ok
 
 
 def test_forgetting_leaves_a_tombstone_and_the_name(store: SchoolStore) -> None:
