@@ -51,7 +51,7 @@ def test_released_instead_the_pupil_gets_an_account_of_her_own(tmp_path: Path) -
 
 
 def test_a_wave_that_comes_in_drops_is_judged_as_a_whole(tmp_path: Path) -> None:
-    limit = "guard: {pause: 8s, thresholds: [{tally: disable, kind: user, count: 3, percent: 0}]}\n"
+    limit = "guard: {pause: 15s, thresholds: [{tally: disable, kind: user, count: 3, percent: 0}]}\n"
     school = Embedded(tmp_path, more=limit + "schedule: {school_poll: 1s, jitter: 0s}\n")
     school.fill(12)
     daemon = subprocess.Popen(
@@ -63,7 +63,7 @@ def test_a_wave_that_comes_in_drops_is_judged_as_a_whole(tmp_path: Path) -> None
             with school.school.changing() as side:
                 side.delete(anchor)
             time.sleep(0.3)
-        until(lambda: len(school.run("quarantine", "--json").json["held"]) == 6, seconds=60)
+        until(lambda: len(school.run("quarantine", "--json").json["held"]) == 6, seconds=90)
         assert sum(one["enabled"] for one in school.accounts().values()) == 12
         with school.school.changing() as side:
             side.change(school.people[7], {"display_name": "Anna Neu"})
