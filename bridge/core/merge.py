@@ -236,7 +236,8 @@ def _set(value: Value) -> frozenset[str]:
 
 def named_as_agreed(link: Link, kind: Kind, fields: Fields) -> Fields:
     """The fields of a record; a transit name, left by the step before or by a crash, is read as the agreed one."""
-    passing = str(fields.get(kind.label)).startswith(transit_name(link.id))
-    if not kind.parent or not passing or link.agreed is None or kind.label not in link.agreed:
+    if not kind.parent or link.agreed is None or kind.label not in link.agreed:
+        return fields
+    if not str(fields.get(kind.label)).startswith(transit_name(link.id)):
         return fields
     return {**fields, kind.label: link.agreed.get(kind.label)}
