@@ -74,9 +74,16 @@ class Cutover:
         found = {"approved by": alone, "refused": "two approvers" in refused.errors}
         self.step("one alone can't make it final", {"approved by": 1, "refused": True}, lambda: found)
         self._approve("schulz")
-        self.step("two can", "cloud", lambda: self._ask("finalise", "demo").get("stage"))
+        self.step("two can", "cloud", self._finalised, timeout=60)
         expected = {"signed and unchanged": True, "one bit changed": False}
         self.step("the daemon's signed report of it can be checked by anybody", expected, self._proved, timeout=60)
+
+    def _finalised(self) -> Any:
+        """Where it is refused, the gates are measured again: a folder whose turn had not come then is read by now."""
+        stage = self._ask("finalise", "demo").get("stage")
+        if stage is None:
+            self._measure("finalise", "--verify")
+        return stage
 
     def _proved(self) -> Any:
         """The newest report, checked as a third party would, and once more with one bit of it changed."""
