@@ -20,9 +20,7 @@ from connectors.graph_drive.lanes import Lanes
 from connectors.graph_drive.options import Options
 from connectors.graph_drive.resting import Fragment, Rests, Run
 from connectors.graph_drive.sessions import expected, over
-
-#: Seconds that others wait for a large file, if it is not at its end.
-PATIENCE = 5.0
+from connectors.patience import PATIENCE, over_soon
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +59,7 @@ class Passage:
                 answer, run.at = await self._one(url, run.feed, run.at)
             else:
                 going = run.going = run.going or asyncio.create_task(self._middle(url, run))
-                while not await _over_soon(going):
+                while not await over_soon(going, PATIENCE):
                     if job.write.pause() and not run.halts:
                         self._makes_room(url, run, going)
                 (answer, run.at), run.going = going.result(), None
@@ -157,13 +155,3 @@ class Passage:
 
     def _url(self, url: str) -> URL:
         return self._client.content_url(url, self._options.content_hosts)
-
-
-async def _over_soon(going: asyncio.Task[Fragment]) -> bool:
-    """Wait for it, but not for long; whoever is cancelled meanwhile takes it along."""
-    try:
-        done, _ = await asyncio.wait({going}, timeout=PATIENCE)
-    except asyncio.CancelledError:
-        going.cancel()
-        raise
-    return bool(done)

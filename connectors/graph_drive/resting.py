@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 from connectors.graph.answers import Answer
 from connectors.graph_drive.feed import Feed
+from connectors.patience import ALONE
 
-#: Seconds that an upload goes on alone, and until it is forgotten.
-ALONE, FORGOTTEN = 60.0, 600.0
+#: Seconds until an upload that rests is forgotten.
+FORGOTTEN = 600.0
 
 Fragment = tuple[Answer, int]
 

@@ -16,11 +16,12 @@ from types import NoneType
 
 from bridge.core.model import Digest, Value
 from bridge.ports import Source, Unreachable, Write
+from connectors.patience import ALONE, PATIENCE, over_soon
 from connectors.tree.hands import Part
 from connectors.tree.turns import Turns
 
-#: Seconds that others wait for a large content; that it goes on alone; until it is forgotten.
-PATIENCE, ALONE, FORGOTTEN = 5.0, 60.0, 3600.0
+#: Seconds until a content that made room is forgotten.
+FORGOTTEN = 3600.0
 #: Bytes from which a content makes room, and is taken up again.
 LARGE = 4 * 1024 * 1024
 
@@ -48,9 +49,9 @@ class Arrival:
 
     def stands(self) -> bool:
         """Whether it is to be fetched on from where it is: its line broke, or it was alone for too long."""
-        if self.whole or self.going is None or not self.going.done():
-            return not self.whole and self.going is None
-        return isinstance(self.going.exception(), Unreachable | NoneType)
+        if self.whole or self.going is None:
+            return not self.whole
+        return self.going.done() and isinstance(self.going.exception(), Unreachable | NoneType)
 
     async def end(self) -> None:
         """Give it up, or close what was placed."""
@@ -110,7 +111,7 @@ class Arrivals:
             await self._fetch(one)
         while not one.whole:
             going = one.going = one.going or asyncio.create_task(self._fetch(one))
-            while not await _over_soon(going):
+            while not await over_soon(going, PATIENCE):
                 if awaited():
                     raise Rested(one.at)
             one.going = None
@@ -143,13 +144,3 @@ class Arrivals:
         for one in resting.values():
             with suppress(Exception):  # a root that is gone has nothing left to close
                 await one.end()
-
-
-async def _over_soon(going: asyncio.Task[None]) -> bool:
-    """Wait for it, but not for long; whoever is cancelled meanwhile takes it along."""
-    try:
-        done, _ = await asyncio.wait({going}, timeout=PATIENCE)
-    except asyncio.CancelledError:
-        going.cancel()
-        raise
-    return bool(done)

@@ -88,6 +88,7 @@ _COMMON = (
     "connectors.expression",
     "connectors.quickxor",
     "connectors.bandwidth",
+    "connectors.patience",
     "connectors.rights",
     "connectors.tree.",
 )
