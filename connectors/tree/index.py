@@ -110,6 +110,10 @@ class Index(Tables):
             self._put(row, [entry])
         self.fingerprint(row, b"")
 
+    def same(self, told: str, anchor: str) -> bool:
+        """Whether a folder of which the storage tells an anchor is the one that bears another one."""
+        return told == anchor or (self.drifts and _inode(told) == _inode(anchor))
+
     def known(self, anchor: str) -> str:
         """The anchor that a folder bears here, of which the storage tells this one."""
         folder = self.folder_with_id(_inode(anchor)) if self.drifts else None

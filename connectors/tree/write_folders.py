@@ -102,9 +102,8 @@ class FolderWrites:
         parent = self._places.was(write, found.origin.path)
         with self._places.target(parent, write.fields.get("name", found.origin.name)) as place:
             self._hands.take_out(found, place)
-            now = self._hands.look(place).anchor
-            if self._sight.storage.drifts and now.partition(":")[0] == anchor.partition(":")[0]:
-                now = anchor
+            told = self._hands.look(place).anchor
+            now = anchor if index.same(told, anchor) else told
             self._sight.takes(place, now)
             if index.by_anchor(now) is None:
                 index.add_directory(now, place.row, place.name)
