@@ -42,6 +42,21 @@ class Wall:
         return self.count == self.at
 
 
+class Switched(Wall):
+    """Stands only for a while; ``broke`` names what failed."""
+
+    on, broke = False, ""
+
+    @contextmanager
+    def around(self) -> Iterator[None]:
+        """As long as this lasts."""
+        self.on = True
+        try:
+            yield
+        finally:
+            self.on = False
+
+
 class Accesses(Wall):
     """Statements and commits of all databases."""
 
@@ -109,14 +124,13 @@ FAILURES = {"EIO": errno.EIO, "ENOSPC": errno.ENOSPC, "EACCES": errno.EACCES, "s
 _NAMES = {"open", "mkdir", "rmdir", "unlink", "link", "rename", "renameat2", "syscall", "scandir", "listdir"}
 
 
-class Calls(Wall):
+class Calls(Switched):
     """``failure`` is one of ``FAILURES``."""
 
     def __init__(self, at: int | None, failure: str = "EIO") -> None:
         super().__init__(at)
         self.short, self.error = failure == "short", FAILURES[failure]
-        self.on, self.full = False, False
-        self.broke = ""
+        self.full = False
 
     def call(self, name: str, real: Callable[..., Any], *args: Any, **more: Any) -> Any:
         """One call of the os module."""
@@ -132,15 +146,6 @@ class Calls(Wall):
             self.full = True
             return real(args[0], args[1][: len(args[1]) // 2])
         raise OSError(self.error, os.strerror(self.error))
-
-    @contextmanager
-    def around(self) -> Iterator[None]:
-        """As long as this lasts."""
-        self.on = True
-        try:
-            yield
-        finally:
-            self.on = False
 
     def between(self, patch: pytest.MonkeyPatch) -> None:
         """Stand before the file system for all modules of the folder connector."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -14,18 +12,18 @@ from smbprotocol.open import SMB2CloseRequest  # type: ignore[import-untyped]
 from bridge.ports import Unreachable
 from connectors.smb.channel import Channel
 from connectors.smb.errors import ACCESS_DENIED, DISK_FULL, SHARING_VIOLATION, ServerStatus
-from tests.machines.walls import Wall
+from tests.machines.walls import Switched
 
 #: The line breaks before the server got it, or when it was carried out; or the server refuses it (MS-ERREF 2.3.1).
 ANSWERS = {"before": 0, "after": 0, "denied": ACCESS_DENIED, "full": DISK_FULL, "violation": SHARING_VIOLATION}
 
 
-class Sendings(Wall):
+class Sendings(Switched):
     """What is sent at once is one. ``how``: a key of ``ANSWERS``."""
 
     def __init__(self, at: int | None, how: str = "before") -> None:
         super().__init__(at)
-        self.how, self.on, self.broke = how, False, ""
+        self.how = how
         self._lock = threading.Lock()  # listings have connections of their own
 
     def _falls(self, messages: tuple[Any, ...]) -> bool:
@@ -37,15 +35,6 @@ class Sendings(Wall):
                 return False
         self.broke = " + ".join(type(one).__name__ for one in messages)
         return True
-
-    @contextmanager
-    def around(self) -> Iterator[None]:
-        """As long as this lasts."""
-        self.on = True
-        try:
-            yield
-        finally:
-            self.on = False
 
     def between(self, patch: pytest.MonkeyPatch) -> None:
         """Stand before the server."""

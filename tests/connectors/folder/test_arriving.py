@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -69,9 +69,9 @@ async def rested(mirrored: Mirrored, source: Slow) -> None:
     assert mirrored.tree() == {}
 
 
-async def until(done: object) -> None:
+async def until(done: Callable[[], bool]) -> None:
     for _ in range(500):
-        if callable(done) and done():
+        if done():
             return
         await asyncio.sleep(0.01)
     raise AssertionError("never")
