@@ -18,7 +18,7 @@ _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE directory (id INTEGER PRIMARY KEY AUTOINCREMENT, anchor TEXT UNIQUE, parent INTEGER, name TEXT,
                         digest BLOB, rank INTEGER);
-CREATE INDEX below ON directory (parent);
+CREATE INDEX below ON directory (parent, name);
 CREATE INDEX ranked ON directory (rank);
 CREATE TABLE file (directory INTEGER, name TEXT, ino INTEGER, btime INTEGER, mtime INTEGER, ctime INTEGER,
                    size INTEGER, stamp INTEGER, special TEXT, PRIMARY KEY (directory, name)) WITHOUT ROWID;

@@ -24,6 +24,8 @@ def entry(number: int) -> Entry:
 def filled(count: int) -> Index:
     index = Index(None, "test")
     index.put_files(ROOT, {(one := entry(number)).name: one for number in range(count)}, before={})
+    for number in range(count):
+        index.add_directory(f"{10**7 + number}:7", ROOT, f"Ordner {number:05}")
     return index
 
 
@@ -59,6 +61,10 @@ WORK: dict[str, Callable[[Index], object]] = {
     "find none": lambda index: index.find("4711:7+abcdef01"),
     "by inode": lambda index: (index.holders(1007, 7), index.rows_of("1007:7"), index.rows_holding(1007)),
     "by name": lambda index: index.file(ROOT, entry(7).name),
+    "take a free name": lambda index: index.displace(ROOT, "neu", by="1:1"),
+    "take a file's name": lambda index: index.displace(ROOT, entry(7).name, by="1:1"),
+    "take a folder's name": lambda index: index.displace(ROOT, "Ordner 00007", by="1:1"),
+    "a folder by path": lambda index: index.by_path("Ordner 00007"),
     "another anchor": special,
     "tell of one": lambda index: (index.log([("1007:7", "file", Evidence.DELETED)]), index.changes(0, 9, 9)),
 }
